@@ -1,0 +1,30 @@
+//! The words that every stage shares.
+//!
+//! An alert comes in as an [`Incoming`] of a [`Batch`], lives as an episode
+//! with an [`EpisodeId`], is given a [`Score`], and leaves inside a
+//! [`Notification`]. Nothing here knows how these are stored, rated, routed
+//! or sent; nothing here reads a clock, a file or a socket.
+
+#![forbid(unsafe_code)]
+
+pub mod codec;
+mod content;
+mod id;
+mod incoming;
+pub mod json;
+mod labels;
+mod matcher;
+mod notification;
+mod score;
+mod tenant;
+mod time;
+
+pub use content::Content;
+pub use id::EpisodeId;
+pub use incoming::{Batch, Incoming};
+pub use labels::{Labels, LabelsBuilder, fnv1a};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use notification::{Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status};
+pub use score::{FACTOR_COUNT, FACTORS, Feedback, Score, logistic};
+pub use tenant::{PARTITIONS, PartitionId, TenantName, TenantNameError};
+pub use time::{Timestamp, TimestampError, Zoned};

@@ -38,6 +38,8 @@ pub struct Member {
     pub firing: Told,
     /// Who has been told, or is being told, that it has resolved.
     pub resolved: Told,
+    /// Whose message was given up and certainly not taken.
+    pub missed: Told,
 }
 
 /// What a group remembers of one integration.
@@ -66,12 +68,13 @@ pub fn flush_reason(
 ) -> Option<Reason> {
     let (mut new_firing, mut new_resolved, mut firing, mut known) = (false, false, false, false);
     for (member, status) in members {
-        let told = member.firing.has(integration);
+        let decided = member.firing.has(integration);
+        let told = decided && !member.missed.has(integration);
         known |= told;
         match status {
             Status::Firing => {
                 firing = true;
-                new_firing |= !told;
+                new_firing |= !decided;
             }
             Status::Resolved => new_resolved |= told && !member.resolved.has(integration),
         }
@@ -94,7 +97,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn member(firing: u16, resolved: u16) -> Member {
-        Member { alert: 0, firing: Told(firing), resolved: Told(resolved) }
+        Member { alert: 0, firing: Told(firing), resolved: Told(resolved), missed: Told(0) }
     }
 
     fn check(

@@ -1,0 +1,146 @@
+//! Groups of alerts that are told together.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use openclaw_alert::{NotificationKind, Timestamp};
+use openclaw_routing::{IntegrationLog, Member, Told};
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    /// Offset of the record that opened it.
+    pub(crate) id: u64,
+    pub(crate) tenant: u16,
+    pub(crate) kind: NotificationKind,
+    pub(crate) receiver: Arc<str>,
+    /// Encoded labels that define it.
+    pub(crate) labels: Box<[u8]>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) flush_at: Timestamp,
+    /// By integration, as far as any was told.
+    pub(crate) logs: SmallVec<[IntegrationLog; 1]>,
+}
+
+impl Group {
+    pub(crate) fn log(&self, integration: u16) -> IntegrationLog {
+        self.logs.get(usize::from(integration)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn log_mut(&mut self, integration: u16) -> &mut IntegrationLog {
+        let index = usize::from(integration);
+        if self.logs.len() <= index {
+            self.logs.resize(index + 1, IntegrationLog::default());
+        }
+        &mut self.logs[index]
+    }
+
+    pub(crate) fn join(&mut self, alert: u32) {
+        self.members.push(Member {
+            alert,
+            firing: Told::default(),
+            resolved: Told::default(),
+            missed: Told::default(),
+        });
+    }
+
+    /// Nothing on its way and nobody in it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.logs.iter().all(|log| log.pending.is_none() && log.queued.is_none())
+    }
+}
+
+/// What makes a group the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct GroupIdentity<'a> {
+    pub(crate) tenant: u16,
+    pub(crate) kind: NotificationKind,
+    pub(crate) receiver: &'a str,
+    pub(crate) labels: &'a [u8],
+}
+
+impl<'a> GroupIdentity<'a> {
+    fn of(group: &'a Group) -> Self {
+        Self { tenant: group.tenant, kind: group.kind, receiver: &group.receiver, labels: &group.labels }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct GroupTable {
+    slots: Vec<Option<Group>>,
+    free: Vec<u32>,
+    by_identity: HashTable<u32>,
+    by_id: HashTable<u32>,
+    hasher: FixedState,
+}
+
+impl GroupTable {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_identity: HashTable::new(),
+            by_id: HashTable::new(),
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    pub(crate) fn find(&self, identity: GroupIdentity<'_>) -> Option<u32> {
+        let same = |&slot: &u32| self.get(slot).is_some_and(|group| GroupIdentity::of(group) == identity);
+        self.by_identity.find(self.hasher.hash_one(identity), same).copied()
+    }
+
+    pub(crate) fn slot_of(&self, id: u64) -> Option<u32> {
+        let same = |&slot: &u32| self.get(slot).is_some_and(|group| group.id == id);
+        self.by_id.find(self.hasher.hash_one(id), same).copied()
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&Group> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Group> {
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(crate) fn insert(&mut self, group: Group) -> u32 {
+        let (id, identity_hash) = (group.id, self.hasher.hash_one(GroupIdentity::of(&group)));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(group);
+                slot
+            }
+            None => {
+                self.slots.push(Some(group));
+                self.slots.len() as u32 - 1
+            }
+        };
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let group_at = |slot: u32| slots[slot as usize].as_ref();
+        self.by_identity.insert_unique(identity_hash, slot, |&other| {
+            group_at(other).map_or(0, |group| hasher.hash_one(GroupIdentity::of(group)))
+        });
+        self.by_id.insert_unique(hasher.hash_one(id), slot, |&other| {
+            group_at(other).map_or(0, |group| hasher.hash_one(group.id))
+        });
+        slot
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Group> {
+        let group = self.slots.get_mut(slot as usize)?.take()?;
+        let hash = self.hasher.hash_one(GroupIdentity::of(&group));
+        if let Ok(found) = self.by_identity.find_entry(hash, |&other| other == slot) {
+            found.remove();
+        }
+        if let Ok(found) = self.by_id.find_entry(self.hasher.hash_one(group.id), |&other| other == slot) {
+            found.remove();
+        }
+        self.free.push(slot);
+        Some(group)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
+        self.slots.iter().enumerate().filter_map(|(slot, group)| Some((slot as u32, group.as_ref()?)))
+    }
+}

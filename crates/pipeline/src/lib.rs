@@ -1,0 +1,35 @@
+//! The order in which stages run, as one pure state machine.
+//!
+//! A [`Partition`] takes an [`Input`] and the time, and gives [`Effects`]:
+//! records to commit as one frame, messages to send after the commit, and the
+//! time at which it wants to be stepped again. It reads no clock, file or
+//! socket, so a simulator can run the whole way of an alert in a plain loop.
+//!
+//! - [`step`](Partition::step): the stages, in order.
+//! - [`Record`]: what is written down, and all that recovery needs.
+//! - [`trail`]: what the records say about one alert, for people.
+
+#![forbid(unsafe_code)]
+
+mod alerts;
+mod effects;
+mod groups;
+mod outbox;
+mod partition;
+mod record;
+mod sending;
+mod settings;
+mod snapshot;
+mod state;
+mod step;
+mod timers;
+pub mod trail;
+mod views;
+
+pub use alerts::Phase;
+pub use effects::{Ack, AlertEnd, Effects, Ended, Send, Taken};
+pub use partition::Partition;
+pub use record::{Cause, End, Rated, Record, records};
+pub use settings::{Digest, RatingMode, RatingPolicy, RetryPolicy, TenantSettings};
+pub use step::{Input, PastAlert};
+pub use views::{AlertView, ListKey, MessageView, TenantGauges};

@@ -1,0 +1,217 @@
+//! Messages on their way to receivers, as facts: what is to be told, how often
+//! it was tried, what became of it. Sending itself happens elsewhere.
+
+use hashbrown::HashMap;
+use openclaw_alert::{NotificationKind, Reason, Status, Timestamp, fnv1a};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::settings::RetryPolicy;
+
+/// Dead letters kept for reading and replay, a tenant; the oldest go first.
+pub(crate) const DEAD_LETTERS_PER_TENANT: usize = 256;
+
+/// Messages of one integration that may be under way at once.
+pub(crate) const LANE_WINDOW: usize = 64;
+
+/// An alert that a message tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntryAlert {
+    pub(crate) slot: u32,
+    pub(crate) episode: u64,
+    pub(crate) status: Status,
+    /// Whether this message is the first that tells of it.
+    pub(crate) is_news: bool,
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// To be sent, or being sent.
+    Open,
+    /// Given up; kept for people.
+    Dead,
+    /// Taken up again by a person, outside its group's order.
+    Revived,
+}
+
+/// One message to one integration.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Offset of the record that decided it.
+    pub(crate) id: u64,
+    pub(crate) group: u64,
+    pub(crate) tenant: u16,
+    pub(crate) receiver: Arc<str>,
+    pub(crate) integration: u16,
+    pub(crate) kind: NotificationKind,
+    pub(crate) reason: Reason,
+    /// The group's labels, encoded.
+    pub(crate) labels: Box<[u8]>,
+    pub(crate) alerts: Vec<EntryAlert>,
+    pub(crate) decided_at: Timestamp,
+    pub(crate) attempts: u32,
+    /// Not to be tried before.
+    pub(crate) due: Timestamp,
+    /// The receiver may have taken an attempt whose answer we don't know.
+    pub(crate) ambiguous: bool,
+    pub(crate) progress: Progress,
+    /// What the last attempt came to.
+    pub(crate) detail: Box<str>,
+    /// Being sent right now; not durable.
+    pub(crate) in_flight: bool,
+    /// Waiting for room in its lane; not durable.
+    pub(crate) in_line: bool,
+}
+
+impl Entry {
+    /// Takes over what a superseded message had to say.
+    pub(crate) fn absorb(&mut self, old: &Entry) -> Vec<u32> {
+        let mut taken = Vec::new();
+        for alert in &old.alerts {
+            match self.alerts.iter_mut().find(|mine| mine.slot == alert.slot) {
+                Some(mine) => mine.is_news |= alert.is_news,
+                None if alert.status == Status::Resolved => {
+                    self.alerts.push(*alert);
+                    taken.push(alert.slot);
+                }
+                None => {}
+            }
+        }
+        self.due = self.due.max(old.due);
+        taken
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    slots: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_id: HashMap<u64, u32, foldhash::fast::FixedState>,
+    /// Dead letters in the order they died.
+    dead: VecDeque<u64>,
+}
+
+impl Outbox {
+    pub(crate) fn insert(&mut self, entry: Entry) -> u32 {
+        let id = entry.id;
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(entry);
+                slot
+            }
+            None => {
+                self.slots.push(Some(entry));
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.by_id.insert(id, slot);
+        slot
+    }
+
+    pub(crate) fn slot_of(&self, id: u64) -> Option<u32> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(crate) fn at(&self, slot: u32) -> Option<&Entry> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Entry> {
+        self.at(self.slot_of(id)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        let slot = self.slot_of(id)?;
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Entry> {
+        let slot = self.by_id.remove(&id)?;
+        let entry = self.slots.get_mut(slot as usize)?.take();
+        self.free.push(slot);
+        if entry.as_ref().is_some_and(|entry| entry.progress == Progress::Dead) {
+            self.dead.retain(|&dead| dead != id);
+        }
+        entry
+    }
+
+    /// Marks a message dead. Gives the oldest dead letter of its tenant where
+    /// that makes one too many.
+    pub(crate) fn bury(&mut self, id: u64) -> Option<u64> {
+        let entry = self.get_mut(id)?;
+        entry.progress = Progress::Dead;
+        let tenant = entry.tenant;
+        self.dead.push_back(id);
+        let of_tenant =
+            || self.dead.iter().filter(|&&dead| self.get(dead).is_some_and(|e| e.tenant == tenant));
+        (of_tenant().count() > DEAD_LETTERS_PER_TENANT).then(|| of_tenant().next().copied()).flatten()
+    }
+
+    /// Takes a dead letter up again.
+    pub(crate) fn revive(&mut self, id: u64, now: Timestamp) {
+        self.dead.retain(|&dead| dead != id);
+        if let Some(entry) = self.get_mut(id) {
+            entry.progress = Progress::Revived;
+            entry.attempts = 0;
+            entry.decided_at = now;
+            entry.due = now;
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.slots.iter().enumerate().filter_map(|(slot, entry)| Some((slot as u32, entry.as_ref()?)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.slots.iter_mut().flatten()
+    }
+}
+
+/// What is being sent to one integration; not durable.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pub(crate) in_flight: usize,
+    pub(crate) ready: VecDeque<u64>,
+}
+
+/// Exponential backoff with full jitter ("Exponential Backoff And Jitter",
+/// AWS Architecture Blog, 2015). The randomness is a hash of the message and
+/// the attempt: spread over messages, and the same in a replayed simulation.
+pub(crate) fn backoff(policy: &RetryPolicy, entry: u64, attempt: u32) -> Duration {
+    let doubled =
+        policy.first.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+    let bound = doubled.min(policy.longest);
+    let random = fnv1a(&[&entry.to_le_bytes(), &attempt.to_le_bytes()]) >> 11;
+    bound.mul_f64(random as f64 / (1_u64 << 53) as f64)
+}
+
+/// hash(tenant, receiver, group) and the message's own place in the journal:
+/// the same for each attempt, never the same for two messages.
+pub(crate) fn idempotency_key(tenant: &str, partition: u8, entry: &Entry) -> String {
+    let hash = fnv1a(&[
+        tenant.as_bytes(),
+        entry.receiver.as_bytes(),
+        &entry.integration.to_le_bytes(),
+        &entry.labels,
+    ]);
+    format!("{hash:016x}{partition:02x}{:014x}", entry.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_to_its_bound_and_spreads() {
+        let policy = RetryPolicy::default();
+        for attempt in 1..40 {
+            let bound = Duration::from_secs(1).saturating_mul(1 << (attempt - 1).min(20)).min(policy.longest);
+            let waits: Vec<_> = (0..1000).map(|entry| backoff(&policy, entry, attempt)).collect();
+            assert!(waits.iter().all(|&wait| wait <= bound));
+            let mean = waits.iter().sum::<Duration>() / 1000;
+            assert!(mean > bound.mul_f64(0.45) && mean < bound.mul_f64(0.55), "{attempt}: {mean:?}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A partition: durable [`State`] and what can be worked out from it.
+
+use crate::effects::{AlertEnd, Effects, Ended};
+use crate::outbox::{Lane, Progress};
+use crate::record::{Record, records};
+use crate::settings::TenantSettings;
+use crate::state::State;
+use crate::timers::{Timer, Timers};
+use hashbrown::HashMap;
+use openclaw_admission::{FairQueue, Gate};
+use openclaw_alert::codec::Corrupt;
+use openclaw_alert::{PartitionId, TenantName, Timestamp};
+use std::sync::Arc;
+
+/// One of the 64 partitions, owned by one process at a time. Everything that
+/// happens to its tenants' alerts is a step of it.
+#[derive(Debug)]
+pub struct Partition {
+    pub(crate) state: State,
+    pub(crate) timers: Timers,
+    /// By tenant number; a tenant that is no longer configured has none.
+    pub(crate) policies: Vec<Option<Policy>>,
+    /// Settings of tenants that may not have sent anything yet.
+    configured: HashMap<TenantName, Arc<TenantSettings>, foldhash::fast::FixedState>,
+    /// Slot and episode of alerts that wait for their tenant's limit.
+    pub(crate) backlog: FairQueue<(u32, u64)>,
+    /// By tenant, receiver and integration.
+    pub(crate) lanes: HashMap<(u16, Arc<str>, u16), Lane, foldhash::fast::FixedState>,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// A tenant's settings, and its bucket.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) settings: Arc<TenantSettings>,
+    pub(crate) gate: Gate,
+}
+
+impl Partition {
+    /// An empty partition. `seed` keys its hash tables; it need not be the
+    /// same after a restart.
+    #[must_use]
+    pub fn new(id: PartitionId, seed: u64) -> Self {
+        Self {
+            state: State::new(id, seed),
+            timers: Timers::default(),
+            policies: Vec::new(),
+            configured: HashMap::default(),
+            backlog: FairQueue::default(),
+            lanes: HashMap::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> PartitionId {
+        self.state.id
+    }
+
+    /// Offset of the next record.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        self.state.next_offset
+    }
+
+    /// Sets a tenant's settings; its bucket starts full.
+    pub fn configure(&mut self, settings: Arc<TenantSettings>) {
+        if let Some(number) = self.state.tenant_number(settings.name.as_str()) {
+            self.set_policy(number, &settings);
+        }
+        self.configured.insert(settings.name.clone(), settings);
+    }
+
+    fn set_policy(&mut self, tenant: u16, settings: &Arc<TenantSettings>) {
+        let index = usize::from(tenant);
+        if self.policies.len() <= index {
+            self.policies.resize_with(index + 1, || None);
+        }
+        self.policies[index] =
+            Some(Policy { settings: Arc::clone(settings), gate: Gate::new(&settings.limits) });
+    }
+
+    pub(crate) fn settings(&self, tenant: u16) -> Option<&Arc<TenantSettings>> {
+        Some(&self.policies.get(usize::from(tenant))?.as_ref()?.settings)
+    }
+
+    /// Replays one frame of the journal: facts are applied, nothing is decided.
+    /// Frames that a snapshot covers already are skipped.
+    ///
+    /// # Errors
+    /// [`Corrupt`] for a record that doesn't decode, or a gap before it.
+    pub fn replay(&mut self, base_offset: u64, payload: &[u8], written_at: Timestamp) -> Result<(), Corrupt> {
+        if base_offset < self.state.next_offset {
+            return Ok(());
+        }
+        for record in records(payload) {
+            let offset = self.state.next_offset.max(base_offset);
+            self.state.apply(offset, &record?, written_at);
+            self.state.next_offset = offset + 1;
+        }
+        Ok(())
+    }
+
+    /// After the last [`Partition::replay`]: works out what is not kept, and
+    /// notes that a process has started, so that nothing expires for having
+    /// been silent while nobody listened.
+    pub fn start(&mut self, now: Timestamp, out: &mut Effects) {
+        out.clear();
+        out.base_offset = self.state.next_offset;
+        self.rebuild();
+        if !self.state.tenants.is_empty() {
+            let longest = self.configured.values().map(|settings| settings.resolve_timeout).max();
+            let grace_until = now.plus(longest.unwrap_or_default());
+            self.emit(&Record::Started { grace_until }, now, out);
+        }
+        out.next_deadline = self.timers.next_at();
+    }
+
+    fn rebuild(&mut self) {
+        let configured: Vec<_> = self.configured.values().cloned().collect();
+        configured.into_iter().for_each(|settings| self.configure(settings));
+        let mut waiting: Vec<(u64, u32, u16, u32)> = Vec::new();
+        for (slot, alert) in self.state.alerts.iter() {
+            match alert.phase {
+                crate::Phase::Firing => self.timers.set(alert.end.at.at, Timer::Alert(slot)),
+                crate::Phase::Waiting => {
+                    waiting.push((alert.id, slot, alert.tenant, cost_bytes(&alert.content)));
+                }
+                crate::Phase::Resolved => {}
+            }
+        }
+        waiting.sort_unstable();
+        for (id, slot, tenant, bytes) in waiting {
+            self.backlog.push(usize::from(tenant), (slot, id), bytes);
+            self.timers.set(Timestamp::MIN, Timer::Backlog);
+        }
+        for (slot, group) in self.state.groups.iter() {
+            self.timers.set(group.flush_at, Timer::Group(slot));
+        }
+        for (slot, entry) in self.state.outbox.iter() {
+            if entry.progress != Progress::Dead {
+                self.timers.set(entry.due, Timer::Entry(slot));
+            }
+        }
+    }
+
+    /// Writes a record and applies it: the one way by which anything changes.
+    pub(crate) fn emit(&mut self, record: &Record<'_>, now: Timestamp, out: &mut Effects) -> u64 {
+        let offset = self.state.next_offset;
+        self.state.next_offset += 1;
+        record.write(&mut out.payload);
+        out.records += 1;
+        if let Some((at, timer)) = self.state.apply(offset, record, now) {
+            self.timers.set(at, timer);
+        }
+        offset
+    }
+
+    /// The number of a tenant and one of its sources, recorded on first sight.
+    pub(crate) fn number_of(
+        &mut self,
+        tenant: &TenantName,
+        source: &str,
+        now: Timestamp,
+        out: &mut Effects,
+    ) -> Option<(u16, u16)> {
+        let number = match self.state.tenant_number(tenant.as_str()) {
+            Some(number) => number,
+            None => {
+                let settings = Arc::clone(self.configured.get(tenant)?);
+                self.emit(&Record::Tenant { name: tenant.as_str() }, now, out);
+                let number = self.state.tenant_number(tenant.as_str())?;
+                self.set_policy(number, &settings);
+                number
+            }
+        };
+        let find = |state: &State| {
+            state.tenant(number)?.sources.iter().position(|known| *known.name == *source).map(|at| at as u16)
+        };
+        let source_number = match find(&self.state) {
+            Some(found) => found,
+            None => {
+                self.emit(&Record::Source { tenant: number, name: source }, now, out);
+                find(&self.state)?
+            }
+        };
+        Some((number, source_number))
+    }
+
+    pub(crate) fn ended(
+        &self,
+        tenant: u16,
+        receiver: &Arc<str>,
+        end: AlertEnd,
+        alerts: usize,
+        out: &mut Effects,
+    ) {
+        let Some(tenant) = self.state.tenant(tenant) else { return };
+        if alerts > 0 {
+            let (tenant, receiver) = (tenant.name.clone(), Arc::clone(receiver));
+            out.ended.push(Ended { tenant, receiver, end, alerts: alerts as u32 });
+        }
+    }
+}
+
+/// What an alert that waits costs in its tenant's backlog.
+pub(crate) fn cost_bytes(content: &[u8]) -> u32 {
+    const KEPT_BESIDE: usize = 160;
+    (content.len() + KEPT_BESIDE) as u32
+}

@@ -1,0 +1,235 @@
+//! The durable state as bytes, so that recovery need not begin with the first
+//! record ever written.
+
+use crate::alerts::{Alert, NewAlert, Phase};
+use crate::groups::Group;
+use crate::outbox::{Entry, EntryAlert, Progress};
+use crate::partition::Partition;
+use crate::record::{
+    end, flag, kind, put_end, put_kind, put_status, put_time, put_zoned, reason, small, status, time, zoned,
+};
+use crate::state::{Source, State, Tenant};
+use openclaw_alert::codec::{Corrupt, Put, Reader};
+use openclaw_alert::{Feedback, Score, TenantName, Timestamp};
+use openclaw_rating::Model;
+use openclaw_routing::{IntegrationLog, Member, Told};
+use smallvec::SmallVec;
+
+impl Partition {
+    /// Appends the durable state.
+    pub fn write_snapshot(&self, out: &mut Vec<u8>) {
+        let state = &self.state;
+        out.put_varint(state.next_offset);
+        out.put_varint(state.tenants.len() as u64);
+        state.tenants.iter().for_each(|tenant| write_tenant(tenant, out));
+        out.put_varint(state.alerts.len() as u64);
+        state.alerts.iter().for_each(|(_, alert)| write_alert(alert, out));
+        let groups: Vec<_> = state.groups.iter().map(|(_, group)| group).collect();
+        out.put_varint(groups.len() as u64);
+        groups.into_iter().for_each(|group| write_group(group, state, out));
+        let mut entries: Vec<_> = state.outbox.iter().map(|(_, entry)| entry).collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        out.put_varint(entries.len() as u64);
+        entries.into_iter().for_each(|entry| write_entry(entry, state, out));
+    }
+
+    /// Reads what [`Partition::write_snapshot`] wrote, into an empty partition.
+    ///
+    /// # Errors
+    /// [`Corrupt`] when the bytes are not a snapshot of this version.
+    pub fn read_snapshot(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
+        let reader = &mut Reader::new(bytes);
+        let state = &mut self.state;
+        state.next_offset = reader.varint()?;
+        for _ in 0..reader.length()? {
+            state.tenants.push(read_tenant(reader)?);
+        }
+        for _ in 0..reader.length()? {
+            read_alert(reader, state)?;
+        }
+        for _ in 0..reader.length()? {
+            read_group(reader, state)?;
+        }
+        for _ in 0..reader.length()? {
+            read_entry(reader, state)?;
+        }
+        if reader.is_empty() { Ok(()) } else { Err(Corrupt("snapshot goes on after its end")) }
+    }
+}
+
+fn write_tenant(tenant: &Tenant, out: &mut Vec<u8>) {
+    out.put_str(tenant.name.as_str());
+    out.put_varint(tenant.sources.len() as u64);
+    for source in &tenant.sources {
+        out.put_str(&source.name);
+        put_time(out, source.grace_until);
+    }
+    tenant.rating.write(out);
+}
+
+fn read_tenant(r: &mut Reader<'_>) -> Result<Tenant, Corrupt> {
+    let name = TenantName::new(r.str()?).map_err(|_| Corrupt("tenant name"))?;
+    let count = r.length()?;
+    let sources = (0..count).map(|_| Ok(Source { name: r.str()?.into(), grace_until: time(r)? }));
+    let sources = sources.collect::<Result<_, Corrupt>>()?;
+    Ok(Tenant { name, sources, rating: Model::read(r)? })
+}
+
+fn write_alert(alert: &Alert, out: &mut Vec<u8>) {
+    out.put_varint(alert.id);
+    out.put_varint(alert.tenant.into());
+    out.put_varint(alert.source.into());
+    put_zoned(out, alert.starts_at);
+    put_end(out, alert.end);
+    put_time(out, alert.updated_at);
+    put_time(out, alert.rated_at);
+    alert.score.write(out);
+    out.put_u8(alert.phase as u8);
+    out.put_u8(alert.feedback.map_or(0, |feedback| feedback as u8 + 1));
+    out.put_bytes(&alert.content);
+}
+
+fn read_alert(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
+    let (id, tenant, source) = (r.varint()?, small(r)?, small(r)?);
+    let (starts_at, end, now, rated_at) = (zoned(r)?, end(r)?, time(r)?, time(r)?);
+    let score = Score::read(r)?;
+    let phase = match r.u8()? {
+        0 => Phase::Waiting,
+        1 => Phase::Firing,
+        2 => Phase::Resolved,
+        _ => return Err(Corrupt("phase")),
+    };
+    let feedback = match r.u8()? {
+        0 => None,
+        number => Some(Feedback::from_number(number - 1).ok_or(Corrupt("feedback"))?),
+    };
+    let content = r.bytes()?;
+    let slot = state.alerts.open(NewAlert { id, tenant, source, starts_at, end, score, phase, content, now });
+    if let Some(alert) = state.alerts.get_mut(slot) {
+        alert.feedback = feedback;
+        alert.rated_at = rated_at;
+    }
+    Ok(())
+}
+
+fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
+    out.put_varint(group.id);
+    out.put_varint(group.tenant.into());
+    put_kind(out, group.kind);
+    out.put_str(&group.receiver);
+    out.put_bytes(&group.labels);
+    put_time(out, group.flush_at);
+    let members: Vec<_> = group
+        .members
+        .iter()
+        .filter_map(|member| Some((state.alerts.get(member.alert)?.id, member)))
+        .collect();
+    out.put_varint(members.len() as u64);
+    for (episode, member) in members {
+        out.put_varint(episode);
+        [member.firing, member.resolved, member.missed].iter().for_each(|told| out.put_varint(told.0.into()));
+    }
+    out.put_varint(group.logs.len() as u64);
+    for log in &group.logs {
+        put_time(out, log.delivered_at.unwrap_or(Timestamp::MIN));
+        out.put_varint(log.pending.map_or(0, |entry| entry + 1));
+        out.put_varint(log.queued.map_or(0, |entry| entry + 1));
+    }
+}
+
+fn read_group(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
+    let mut group = Group {
+        id: r.varint()?,
+        tenant: small(r)?,
+        kind: kind(r)?,
+        receiver: r.str()?.into(),
+        labels: r.bytes()?.into(),
+        flush_at: time(r)?,
+        members: Vec::new(),
+        logs: SmallVec::new(),
+    };
+    for _ in 0..r.length()? {
+        let alert = state.alerts.slot_of(r.varint()?).ok_or(Corrupt("member of a group"))?;
+        let (firing, resolved, missed) = (Told(small(r)?), Told(small(r)?), Told(small(r)?));
+        group.members.push(Member { alert, firing, resolved, missed });
+    }
+    for _ in 0..r.length()? {
+        let delivered_at = Some(time(r)?).filter(|at| *at > Timestamp::MIN);
+        let (pending, queued) = (r.varint()?.checked_sub(1), r.varint()?.checked_sub(1));
+        group.logs.push(IntegrationLog { delivered_at, pending, queued });
+    }
+    let members: Vec<u32> = group.members.iter().map(|member| member.alert).collect();
+    let slot = state.groups.insert(group);
+    for member in members {
+        if let Some(alert) = state.alerts.get_mut(member) {
+            alert.groups.push(slot);
+        }
+    }
+    Ok(())
+}
+
+fn write_entry(entry: &Entry, state: &State, out: &mut Vec<u8>) {
+    out.put_varint(entry.id);
+    out.put_varint(entry.group);
+    out.put_varint(entry.tenant.into());
+    out.put_str(&entry.receiver);
+    out.put_varint(entry.integration.into());
+    put_kind(out, entry.kind);
+    out.put_u8(entry.reason as u8);
+    out.put_bytes(&entry.labels);
+    put_time(out, entry.decided_at);
+    out.put_varint(entry.attempts.into());
+    put_time(out, entry.due);
+    out.put_u8(u8::from(entry.ambiguous));
+    out.put_u8(entry.progress as u8);
+    out.put_str(&entry.detail);
+    out.put_varint(entry.alerts.len() as u64);
+    for told in &entry.alerts {
+        // A pinned alert is always there; its episode may be a later one.
+        out.put_varint(state.alerts.get(told.slot).map_or(told.episode, |alert| alert.id));
+        out.put_varint(told.episode);
+        put_status(out, told.status);
+        out.put_u8(u8::from(told.is_news));
+    }
+}
+
+fn read_entry(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
+    let mut entry = Entry {
+        id: r.varint()?,
+        group: r.varint()?,
+        tenant: small(r)?,
+        receiver: r.str()?.into(),
+        integration: small(r)?,
+        kind: kind(r)?,
+        reason: reason(r)?,
+        labels: r.bytes()?.into(),
+        decided_at: time(r)?,
+        attempts: r.varint_u32()?,
+        due: time(r)?,
+        ambiguous: flag(r)?,
+        progress: match r.u8()? {
+            0 => Progress::Open,
+            1 => Progress::Dead,
+            2 => Progress::Revived,
+            _ => return Err(Corrupt("progress")),
+        },
+        detail: r.str()?.into(),
+        alerts: Vec::new(),
+        in_flight: false,
+        in_line: false,
+    };
+    for _ in 0..r.length()? {
+        let slot = state.alerts.slot_of(r.varint()?).ok_or(Corrupt("alert of a message"))?;
+        let told = EntryAlert { slot, episode: r.varint()?, status: status(r)?, is_news: flag(r)? };
+        if let Some(alert) = state.alerts.get_mut(slot) {
+            alert.pins += 1;
+        }
+        entry.alerts.push(told);
+    }
+    let (id, is_dead) = (entry.id, entry.progress == Progress::Dead);
+    state.outbox.insert(entry);
+    if is_dead {
+        state.outbox.bury(id);
+    }
+    Ok(())
+}

@@ -1,0 +1,441 @@
+//! The durable state of a partition: the fold of its records. [`State::apply`]
+//! decides nothing and knows no settings, so that live work and recovery come
+//! to the same state.
+
+use crate::alerts::{AlertTable, NewAlert, Phase};
+use crate::groups::{Group, GroupTable};
+use crate::outbox::{Entry, EntryAlert, Outbox, Progress};
+use crate::record::{End, Rated, Record};
+use crate::timers::Timer;
+use openclaw_alert::{Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned};
+use openclaw_rating::{AlertFacts, Model};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// What is known of a tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) name: TenantName,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) rating: Model,
+}
+
+/// What is known of one of a tenant's sources.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: Arc<str>,
+    /// Its alerts don't expire before this: we were down, or refused it, or
+    /// were behind, so that silence says nothing.
+    pub(crate) grace_until: Timestamp,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) id: PartitionId,
+    pub(crate) next_offset: u64,
+    pub(crate) tenants: Vec<Tenant>,
+    pub(crate) alerts: AlertTable,
+    pub(crate) groups: GroupTable,
+    pub(crate) outbox: Outbox,
+}
+
+/// A reminder that a record brings about.
+pub(crate) type Reminder = Option<(Timestamp, Timer)>;
+
+impl State {
+    pub(crate) fn new(id: PartitionId, seed: u64) -> Self {
+        Self {
+            id,
+            next_offset: 0,
+            tenants: Vec::new(),
+            alerts: AlertTable::new(seed),
+            groups: GroupTable::new(seed),
+            outbox: Outbox::default(),
+        }
+    }
+
+    pub(crate) fn tenant_number(&self, name: &str) -> Option<u16> {
+        self.tenants.iter().position(|tenant| tenant.name.as_str() == name).map(|index| index as u16)
+    }
+
+    pub(crate) fn tenant(&self, number: u16) -> Option<&Tenant> {
+        self.tenants.get(usize::from(number))
+    }
+
+    fn source_mut(&mut self, tenant: u16, source: u16) -> Option<&mut Source> {
+        self.tenants.get_mut(usize::from(tenant))?.sources.get_mut(usize::from(source))
+    }
+
+    /// When the alert in `slot` expires if nobody repeats it.
+    pub(crate) fn expires_at(&self, slot: u32) -> Option<Timestamp> {
+        let alert = self.alerts.get(slot)?;
+        let source = self.tenant(alert.tenant)?.sources.get(usize::from(alert.source))?;
+        Some(alert.end.at.at.max(source.grace_until))
+    }
+
+    /// Applies one record. `now` is the time at which it was written.
+    pub(crate) fn apply(&mut self, offset: u64, record: &Record<'_>, now: Timestamp) -> Reminder {
+        match *record {
+            Record::Tenant { name } => self.add_tenant(name),
+            Record::Source { tenant, name } => self.add_source(tenant, name),
+            Record::Started { grace_until } => self.started(grace_until),
+            Record::Opened { tenant, source, starts_at, end, score, group, content } => {
+                let phase = Phase::Firing;
+                let new = NewAlert { id: offset, tenant, source, starts_at, end, score, phase, content, now };
+                return self.opened(new, group);
+            }
+            Record::Deferred { tenant, source, starts_at, end, content } => {
+                let (phase, score) = (Phase::Waiting, openclaw_alert::Score::default());
+                self.alerts.open(NewAlert {
+                    id: offset,
+                    tenant,
+                    source,
+                    starts_at,
+                    end,
+                    score,
+                    phase,
+                    content,
+                    now,
+                });
+            }
+            Record::Admitted { episode, score, group, grace_until } => {
+                return self.admitted(episode, score, group, grace_until, now);
+            }
+            Record::Renewed { episode, end } => return self.renewed(episode, end, now),
+            Record::Changed { episode, starts_at, end, content } => {
+                if let Some(alert) = self.alerts.slot_of(episode).and_then(|slot| self.alerts.get_mut(slot)) {
+                    alert.starts_at = starts_at;
+                    alert.content = content.into();
+                }
+                return self.renewed(episode, end, now);
+            }
+            Record::Resolved { episode, at, .. } => self.resolved(episode, at, now),
+            Record::Refused { tenant, source, grace_until, .. } => {
+                if let Some(source) = self.source_mut(tenant, source) {
+                    source.grace_until = source.grace_until.max(grace_until);
+                }
+            }
+            Record::Feedback { episode, action, ref rated, .. } => self.feedback(episode, action, rated, now),
+            _ => return self.apply_outgoing(offset, record, now),
+        }
+        None
+    }
+
+    fn apply_outgoing(&mut self, offset: u64, record: &Record<'_>, now: Timestamp) -> Reminder {
+        match *record {
+            Record::GroupOpened { tenant, kind, receiver, labels, flush_at } => {
+                let slot = self.groups.insert(Group {
+                    id: offset,
+                    tenant,
+                    kind,
+                    receiver: receiver.into(),
+                    labels: labels.into(),
+                    members: Vec::new(),
+                    flush_at,
+                    logs: SmallVec::new(),
+                });
+                return Some((flush_at, Timer::Group(slot)));
+            }
+            Record::Flushed { group, flush_at, ref left } => return self.flushed(group, flush_at, left),
+            Record::GroupClosed { group } => {
+                if let Some(slot) = self.groups.slot_of(group) {
+                    self.groups.remove(slot);
+                }
+            }
+            Record::Notify { group, integration, reason, ref alerts } => {
+                self.notify(offset, group, integration, reason, alerts, now);
+            }
+            Record::Superseded { entry, by } => self.superseded(entry, by),
+            Record::Delivered { entry, .. } => self.delivered(entry, now),
+            Record::Retrying { entry, attempt, at, ambiguous, detail } => {
+                return self.retrying(entry, attempt, at, ambiguous, detail);
+            }
+            Record::DeadLettered { entry, attempt, detail } => self.dead_lettered(entry, attempt, detail),
+            Record::Revived { entry } => self.outbox.revive(entry, now),
+            _ => {}
+        }
+        None
+    }
+
+    fn add_tenant(&mut self, name: &str) {
+        if let Ok(name) = TenantName::new(name) {
+            self.tenants.push(Tenant { name, sources: Vec::new(), rating: Model::default() });
+        }
+    }
+
+    fn add_source(&mut self, tenant: u16, name: &str) {
+        if let Some(tenant) = self.tenants.get_mut(usize::from(tenant)) {
+            tenant.sources.push(Source { name: name.into(), grace_until: Timestamp::MIN });
+        }
+    }
+
+    fn started(&mut self, grace_until: Timestamp) {
+        for source in self.tenants.iter_mut().flat_map(|tenant| &mut tenant.sources) {
+            source.grace_until = source.grace_until.max(grace_until);
+        }
+        // An attempt may have been under way when the process before us ended.
+        self.outbox.iter_mut().for_each(|entry| entry.ambiguous = true);
+    }
+
+    fn opened(&mut self, new: NewAlert<'_>, group: u64) -> Reminder {
+        let slot = self.alerts.open(new);
+        self.routed(slot, group)
+    }
+
+    fn admitted(
+        &mut self,
+        episode: u64,
+        score: openclaw_alert::Score,
+        group: u64,
+        grace_until: Timestamp,
+        now: Timestamp,
+    ) -> Reminder {
+        let slot = self.alerts.slot_of(episode)?;
+        let alert = self.alerts.get_mut(slot)?;
+        alert.score = score;
+        alert.phase = Phase::Firing;
+        alert.updated_at = now;
+        let (tenant, source) = (alert.tenant, alert.source);
+        if let Some(source) = self.source_mut(tenant, source) {
+            source.grace_until = source.grace_until.max(grace_until);
+        }
+        self.routed(slot, group)
+    }
+
+    /// The alert has begun to fire: its tenant's rating learns that it was
+    /// seen, and it joins its group.
+    fn routed(&mut self, slot: u32, group: u64) -> Reminder {
+        let alert = self.alerts.get_mut(slot)?;
+        if let Some(group_slot) = self.groups.slot_of(group)
+            && !alert.groups.contains(&group_slot)
+        {
+            alert.groups.push(group_slot);
+            if let Some(group) = self.groups.get_mut(group_slot) {
+                group.join(slot);
+            }
+        }
+        alert.rated_at = alert.updated_at;
+        let alert = self.alerts.get(slot)?;
+        let tenant = self.tenants.get_mut(usize::from(alert.tenant))?;
+        let source = tenant.sources.get(usize::from(alert.source))?;
+        tenant.rating.seen(&AlertFacts { labels: alert.labels(), source: &source.name, at: alert.rated_at });
+        Some((self.expires_at(slot)?, Timer::Alert(slot)))
+    }
+
+    fn renewed(&mut self, episode: u64, end: End, now: Timestamp) -> Reminder {
+        let slot = self.alerts.slot_of(episode)?;
+        let alert = self.alerts.get_mut(slot)?;
+        let shrinks = end.at.at < alert.end.at.at;
+        alert.end = end;
+        alert.updated_at = now;
+        // A later end is noticed when the reminder for the earlier one comes.
+        if shrinks && alert.phase == Phase::Firing {
+            Some((self.expires_at(slot)?, Timer::Alert(slot)))
+        } else {
+            None
+        }
+    }
+
+    fn resolved(&mut self, episode: u64, at: Zoned, now: Timestamp) {
+        let Some(slot) = self.alerts.slot_of(episode) else { return };
+        let Some(alert) = self.alerts.get_mut(slot) else { return };
+        let was_firing = alert.phase == Phase::Firing;
+        alert.phase = Phase::Resolved;
+        alert.end = End { at, is_timeout: false };
+        alert.updated_at = now;
+        if was_firing && alert.feedback.is_none() {
+            let alert = &*alert;
+            if let Some(tenant) = self.tenants.get_mut(usize::from(alert.tenant))
+                && let Some(source) = tenant.sources.get(usize::from(alert.source))
+            {
+                let facts = AlertFacts { labels: alert.labels(), source: &source.name, at: alert.rated_at };
+                tenant.rating.resolved_unseen(&facts, at.at.since(alert.rated_at));
+            }
+        }
+        self.alerts.forget_if_done(slot);
+    }
+
+    fn feedback(
+        &mut self,
+        episode: u64,
+        action: openclaw_alert::Feedback,
+        rated: &Rated<'_>,
+        now: Timestamp,
+    ) {
+        if let Some(alert) = self.alerts.slot_of(episode).and_then(|slot| self.alerts.get_mut(slot)) {
+            alert.feedback = Some(action);
+        }
+        let Some(tenant) = self.tenants.get_mut(usize::from(rated.tenant)) else { return };
+        let Some(source) = tenant.sources.get(usize::from(rated.source)) else { return };
+        let labels = Labels::from_encoded(rated.labels);
+        tenant.rating.learn(&AlertFacts { labels, source: &source.name, at: rated.rated_at }, action, now);
+    }
+
+    fn flushed(&mut self, group: u64, flush_at: Timestamp, left: &[u64]) -> Reminder {
+        let group_slot = self.groups.slot_of(group)?;
+        let mut gone: Vec<u32> = left.iter().filter_map(|&episode| self.alerts.slot_of(episode)).collect();
+        gone.sort_unstable();
+        let group = self.groups.get_mut(group_slot)?;
+        group.flush_at = flush_at;
+        if !gone.is_empty() {
+            group.members.retain(|member| gone.binary_search(&member.alert).is_err());
+        }
+        for slot in gone {
+            if let Some(alert) = self.alerts.get_mut(slot) {
+                alert.groups.retain(|&mut other| other != group_slot);
+            }
+            self.alerts.forget_if_done(slot);
+        }
+        Some((flush_at, Timer::Group(group_slot)))
+    }
+
+    fn notify(
+        &mut self,
+        offset: u64,
+        group: u64,
+        integration: u16,
+        reason: Reason,
+        alerts: &[(u64, Status)],
+        now: Timestamp,
+    ) {
+        let Some(group_slot) = self.groups.slot_of(group) else { return };
+        let told: Vec<EntryAlert> = alerts
+            .iter()
+            .filter_map(|&(episode, status)| {
+                let slot = self.alerts.slot_of(episode)?;
+                let alert = self.alerts.get_mut(slot)?;
+                alert.pins += 1;
+                Some(EntryAlert { slot, episode, status, is_news: false })
+            })
+            .collect();
+        let Some(group) = self.groups.get_mut(group_slot) else { return };
+        let mut entry = Entry {
+            id: offset,
+            group: group.id,
+            tenant: group.tenant,
+            receiver: Arc::clone(&group.receiver),
+            integration,
+            kind: group.kind,
+            reason,
+            labels: group.labels.clone(),
+            alerts: told,
+            decided_at: now,
+            attempts: 0,
+            due: now,
+            ambiguous: false,
+            progress: Progress::Open,
+            detail: "".into(),
+            in_flight: false,
+            in_line: false,
+        };
+        mark_told(group, &mut entry);
+        let log = group.log_mut(integration);
+        match log.pending {
+            None => log.pending = Some(offset),
+            Some(_) => log.queued = Some(offset),
+        }
+        self.outbox.insert(entry);
+    }
+
+    fn superseded(&mut self, old: u64, by: u64) {
+        let Some(old_entry) = self.outbox.remove(old) else { return };
+        if let Some(entry) = self.outbox.get_mut(by) {
+            for slot in entry.absorb(&old_entry) {
+                if let Some(alert) = self.alerts.get_mut(slot) {
+                    alert.pins += 1;
+                }
+            }
+        }
+        if let Some(log) = self.log_mut(&old_entry)
+            && log.pending == Some(old)
+        {
+            *log = openclaw_routing::IntegrationLog { pending: Some(by), queued: None, ..*log };
+        }
+        self.unpin(&old_entry);
+    }
+
+    fn log_mut(&mut self, entry: &Entry) -> Option<&mut openclaw_routing::IntegrationLog> {
+        let slot = self.groups.slot_of(entry.group)?;
+        Some(self.groups.get_mut(slot)?.log_mut(entry.integration))
+    }
+
+    fn unpin(&mut self, entry: &Entry) {
+        for told in &entry.alerts {
+            if let Some(alert) = self.alerts.get_mut(told.slot) {
+                alert.pins -= 1;
+            }
+            self.alerts.forget_if_done(told.slot);
+        }
+    }
+
+    fn delivered(&mut self, id: u64, now: Timestamp) {
+        let Some(entry) = self.outbox.remove(id) else { return };
+        if let Some(log) = self.log_mut(&entry) {
+            log.delivered_at = Some(now);
+        }
+        self.leave_lane(&entry);
+        self.unpin(&entry);
+    }
+
+    /// The group's next message may go.
+    fn leave_lane(&mut self, entry: &Entry) {
+        let id = entry.id;
+        if let Some(log) = self.log_mut(entry)
+            && log.pending == Some(id)
+        {
+            log.pending = log.queued.take();
+        }
+    }
+
+    fn retrying(&mut self, id: u64, attempt: u32, at: Timestamp, ambiguous: bool, detail: &str) -> Reminder {
+        let slot = self.outbox.slot_of(id)?;
+        let entry = self.outbox.get_mut(id)?;
+        entry.attempts = attempt;
+        entry.due = at;
+        entry.ambiguous |= ambiguous;
+        entry.detail = detail.into();
+        Some((at, Timer::Entry(slot)))
+    }
+
+    fn dead_lettered(&mut self, id: u64, attempt: u32, detail: &str) {
+        let Some(entry) = self.outbox.get_mut(id) else { return };
+        entry.attempts = attempt;
+        entry.detail = detail.into();
+        let entry = entry.clone();
+        self.leave_lane(&entry);
+        if !entry.ambiguous
+            && let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot))
+        {
+            let missed = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot && told.is_news);
+            for member in group.members.iter_mut().filter(|member| missed(member.alert)) {
+                member.missed.set(entry.integration);
+            }
+        }
+        if let Some(oldest) = self.outbox.bury(id)
+            && let Some(dropped) = self.outbox.remove(oldest)
+        {
+            self.unpin(&dropped);
+        }
+    }
+}
+
+/// Notes in the group what its integration is being told, and in the message
+/// what of it is news.
+fn mark_told(group: &mut Group, entry: &mut Entry) {
+    let integration = entry.integration;
+    entry.alerts.sort_unstable_by_key(|told| told.slot);
+    for member in &mut group.members {
+        let Ok(index) = entry.alerts.binary_search_by_key(&member.alert, |told| told.slot) else { continue };
+        let told = &mut entry.alerts[index];
+        if told.status == Status::Resolved {
+            member.resolved.set(integration);
+            continue;
+        }
+        told.is_news = !member.firing.has(integration) || member.missed.has(integration);
+        member.firing.set(integration);
+        member.missed.clear(integration);
+    }
+    if group.kind == NotificationKind::Digest {
+        entry.alerts.iter_mut().for_each(|told| told.is_news = true);
+    }
+}

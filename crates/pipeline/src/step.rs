@@ -1,0 +1,438 @@
+//! The step: what happens to an input, in order.
+//!
+//! ```text
+//! alerts ─► merge with what is known ─► admission ─► rating ─► page or digest ─► group
+//! time   ─► expiries ─► deferred alerts ─► groups that are due ─► messages that are due
+//! ```
+//!
+//! Each decision is a record, written and applied at once. The caller commits
+//! them as one frame, and only then answers and sends.
+
+use crate::effects::{Ack, AlertEnd, Effects};
+use crate::partition::{Partition, cost_bytes};
+use crate::record::{Cause, End, Rated, Record};
+use crate::settings::RatingMode;
+use crate::timers::Timer;
+use crate::{Phase, groups::GroupIdentity};
+use openclaw_alert::{
+    Batch, Content, Feedback, Incoming, Labels, NotificationKind, Score, SendOutcome, TenantName, Timestamp,
+    Zoned,
+};
+use openclaw_rating::AlertFacts;
+use openclaw_routing::{first_flush_at, group_labels};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reminders worked off in one step, so that none holds its partition's lock
+/// for long; the rest come at once in the next step.
+const REMINDERS_PER_STEP: usize = 512;
+
+/// How often deferred alerts are let in at most.
+const BACKLOG_TICK: Duration = Duration::from_millis(10);
+
+/// Turns of the fair queue in one step.
+const TURNS_PER_STEP: usize = 4;
+
+/// Something that happens to a partition.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A request's alerts.
+    Alerts {
+        /// Whose, by the credential.
+        tenant: &'a TenantName,
+        /// Which of the tenant's sources.
+        source: &'a str,
+        /// Decoded.
+        batch: &'a Batch,
+    },
+    /// A request of this source was turned away before it was read.
+    TurnedAway {
+        /// Whose, by the credential.
+        tenant: &'a TenantName,
+        /// Which of the tenant's sources.
+        source: &'a str,
+    },
+    /// A person did something with an alert.
+    Feedback {
+        /// The alert as it was rated.
+        of: PastAlert<'a>,
+        /// What was done.
+        action: Feedback,
+        /// By whom.
+        by: &'a str,
+        /// In their words.
+        note: &'a str,
+    },
+    /// A send came to an end.
+    Sent {
+        /// The outbox entry.
+        entry: u64,
+        /// How it ended.
+        outcome: &'a SendOutcome,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A person wants a dead letter tried again.
+    Revive {
+        /// The outbox entry.
+        entry: u64,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// An alert as rating saw it, from memory or from the journal.
+#[derive(Debug, Clone, Copy)]
+pub struct PastAlert<'a> {
+    /// Whose.
+    pub tenant: &'a TenantName,
+    /// Which of the tenant's sources.
+    pub source: &'a str,
+    /// Offset of its first record.
+    pub episode: u64,
+    /// When it was rated.
+    pub rated_at: Timestamp,
+    /// What it was rated.
+    pub score: Score,
+    /// Its labels.
+    pub labels: Labels<'a>,
+}
+
+impl Partition {
+    /// Does everything that `input` and the time `now` bring about.
+    pub fn step(&mut self, input: &Input<'_>, now: Timestamp, out: &mut Effects) {
+        out.clear();
+        out.base_offset = self.state.next_offset;
+        match *input {
+            Input::Alerts { tenant, source, batch } => self.take_alerts(tenant, source, batch, now, out),
+            Input::TurnedAway { tenant, source } => self.turned_away(tenant, source, now, out),
+            Input::Feedback { of, action, by, note } => self.take_feedback(of, action, by, note, now, out),
+            Input::Sent { entry, outcome, took } => self.take_outcome(entry, outcome, took, now, out),
+            Input::Revive { entry } => self.revive(entry, now, out),
+            Input::Tick => {}
+        }
+        self.work_off(now, out);
+        self.launch(out);
+        out.next_deadline = self.timers.next_at();
+    }
+
+    fn work_off(&mut self, now: Timestamp, out: &mut Effects) {
+        for _ in 0..REMINDERS_PER_STEP {
+            match self.timers.pop_due(now) {
+                None => return,
+                Some(Timer::Alert(slot)) => self.expire(slot, now, out),
+                Some(Timer::Group(slot)) => self.flush(slot, now, out),
+                Some(Timer::Entry(slot)) => self.make_ready(slot, now),
+                Some(Timer::Backlog) => self.drain(now, out),
+            }
+        }
+    }
+
+    fn take_alerts(
+        &mut self,
+        tenant: &TenantName,
+        source: &str,
+        batch: &Batch,
+        now: Timestamp,
+        out: &mut Effects,
+    ) {
+        let Some((tenant, source)) = self.number_of(tenant, source, now, out) else { return };
+        let Some(settings) = self.settings(tenant).map(Arc::clone) else { return };
+        let from = Origin { tenant, source, resolve_timeout: settings.resolve_timeout, now };
+        for alert in batch.iter() {
+            self.take_alert(&from, &alert, out);
+        }
+        if out.taken.refused > 0 {
+            let (alerts, grace_until) = (out.taken.refused, now.plus(from.resolve_timeout));
+            self.emit(&Record::Refused { tenant, source, alerts, grace_until }, now, out);
+            out.retry_after = Some(self.backlog_wait(tenant, now));
+        }
+    }
+
+    fn take_alert(&mut self, from: &Origin, alert: &Incoming<'_>, out: &mut Effects) {
+        let (starts_at, end) = from.times(alert);
+        let over = end.at.at <= from.now;
+        let content = alert.view();
+        let hash = self.state.alerts.hash(from.tenant, content.labels);
+        let Some(slot) = self.state.alerts.find(from.tenant, hash, content.labels) else {
+            if over {
+                // Never seen, over already: nobody is waiting to hear of it.
+                out.taken.accepted += 1;
+            } else {
+                self.open(from, starts_at, end, alert.content, out);
+            }
+            return;
+        };
+        let Some(known) = self.state.alerts.get(slot) else { return };
+        let episode = known.id;
+        match (known.phase, over) {
+            (Phase::Resolved, true) => out.taken.renewed += 1,
+            (Phase::Resolved, false) => {
+                let overlaps = starts_at.at < known.end.at.at;
+                let starts_at =
+                    if overlaps && known.starts_at.at < starts_at.at { known.starts_at } else { starts_at };
+                self.open(from, starts_at, end, alert.content, out);
+            }
+            (Phase::Firing | Phase::Waiting, true) => {
+                self.end(slot, episode, end.at, Cause::Posted, from.now, out);
+                out.taken.accepted += 1;
+                out.ack = Ack::WhenDurable;
+            }
+            (Phase::Firing | Phase::Waiting, false) => {
+                self.repeat(from, slot, starts_at, end, alert.content, out);
+            }
+        }
+    }
+
+    /// A known alert again, merged as Alertmanager merges: the earliest start,
+    /// the newest annotations, and a given end before a time-out's.
+    fn repeat(
+        &mut self,
+        from: &Origin,
+        slot: u32,
+        starts_at: Zoned,
+        end: End,
+        content: &[u8],
+        out: &mut Effects,
+    ) {
+        let Some(known) = self.state.alerts.get(slot) else { return };
+        let episode = known.id;
+        let keeps_end = known.end.at.at > end.at.at && !known.end.is_timeout;
+        let end = if keeps_end { known.end } else { end };
+        let starts_earlier = starts_at.at < known.starts_at.at;
+        if starts_earlier || *known.content != *content {
+            let starts_at = if starts_earlier { starts_at } else { known.starts_at };
+            self.emit(&Record::Changed { episode, starts_at, end, content }, from.now, out);
+            out.taken.accepted += 1;
+            out.ack = Ack::WhenDurable;
+            return;
+        }
+        self.emit(&Record::Renewed { episode, end }, from.now, out);
+        out.taken.renewed += 1;
+        if end.at.at > from.now.plus(from.resolve_timeout) {
+            out.ack = Ack::WhenDurable;
+        }
+    }
+
+    fn open(&mut self, from: &Origin, starts_at: Zoned, end: End, content: &[u8], out: &mut Effects) {
+        let Origin { tenant, source, now, .. } = *from;
+        if self.admit(tenant, now) {
+            let (score, group) = self.rate_and_route(tenant, source, content, starts_at.at, now, out);
+            self.emit(&Record::Opened { tenant, source, starts_at, end, score, group, content }, now, out);
+        } else {
+            let bytes = cost_bytes(content);
+            let bound = self.settings(tenant).map_or(0, |settings| settings.limits.backlog_bytes);
+            if self.backlog.room(tenant.into(), bytes.into(), bound).is_err() {
+                out.taken.refused += 1;
+                return;
+            }
+            let episode = self.emit(&Record::Deferred { tenant, source, starts_at, end, content }, now, out);
+            self.defer(tenant, episode, bytes, now);
+            out.taken.deferred += 1;
+        }
+        out.taken.accepted += 1;
+        out.ack = Ack::WhenDurable;
+    }
+
+    /// Takes a token; not while others of the tenant wait for theirs.
+    fn admit(&mut self, tenant: u16, now: Timestamp) -> bool {
+        let waits = self.backlog.len(tenant.into()) > 0;
+        let policy = self.policies.get_mut(usize::from(tenant)).and_then(Option::as_mut);
+        !waits && policy.is_some_and(|policy| policy.gate.admit(now).is_ok())
+    }
+
+    fn defer(&mut self, tenant: u16, episode: u64, bytes: u32, now: Timestamp) {
+        let Some(slot) = self.state.alerts.slot_of(episode) else { return };
+        if self.backlog.waiting().next().is_none() {
+            self.timers.set(now.plus(BACKLOG_TICK), Timer::Backlog);
+        }
+        self.backlog.push(tenant.into(), (slot, episode), bytes);
+    }
+
+    /// How long until what waits has been let in, so that a refused sender
+    /// knows when to come back.
+    fn backlog_wait(&self, tenant: u16, now: Timestamp) -> Duration {
+        let Some(settings) = self.settings(tenant) else { return Duration::from_secs(1) };
+        let waiting = self.backlog.len(tenant.into()) as f64;
+        let next = self.policies[usize::from(tenant)].as_ref().map_or(now, |policy| policy.gate.next_at(now));
+        let seconds = (waiting / settings.limits.rate_per_s).clamp(1.0, 60.0);
+        next.since(now).max(Duration::from_secs_f64(seconds))
+    }
+
+    /// Lets deferred alerts in, tenants in turn.
+    fn drain(&mut self, now: Timestamp, out: &mut Effects) {
+        for _ in 0..TURNS_PER_STEP {
+            let (backlog, policies) = (&mut self.backlog, &mut self.policies);
+            let mut turn = Vec::new();
+            let more = backlog.turn(
+                |tenant| match policies.get_mut(tenant).and_then(Option::as_mut) {
+                    Some(policy) => policy.gate.admit(now).is_ok(),
+                    // A tenant without settings any more: nothing holds it back.
+                    None => true,
+                },
+                |_, item| turn.push(item),
+            );
+            for (slot, episode) in turn {
+                self.let_in(slot, episode, now, out);
+            }
+            if !more {
+                break;
+            }
+        }
+        if let Some(at) = self.next_turn_at(now) {
+            self.timers.set(at, Timer::Backlog);
+        }
+    }
+
+    fn next_turn_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = |tenant: usize| {
+            self.policies.get(tenant).and_then(Option::as_ref).map_or(now, |policy| policy.gate.next_at(now))
+        };
+        let at = self.backlog.waiting().map(next).min()?;
+        // With tokens left, the next turns are taken in the very next step.
+        Some(if at <= now { now } else { at.max(now.plus(BACKLOG_TICK)) })
+    }
+
+    fn let_in(&mut self, slot: u32, episode: u64, now: Timestamp, out: &mut Effects) {
+        let Some(alert) = self.state.alerts.get(slot) else { return };
+        if alert.id != episode || alert.phase != Phase::Waiting {
+            return; // it resolved while it waited
+        }
+        let (tenant, source, starts_at) = (alert.tenant, alert.source, alert.starts_at.at);
+        let content = alert.content.clone();
+        let (score, group) = self.rate_and_route(tenant, source, &content, starts_at, now, out);
+        let grace = self.settings(tenant).map_or(Duration::ZERO, |settings| settings.resolve_timeout);
+        self.emit(&Record::Admitted { episode, score, group, grace_until: now.plus(grace) }, now, out);
+    }
+
+    /// Rates an alert and finds its group; opens the group where it is new.
+    fn rate_and_route(
+        &mut self,
+        tenant: u16,
+        source: u16,
+        content: &[u8],
+        starts_at: Timestamp,
+        now: Timestamp,
+        out: &mut Effects,
+    ) -> (Score, u64) {
+        let labels = Content::of(content).labels;
+        let score = self.rate(tenant, source, labels, now);
+        let value = score.value();
+        out.scores.push(value);
+        let Some(settings) = self.settings(tenant).map(Arc::clone) else { return (score, 0) };
+        let always_pages = || settings.rating.never_digest.iter().any(|matcher| matcher.matches(labels));
+        let group = match &settings.rating.mode {
+            RatingMode::Enforce(digest) if value < settings.rating.threshold && !always_pages() => {
+                let flush_at = digest.schedule.next_after(now);
+                self.scratch.clear();
+                self.join(tenant, NotificationKind::Digest, &digest.receiver, flush_at, now, out)
+            }
+            RatingMode::Observe | RatingMode::Enforce(_) => {
+                let route = &settings.route;
+                self.scratch.clear();
+                group_labels(&route.group_by, labels, &mut self.scratch);
+                let flush_at = first_flush_at(route, starts_at, now);
+                self.join(tenant, NotificationKind::Page, &route.receiver, flush_at, now, out)
+            }
+        };
+        (score, group)
+    }
+
+    fn rate(&self, tenant: u16, source: u16, labels: Labels<'_>, now: Timestamp) -> Score {
+        let Some(tenant) = self.state.tenant(tenant) else { return Score::default() };
+        let source = tenant.sources.get(usize::from(source)).map_or("", |source| &source.name);
+        tenant.rating.rate(&AlertFacts { labels, source, at: now })
+    }
+
+    /// The id of the group with the labels in `scratch`.
+    fn join(
+        &mut self,
+        tenant: u16,
+        kind: NotificationKind,
+        receiver: &Arc<str>,
+        flush_at: Timestamp,
+        now: Timestamp,
+        out: &mut Effects,
+    ) -> u64 {
+        let labels = std::mem::take(&mut self.scratch);
+        let identity = GroupIdentity { tenant, kind, receiver, labels: &labels };
+        let known = self.state.groups.find(identity).and_then(|slot| self.state.groups.get(slot));
+        let id = match known.map(|group| group.id) {
+            Some(id) => id,
+            None => self.emit(
+                &Record::GroupOpened { tenant, kind, receiver, labels: &labels, flush_at },
+                now,
+                out,
+            ),
+        };
+        self.scratch = labels;
+        id
+    }
+
+    fn expire(&mut self, slot: u32, now: Timestamp, out: &mut Effects) {
+        let Some(alert) = self.state.alerts.get(slot).filter(|alert| alert.phase == Phase::Firing) else {
+            return;
+        };
+        let (episode, at) = (alert.id, alert.end.at);
+        match self.state.expires_at(slot) {
+            Some(expires_at) if expires_at > now => self.timers.set(expires_at, Timer::Alert(slot)),
+            _ => self.end(slot, episode, at, Cause::Expired, now, out),
+        }
+    }
+
+    fn end(&mut self, slot: u32, episode: u64, at: Zoned, cause: Cause, now: Timestamp, out: &mut Effects) {
+        let waiting = self.state.alerts.get(slot).filter(|alert| alert.phase == Phase::Waiting);
+        if let Some(tenant) = waiting.map(|alert| alert.tenant)
+            && let Some(settings) = self.settings(tenant)
+        {
+            let receiver = Arc::clone(&settings.route.receiver);
+            self.ended(tenant, &receiver, AlertEnd::ResolvedEarly, 1, out);
+        }
+        self.emit(&Record::Resolved { episode, at, cause }, now, out);
+    }
+
+    fn turned_away(&mut self, tenant: &TenantName, source: &str, now: Timestamp, out: &mut Effects) {
+        let Some((tenant, source)) = self.number_of(tenant, source, now, out) else { return };
+        let grace = self.settings(tenant).map_or(Duration::ZERO, |settings| settings.resolve_timeout);
+        self.emit(&Record::Refused { tenant, source, alerts: 0, grace_until: now.plus(grace) }, now, out);
+    }
+
+    fn take_feedback(
+        &mut self,
+        of: PastAlert<'_>,
+        action: Feedback,
+        by: &str,
+        note: &str,
+        now: Timestamp,
+        out: &mut Effects,
+    ) {
+        let Some((tenant, source)) = self.number_of(of.tenant, of.source, now, out) else { return };
+        let (rated_at, score, labels) = (of.rated_at, of.score, of.labels.as_bytes());
+        let rated = Rated { tenant, source, rated_at, score, labels };
+        self.emit(&Record::Feedback { episode: of.episode, action, by, note, rated }, now, out);
+        out.ack = Ack::WhenDurable;
+    }
+}
+
+/// Where a request's alerts come from.
+struct Origin {
+    tenant: u16,
+    source: u16,
+    resolve_timeout: Duration,
+    now: Timestamp,
+}
+
+impl Origin {
+    /// Start and end, with Alertmanager's defaults for what is missing. Go's
+    /// zero time counts as missing.
+    fn times(&self, alert: &Incoming<'_>) -> (Zoned, End) {
+        let given = |at: Option<Zoned>| at.filter(|at| at.at > Timestamp::MIN);
+        let (starts_at, ends_at) = (given(alert.starts_at), given(alert.ends_at));
+        let now = Zoned::utc(self.now);
+        let end = match ends_at {
+            Some(at) => End { at, is_timeout: false },
+            None => End { at: Zoned::utc(self.now.plus(self.resolve_timeout)), is_timeout: true },
+        };
+        (starts_at.or(ends_at).unwrap_or(now), end)
+    }
+}

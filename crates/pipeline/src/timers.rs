@@ -1,0 +1,42 @@
+//! What has to be looked at, and when.
+
+use openclaw_alert::Timestamp;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// What is due. A timer is a reminder, not a decision: whoever takes it looks
+/// at the state, which may have moved on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The alert in this slot may have ended.
+    Alert(u32),
+    /// The group in this slot may have to be told.
+    Group(u32),
+    /// The outbox entry in this slot may have to be sent again.
+    Entry(u32),
+    /// Deferred alerts may come in.
+    Backlog,
+}
+
+/// Reminders by time. Not part of the durable state: recovery sets them anew.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Timestamp, Timer)>>,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Timestamp, timer: Timer) {
+        self.heap.push(Reverse((at, timer)));
+    }
+
+    pub(crate) fn next_at(&self) -> Timestamp {
+        self.heap.peek().map_or(Timestamp::MAX, |Reverse((at, _))| *at)
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
+        if self.next_at() > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, timer))| timer)
+    }
+}

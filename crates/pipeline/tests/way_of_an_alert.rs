@@ -90,9 +90,9 @@ impl World {
         self.commit(at(second))
     }
 
-    fn sent(&mut self, second: u64, entry: u64, outcome: SendOutcome) -> Sent {
+    fn sent(&mut self, second: u64, entry: u64, outcome: &SendOutcome) -> Sent {
         let took = Duration::from_millis(3);
-        self.partition.step(&Input::Sent { entry, outcome: &outcome, took }, at(second), &mut self.out);
+        self.partition.step(&Input::Sent { entry, outcome, took }, at(second), &mut self.out);
         self.commit(at(second))
     }
 
@@ -139,17 +139,17 @@ fn fires_repeats_and_resolves() {
     assert!(world.tick(30).is_empty());
     let first = world.tick(31);
     assert_eq!(texts(&first), ["first notification: +1 +2"]);
-    assert!(world.sent(31, first[0].0, SendOutcome::Delivered).is_empty());
+    assert!(world.sent(31, first[0].0, &SendOutcome::Delivered).is_empty());
     world.post(60, &[("A", "1", None), ("A", "2", None)]);
     assert_eq!((world.out.taken.renewed, world.out.ack), (2, Ack::Now));
     world.post(200, &[("A", "3", None), ("A", "1", Some(199))]);
     let second = world.tick(331);
     assert_eq!(texts(&second), ["new alerts added: +2 +3 -1"]);
-    world.sent(331, second[0].0, SendOutcome::Delivered);
+    world.sent(331, second[0].0, &SendOutcome::Delivered);
     // Nobody repeats them: they expire five minutes after their last post.
     let third = world.tick(631);
     assert_eq!(texts(&third), ["all alerts resolved: -2 -3"]);
-    world.sent(631, third[0].0, SendOutcome::Delivered);
+    world.sent(631, third[0].0, &SendOutcome::Delivered);
     assert_eq!(world.partition.alerts_in_memory(), 0);
 }
 
@@ -166,7 +166,7 @@ fn a_crash_repeats_only_what_was_under_way() {
     world.crash(50);
     let again = world.tick(50);
     assert_eq!(told[0], again[0], "the same message with the same id");
-    world.sent(51, again[0].0, SendOutcome::Delivered);
+    world.sent(51, again[0].0, &SendOutcome::Delivered);
     world.crash(60);
     assert!(world.tick(61).is_empty());
     world.post(100, &[("A", "1", Some(99))]);
@@ -177,7 +177,7 @@ fn a_crash_repeats_only_what_was_under_way() {
 fn silence_while_down_is_no_resolve() {
     let mut world = World::new(settings());
     let told = world.post(40, &[("A", "1", Some(280))]);
-    world.sent(40, told[0].0, SendOutcome::Delivered);
+    world.sent(40, told[0].0, &SendOutcome::Delivered);
     world.crash(700);
     assert!(world.tick(900).is_empty(), "its end passed while nobody listened");
     assert_eq!(texts(&world.tick(1001)), [] as [&str; 0]);
@@ -194,7 +194,7 @@ fn a_failed_send_is_retried_and_a_newer_state_takes_over() {
         ambiguous: true,
         detail: "503".into(),
     };
-    world.sent(41, told[0].0, fail());
+    world.sent(41, told[0].0, &fail());
     world.post(100, &[("A", "1", Some(90))]);
     assert!(world.tick(340).is_empty(), "the receiver asked for ten minutes");
     let next = world.tick(642);
@@ -205,7 +205,7 @@ fn a_failed_send_is_retried_and_a_newer_state_takes_over() {
 fn a_rejected_message_is_a_dead_letter_and_can_be_revived() {
     let mut world = World::new(settings());
     let told = world.post(40, &[("A", "1", None)]);
-    world.sent(41, told[0].0, SendOutcome::Never { detail: "404".into() });
+    world.sent(41, told[0].0, &SendOutcome::Never { detail: "404".into() });
     let letters = world.partition.messages(&world.tenant);
     assert!(letters[0].is_dead);
     world.crash(50);
@@ -214,7 +214,7 @@ fn a_rejected_message_is_a_dead_letter_and_can_be_revived() {
     let sent = world.commit(at(60));
     assert_eq!(texts(&sent), ["first notification: +1"]);
     world.post(70, &[("A", "1", Some(69))]);
-    world.sent(70, entry, SendOutcome::Never { detail: "404".into() });
+    world.sent(70, entry, &SendOutcome::Never { detail: "404".into() });
     assert!(world.tick(341).is_empty(), "who was never told is not told of the end");
 }
 

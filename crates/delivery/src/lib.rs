@@ -1,0 +1,38 @@
+//! Tells receivers: one [`Notification`](openclaw_alert::Notification) to one
+//! [`Integration`], and what came of it.
+//!
+//! When to send, retry, give up, and in which order is decided elsewhere; a
+//! [`Sender`] makes one attempt and says whether it was delivered, may work
+//! later, or never will. A kind of integration is a folder: `settings.rs`,
+//! `payload.rs`, and in `mod.rs` the order of a send.
+
+#![forbid(unsafe_code)]
+
+mod connect;
+#[cfg(test)]
+mod fixture;
+mod group;
+mod headline;
+mod http;
+mod kind;
+mod outcome;
+mod secret;
+mod sender;
+mod settings;
+#[cfg(test)]
+mod sink;
+#[cfg(test)]
+mod sink_tests;
+pub mod slack;
+mod slots;
+#[cfg(test)]
+mod snapshot_tests;
+mod target;
+mod text;
+pub mod webhook;
+
+pub use headline::summary;
+pub use secret::Secret;
+pub use sender::{Sender, SenderError, SenderOptions};
+pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};
+pub use target::{Target, TargetError};

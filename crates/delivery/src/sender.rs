@@ -1,0 +1,84 @@
+//! Carries out one send: a free slot, the kind's own message, a verdict.
+
+use crate::connect;
+use crate::http::{Exchange, Http};
+use crate::settings::Integration;
+use crate::slots::Slots;
+use openclaw_alert::{Notification, SendOutcome, Timestamp};
+use std::num::NonZeroU16;
+use tokio::time::{Instant, timeout_at};
+
+/// What all sends share.
+#[derive(Debug, Clone)]
+pub struct SenderOptions {
+    /// Where people reach this service, for links back; empty for none.
+    pub external_url: String,
+    /// Sends under way at a time, of all tenants.
+    pub sends_max: NonZeroU16,
+    /// Sends under way at a time, of one tenant.
+    pub sends_per_tenant_max: NonZeroU16,
+}
+
+/// No links, 512 sends at a time, 64 of one tenant.
+impl Default for SenderOptions {
+    fn default() -> Self {
+        let number = |n| NonZeroU16::new(n).unwrap_or(NonZeroU16::MIN);
+        Self { external_url: String::new(), sends_max: number(512), sends_per_tenant_max: number(64) }
+    }
+}
+
+/// A sender that can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SenderError {
+    /// This build's cryptography offers no TLS version.
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Sends notifications over connections that stay warm. One for the process;
+/// must be used within a Tokio runtime.
+pub struct Sender {
+    http: Http,
+    slots: Slots,
+    external_url: String,
+}
+
+impl Sender {
+    /// Loads the system's trusted certificates; connects nowhere yet.
+    ///
+    /// # Errors
+    /// When TLS can't be set up at all. Missing certificates are only warned
+    /// of: plain HTTP works without.
+    pub fn new(options: SenderOptions) -> Result<Self, SenderError> {
+        Ok(Self {
+            http: Http::new(connect::connector()?),
+            slots: Slots::new(options.sends_max, options.sends_per_tenant_max),
+            external_url: options.external_url,
+        })
+    }
+
+    /// One attempt. Repeats carry the key of the notification again, so that a
+    /// receiver who honours it sees one message. Alerts that the integration
+    /// is not to hear of (`send_resolved`) have been left out before.
+    pub async fn send(
+        &self,
+        integration: &Integration,
+        notification: &Notification,
+        now: Timestamp,
+    ) -> SendOutcome {
+        let kind = integration.kind();
+        let deadline = Instant::now() + kind.timeout().get();
+        let waiting = timeout_at(deadline, self.slots.acquire(&notification.tenant)).await;
+        let Ok(Ok(_slot)) = waiting else { return still_waiting() };
+        let exchange = Exchange { http: &self.http, external_url: &self.external_url, deadline, now };
+        kind.send(&exchange, notification).await
+    }
+}
+
+fn still_waiting() -> SendOutcome {
+    SendOutcome::Retry {
+        after: None,
+        ambiguous: false,
+        detail: "too many sends under way: none ended within the time-out".to_owned(),
+    }
+}

@@ -1,0 +1,45 @@
+//! Slack's incoming webhooks, and servers that take the same.
+
+mod answer;
+mod payload;
+mod settings;
+
+pub(crate) use payload::body;
+pub use settings::Settings;
+
+use crate::Timeout;
+use crate::http::Exchange;
+use crate::kind::{Kind, Sending};
+use http::HeaderMap;
+use openclaw_alert::{Notification, SendOutcome};
+
+impl Kind for Settings {
+    fn name(&self) -> &'static str {
+        "slack"
+    }
+
+    fn send_resolved(&self) -> bool {
+        self.send_resolved
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.timeout
+    }
+
+    fn host(&self) -> &str {
+        self.api_url.host()
+    }
+
+    fn send<'s>(&'s self, exchange: &'s Exchange<'s>, notification: &'s Notification) -> Sending<'s> {
+        Box::pin(send(self, exchange, notification))
+    }
+}
+
+async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
+    let body = body(settings, notification, exchange.external_url);
+    let key = &notification.idempotency_key;
+    match exchange.post(&settings.api_url, key, HeaderMap::new(), body).await {
+        Ok(answer) => answer::judge(settings.api_url.host(), &answer),
+        Err(outcome) => outcome,
+    }
+}

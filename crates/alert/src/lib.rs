@@ -23,7 +23,7 @@ pub use content::Content;
 pub use id::EpisodeId;
 pub use incoming::{Batch, Incoming};
 pub use labels::{Labels, LabelsBuilder, fnv1a};
-pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use matcher::{MatchOp, Matcher, MatcherError, anchored};
 pub use notification::{Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status};
 pub use score::{FACTOR_COUNT, FACTORS, Feedback, Score, logistic};
 pub use tenant::{PARTITIONS, PartitionId, TenantName, TenantNameError};

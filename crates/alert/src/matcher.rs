@@ -127,7 +127,10 @@ impl fmt::Display for Matcher {
 }
 
 /// RE2 semantics as Alertmanager has them: anchored at both ends, bounded size.
-pub(crate) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
+///
+/// # Errors
+/// When the pattern doesn't compile, or only to something huge.
+pub fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
     regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build()
 }
 

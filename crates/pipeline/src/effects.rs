@@ -100,8 +100,8 @@ pub struct Effects {
     pub ack: Ack,
     /// How long a refused sender should wait.
     pub retry_after: Option<Duration>,
-    /// Scores given in this step.
-    pub scores: Vec<f32>,
+    /// Scores given in this step, with the tenant's number.
+    pub scores: Vec<(u16, f32)>,
     /// Alerts that came to their end.
     pub ended: Vec<Ended>,
     /// When the partition wants to be stepped again; [`Timestamp::MAX`] for never.

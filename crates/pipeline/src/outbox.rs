@@ -13,7 +13,7 @@ use crate::settings::RetryPolicy;
 pub(crate) const DEAD_LETTERS_PER_TENANT: usize = 256;
 
 /// Messages of one integration that may be under way at once.
-pub(crate) const LANE_WINDOW: usize = 64;
+pub(crate) const LANE_WINDOW: usize = 16;
 
 /// An alert that a message tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,6 +27,10 @@ use std::time::Duration;
 /// for long; the rest come at once in the next step.
 const REMINDERS_PER_STEP: usize = 512;
 
+/// Bytes of records after which a step stops working off reminders, for the
+/// same reason: a group of a thousand alerts is one reminder.
+const RECORD_BYTES_PER_STEP: usize = 64 << 10;
+
 /// How often deferred alerts are let in at most.
 const BACKLOG_TICK: Duration = Duration::from_millis(10);
 
@@ -117,7 +121,11 @@ impl Partition {
     }
 
     fn work_off(&mut self, now: Timestamp, out: &mut Effects) {
+        let enough = out.payload.len() + RECORD_BYTES_PER_STEP;
         for _ in 0..REMINDERS_PER_STEP {
+            if out.payload.len() > enough {
+                return;
+            }
             match self.timers.pop_due(now) {
                 None => return,
                 Some(Timer::Alert(slot)) => self.expire(slot, now, out),
@@ -166,7 +174,13 @@ impl Partition {
         let Some(known) = self.state.alerts.get(slot) else { return };
         let episode = known.id;
         match (known.phase, over) {
-            (Phase::Resolved, true) => out.taken.renewed += 1,
+            (Phase::Resolved, true) => {
+                // Of two ends the later counts.
+                let known_end = known.end;
+                let end = if end.at.at > known_end.at.at { end } else { known_end };
+                let changed = self.amend(from, slot, starts_at, end, alert.content, end != known_end, out);
+                out.taken.renewed += u32::from(!changed);
+            }
             (Phase::Resolved, false) => {
                 let overlaps = starts_at.at < known.end.at.at;
                 let starts_at =
@@ -174,8 +188,10 @@ impl Partition {
                 self.open(from, starts_at, end, alert.content, out);
             }
             (Phase::Firing | Phase::Waiting, true) => {
+                let known_end = known.end;
+                let changed = self.amend(from, slot, starts_at, known_end, alert.content, false, out);
                 self.end(slot, episode, end.at, Cause::Posted, from.now, out);
-                out.taken.accepted += 1;
+                out.taken.accepted += u32::from(!changed);
                 out.ack = Ack::WhenDurable;
             }
             (Phase::Firing | Phase::Waiting, false) => {
@@ -199,12 +215,7 @@ impl Partition {
         let episode = known.id;
         let keeps_end = known.end.at.at > end.at.at && !known.end.is_timeout;
         let end = if keeps_end { known.end } else { end };
-        let starts_earlier = starts_at.at < known.starts_at.at;
-        if starts_earlier || *known.content != *content {
-            let starts_at = if starts_earlier { starts_at } else { known.starts_at };
-            self.emit(&Record::Changed { episode, starts_at, end, content }, from.now, out);
-            out.taken.accepted += 1;
-            out.ack = Ack::WhenDurable;
+        if self.amend(from, slot, starts_at, end, content, false, out) {
             return;
         }
         self.emit(&Record::Renewed { episode, end }, from.now, out);
@@ -212,6 +223,32 @@ impl Partition {
         if end.at.at > from.now.plus(from.resolve_timeout) {
             out.ack = Ack::WhenDurable;
         }
+    }
+
+    /// Writes down what a post changes of a known alert other than its end:
+    /// an earlier start, newer annotations, or, with `always`, nothing. Gives
+    /// false where it wrote nothing.
+    #[expect(clippy::too_many_arguments, reason = "one call, each part of one post")]
+    fn amend(
+        &mut self,
+        from: &Origin,
+        slot: u32,
+        starts_at: Zoned,
+        end: End,
+        content: &[u8],
+        always: bool,
+        out: &mut Effects,
+    ) -> bool {
+        let Some(known) = self.state.alerts.get(slot) else { return false };
+        let starts_earlier = starts_at.at < known.starts_at.at;
+        if !starts_earlier && *known.content == *content && !always {
+            return false;
+        }
+        let starts_at = if starts_earlier { starts_at } else { known.starts_at };
+        self.emit(&Record::Changed { episode: known.id, starts_at, end, content }, from.now, out);
+        out.taken.accepted += 1;
+        out.ack = Ack::WhenDurable;
+        true
     }
 
     fn open(&mut self, from: &Origin, starts_at: Zoned, end: End, content: &[u8], out: &mut Effects) {
@@ -318,7 +355,7 @@ impl Partition {
         let labels = Content::of(content).labels;
         let score = self.rate(tenant, source, labels, now);
         let value = score.value();
-        out.scores.push(value);
+        out.scores.push((tenant, value));
         let Some(settings) = self.settings(tenant).map(Arc::clone) else { return (score, 0) };
         let always_pages = || settings.rating.never_digest.iter().any(|matcher| matcher.matches(labels));
         let group = match &settings.rating.mode {

@@ -106,6 +106,25 @@ impl Partition {
             .collect()
     }
 
+    /// The alerts of a tenant that began last and are in memory, newest first.
+    #[must_use]
+    pub fn latest(&self, tenant: &TenantName, count: usize) -> Vec<AlertView<'_>> {
+        let mut alerts: Vec<_> = self
+            .state
+            .alerts
+            .iter()
+            .map(|(_, alert)| alert)
+            .filter(|alert| self.owned(tenant, alert))
+            .collect();
+        let newest_first = |a: &&Alert, b: &&Alert| b.id.cmp(&a.id);
+        if alerts.len() > count {
+            alerts.select_nth_unstable_by(count, newest_first);
+            alerts.truncate(count);
+        }
+        alerts.sort_unstable_by(newest_first);
+        alerts.into_iter().map(|alert| self.view(alert)).collect()
+    }
+
     /// One alert of a tenant, by the offset of its first record.
     #[must_use]
     pub fn alert(&self, tenant: &TenantName, episode: u64) -> Option<AlertView<'_>> {
@@ -149,6 +168,12 @@ impl Partition {
         self.state.tenant_number(tenant.as_str())
     }
 
+    /// A tenant by its number in records.
+    #[must_use]
+    pub fn tenant_name(&self, number: u16) -> Option<&TenantName> {
+        Some(&self.state.tenant(number)?.name)
+    }
+
     fn owned(&self, tenant: &TenantName, alert: &Alert) -> bool {
         self.state.tenant(alert.tenant).is_some_and(|owner| owner.name == *tenant)
     }
@@ -169,22 +194,6 @@ impl Partition {
             source: source.map_or("", |source| &source.name),
             feedback: alert.feedback,
             receivers: groups.map(|group| &*group.receiver).collect(),
-        }
-    }
-
-    /// What would be scored now for these labels.
-    #[must_use]
-    pub fn rate_now(
-        &self,
-        tenant: &TenantName,
-        source: &str,
-        labels: openclaw_alert::Labels<'_>,
-        now: Timestamp,
-    ) -> Score {
-        let facts = openclaw_rating::AlertFacts { labels, source, at: now };
-        match self.state.tenant_number(tenant.as_str()).and_then(|number| self.state.tenant(number)) {
-            Some(tenant) => tenant.rating.rate(&facts),
-            None => openclaw_rating::Model::default().rate(&facts),
         }
     }
 

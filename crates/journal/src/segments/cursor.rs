@@ -1,0 +1,180 @@
+//! Walks the frames of one segment and finds the way again after damage.
+
+use crate::disk::{DiskFile, read_full_at};
+use crate::frame::{FRAME_HEADER, Header, Kind, POSITION_AT};
+use crate::position::Geometry;
+use crate::segments::SEGMENT_DATA;
+use crate::{Class, Position};
+use std::io;
+use std::sync::Arc;
+
+/// Read ahead; also what is held between two frames.
+const WINDOW: usize = 256 << 10;
+
+/// A piece of a file held in memory. Never reads beyond the limit it is
+/// given, since what lies there may still change.
+struct Window {
+    file: Arc<dyn DiskFile>,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// `length` bytes at `at`; the caller keeps both below `limit`. A file
+    /// that ends too early reads as zeros.
+    fn get(&mut self, at: u64, length: usize, limit: u64) -> io::Result<&[u8]> {
+        if at < self.start || at + length as u64 > self.start + self.bytes.len() as u64 {
+            self.load(at, length, limit)?;
+        }
+        let from = (at - self.start) as usize;
+        Ok(&self.bytes[from..from + length])
+    }
+
+    fn load(&mut self, at: u64, length: usize, limit: u64) -> io::Result<()> {
+        let ahead = WINDOW.min(limit.saturating_sub(at) as usize);
+        self.bytes.clear();
+        self.bytes.resize(ahead.max(length), 0);
+        self.start = at;
+        let outcome = read_full_at(&*self.file, &mut self.bytes, at);
+        if outcome.is_err() {
+            self.bytes.clear();
+        }
+        outcome.map(|_| ())
+    }
+}
+
+/// What stands at the cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A sound frame; the cursor is behind it.
+    Frame(Header, Class),
+    /// The segment was ended on purpose, by a mark written in the commit
+    /// that began at the position, or because nothing more fits.
+    Sealed(Option<Position>),
+    /// The limit.
+    End,
+    /// Nothing sound. The next frame can't begin before `resume`.
+    Bad { resume: u64 },
+}
+
+pub(crate) struct Cursor {
+    window: Window,
+    geometry: Geometry,
+    number: u64,
+    salt: u32,
+    /// Of the next frame in the segment.
+    pub(crate) offset: u64,
+}
+
+impl Cursor {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, geometry: Geometry, number: u64, salt: u32) -> Self {
+        let window = Window { file, start: 0, bytes: Vec::new() };
+        Self { window, geometry, number, salt, offset: SEGMENT_DATA }
+    }
+
+    /// Where the cursor stands in the log.
+    pub(crate) fn position(&self) -> Position {
+        self.geometry.position(self.number, self.offset)
+    }
+
+    /// Judges what stands at the cursor, looking at nothing beyond `limit`.
+    pub(crate) fn step(&mut self, limit: u64) -> io::Result<Step> {
+        if self.offset + FRAME_HEADER as u64 > self.geometry.segment_bytes {
+            return Ok(Step::Sealed(None));
+        }
+        if self.offset + FRAME_HEADER as u64 > limit {
+            return Ok(Step::End);
+        }
+        let Some(header) = self.header_at(self.offset, limit)? else {
+            return Ok(Step::Bad { resume: self.offset + 8 });
+        };
+        let Kind::Frame(class) = header.kind else {
+            return Ok(Step::Sealed(Some(header.commit_start())));
+        };
+        let end = self.offset + header.stored_bytes();
+        if !self.payload_is_sound(&header, limit)? {
+            // The header says where the next frame begins; nothing inside
+            // the payload may be taken for one.
+            return Ok(Step::Bad { resume: end });
+        }
+        self.offset = end;
+        Ok(Step::Frame(header, class))
+    }
+
+    /// The payload of the frame that `step` has just passed.
+    pub(crate) fn payload(&mut self, header: &Header, limit: u64) -> io::Result<&[u8]> {
+        let at = self.geometry.offset(header.position) + FRAME_HEADER as u64;
+        self.window.get(at, header.length as usize, limit)
+    }
+
+    /// Moves to the first sound frame or seal at or after `from`. False, and
+    /// the cursor not moved, when there is none.
+    pub(crate) fn resync(&mut self, from: u64, limit: u64) -> io::Result<bool> {
+        let mut at = from;
+        while let Some(found) = self.position_mark(at, limit)? {
+            if let Some(header) = self.header_at(found, limit)? {
+                if header.kind == Kind::Seal || self.payload_is_sound(&header, limit)? {
+                    self.offset = found;
+                    return Ok(true);
+                }
+                at = found + header.stored_bytes();
+            } else {
+                at = found + 8;
+            }
+        }
+        Ok(false)
+    }
+
+    /// One behind the last byte at or after `from` that is not zero.
+    pub(crate) fn last_used(&mut self, from: u64) -> io::Result<u64> {
+        let limit = self.geometry.segment_bytes;
+        let (mut at, mut used) = (from, from);
+        while at < limit {
+            let length = WINDOW.min((limit - at) as usize);
+            let bytes = self.window.get(at, length, limit)?;
+            if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
+                used = at + last as u64 + 1;
+            }
+            at += length as u64;
+        }
+        Ok(used)
+    }
+
+    fn header_at(&mut self, at: u64, limit: u64) -> io::Result<Option<Header>> {
+        let position = self.geometry.position(self.number, at);
+        let salt = self.salt;
+        let bytes = self.window.get(at, FRAME_HEADER, limit)?;
+        let header = Header::decode(bytes, position, salt);
+        Ok(header.filter(|header| {
+            let room = self.geometry.segment_bytes - at;
+            let back = u64::from(header.commit_back);
+            header.stored_bytes() <= room && back <= at - SEGMENT_DATA
+        }))
+    }
+
+    fn payload_is_sound(&mut self, header: &Header, limit: u64) -> io::Result<bool> {
+        let end = self.geometry.offset(header.position) + header.stored_bytes();
+        Ok(end <= limit && crc32c::crc32c(self.payload(header, limit)?) == header.payload_crc)
+    }
+
+    /// The first place at or after `from` where a header would find its own
+    /// position written.
+    fn position_mark(&mut self, from: u64, limit: u64) -> io::Result<Option<u64>> {
+        let mut at = from + POSITION_AT as u64;
+        while at + (FRAME_HEADER - POSITION_AT) as u64 <= limit {
+            let length = WINDOW.min((limit - at) as usize) & !7;
+            let first = self.geometry.position(self.number, at - POSITION_AT as u64).get();
+            let (words, _) = self.window.get(at, length, limit)?.as_chunks::<8>();
+            let found = words
+                .iter()
+                .zip((first..).step_by(8))
+                .position(|(word, place)| u64::from_le_bytes(*word) == place);
+            if let Some(index) = found {
+                let place = at - POSITION_AT as u64 + 8 * index as u64;
+                return Ok((place + FRAME_HEADER as u64 <= limit).then_some(place));
+            }
+            at += length as u64;
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,75 @@
+use crate::config::Faults;
+use openclaw_alert::TenantName;
+use openclaw_state::StateError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("the settings have faults")]
+    Settings(Faults),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("cannot write the output: {source}")]
+    Output { source: io::Error },
+    #[error("cannot read standard input: {source}")]
+    Input { source: io::Error },
+    #[error("standard input is longer than {most_bytes} bytes")]
+    InputTooLong { most_bytes: u64 },
+    #[error("{place}: {detail}")]
+    Alert { place: String, detail: String },
+    #[error("cannot write `{}`: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("tenant `{name}` exists already: `{}`", path.display())]
+    TenantExists { name: TenantName, path: PathBuf },
+    #[error("`--role {role}` is not supported yet")]
+    Role { role: String },
+    #[error(transparent)]
+    Start(#[from] openclaw_server::StartError),
+    #[error("cannot start a runtime: {source}")]
+    Runtime { source: io::Error },
+    #[error("cannot use `{}`: {source}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    KeyText(#[from] openclaw_state::KeyTextError),
+    #[error("there is no tenant `{name}`")]
+    NoTenant { name: TenantName },
+}
+
+impl From<Faults> for CliError {
+    fn from(faults: Faults) -> Self {
+        Self::Settings(faults)
+    }
+}
+
+impl CliError {
+    /// Every message with its hint, in the order to be told.
+    pub(crate) fn messages(&self) -> Vec<(String, Option<String>)> {
+        match self {
+            Self::Settings(faults) => {
+                faults.iter().map(|fault| (fault.to_string(), fault.problem.hint())).collect()
+            }
+            other => vec![(other.to_string(), other.hint())],
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::State(error) => error.hint(),
+            Self::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("name a file that doesn't exist yet: a key never replaces another".to_owned())
+            }
+            Self::TenantExists { name, .. } => Some(format!(
+                "`openclaw tenant key add {name} --scopes ingest,read,respond` makes another key"
+            )),
+            Self::NoTenant { name } => Some(format!("`openclaw tenant add {name}` makes it")),
+            Self::Alert { .. } => {
+                Some("write `{\"labels\": {\"alertname\": \"…\"}}`, or a list of such".to_owned())
+            }
+            Self::Role { .. } => Some("use `--role all`, the default".to_owned()),
+            Self::InputTooLong { .. } => Some("send the alerts in parts".to_owned()),
+            _ => None,
+        }
+    }
+}

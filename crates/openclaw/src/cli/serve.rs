@@ -1,0 +1,132 @@
+//! `openclaw serve`: configure, start, say where, wait for a signal, drain.
+
+use super::{CliError, Role, ServeArgs, Ui};
+use crate::config::{self, Environment, ServiceSettings, Settings, TenantConfig};
+use crate::telemetry;
+use openclaw_server::{Clock, Opened, Server, ServerOptions, SnapshotPolicy};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long requests and sends may go on after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(20);
+
+pub(super) fn run(args: &ServeArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    if let Some(role) = args.role.iter().find(|role| **role != Role::All) {
+        return Err(CliError::Role { role: format!("{role:?}").to_lowercase() });
+    }
+    let settings = config::load(&args.config.file, environment)?;
+    telemetry::start(settings.service.log_level, settings.service.log_format);
+    std::fs::create_dir_all(&settings.service.data)
+        .map_err(|source| CliError::Folder { path: settings.service.data.clone(), source })?;
+    work_runtime()?.block_on(serve(settings, ui))
+}
+
+/// The work runtime: everything but sockets and the log.
+pub(crate) fn work_runtime() -> Result<Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("work")
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Runtime { source })
+}
+
+async fn serve(settings: Settings, ui: &mut Ui) -> Result<(), CliError> {
+    abort_on_panic();
+    let signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
+    let (server, opened) = Server::start(options(settings)).await?;
+    report(&opened);
+    let address = server.address();
+    tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
+    ui.note(format_args!("openclaw listens on http://{address}"))?;
+    signals.wait_for_end().await;
+    tracing::info!("draining");
+    server.stop(DRAIN).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn options(settings: Settings) -> ServerOptions {
+    let ServiceSettings { http, data, metrics_public, console_public, journal, .. } = settings.service;
+    ServerOptions {
+        http,
+        data,
+        journal: openclaw_journal::Options {
+            segment_bytes: journal.segment_bytes,
+            retain_age: journal.retain_age,
+            retain_bytes: journal.retain_bytes,
+            reserve_bytes: journal.reserve_bytes,
+            ..openclaw_journal::Options::default()
+        },
+        snapshots: SnapshotPolicy { every: journal.snapshot_every, every_bytes: journal.snapshot_bytes },
+        tenants: settings.tenants.into_iter().map(tenant).collect(),
+        public_metrics: metrics_public,
+        public_console: console_public,
+        external_url: format!("http://{http}"),
+        clock: Clock::System,
+        io_threads: io_threads(),
+    }
+}
+
+/// One I/O thread a core.
+pub(crate) fn io_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A tenant as the server takes it.
+pub(crate) fn tenant(config: TenantConfig) -> openclaw_server::TenantConfig {
+    let source = config.sources.first().map(|source| std::sync::Arc::clone(&source.name));
+    openclaw_server::TenantConfig {
+        settings: config.pipeline,
+        receivers: config.receivers,
+        routing_yaml: config.routing_yaml,
+        alertmanager_source: source.unwrap_or_else(|| "alertmanager".into()),
+    }
+}
+
+fn report(opened: &Opened) {
+    if let Some(torn) = &opened.journal.torn {
+        tracing::warn!(?torn, "the last commit had been cut short; nothing that was accepted is lost");
+    }
+    for damage in &opened.journal.damage {
+        tracing::error!(?damage, "the journal is damaged; the rest was read, a copy is in quarantine");
+    }
+}
+
+/// A panic may leave a partition half decided. The journal is whole, so the
+/// safest thing is to end and start again from it.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn wait_for_end(mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    tracing::warn!("settings are read at the start only: restart to apply them");
+                }
+            }
+        }
+    }
+}

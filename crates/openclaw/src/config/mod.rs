@@ -1,0 +1,93 @@
+//! Settings files: `openclaw.yaml` and one file a tenant.
+//!
+//! Text becomes a tree with places (`yaml`), the tree becomes the sections of
+//! a file (`service`, `tenant`), and these become the types that the rest of
+//! the program is built from ([`Settings`], [`TenantConfig`]): what hasn't been
+//! checked can't reach a server. All faults of all files are told together.
+
+mod env;
+mod fault;
+mod original;
+mod problem;
+mod read;
+mod receivers;
+mod route;
+mod secret;
+mod service;
+mod tenant;
+mod tenants;
+mod units;
+mod values;
+mod yaml;
+
+pub(crate) use env::Environment;
+pub(crate) use fault::{Fault, Faults};
+pub(crate) use service::{LogFormat, LogLevel, RatingDefaults, ServiceSettings};
+pub(crate) use tenant::TenantConfig;
+pub(crate) use tenants::{TenantFile, tenant_files};
+
+use fault::Place;
+use problem::Problem;
+use schemars::SchemaGenerator;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Far more than the largest tenant's routing.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Everything that was configured, checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The main file.
+    pub(crate) service: ServiceSettings,
+    /// The tenants' files, in the order of their names.
+    pub(crate) tenants: Vec<TenantConfig>,
+}
+
+/// Reads the main file and every tenant's.
+pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Settings, Faults> {
+    let (service, mut faults) = service::load(file, environment);
+    let Some(service) = service else { return Faults::or_else(faults, None) };
+    let tenants = tenants::load(&service, environment, &mut faults);
+    if let Some(fault) = service.unknown_anonymous_tenant(&tenants) {
+        faults.push(fault);
+    }
+    Faults::or_else(faults, Some(Settings { service, tenants: tenants.configs }))
+}
+
+/// Reads the main file alone, for work on the data folder.
+pub(crate) fn load_service(file: &Path, environment: &Environment) -> Result<ServiceSettings, Faults> {
+    let (service, faults) = service::load(file, environment);
+    Faults::or_else(faults, service)
+}
+
+/// What holds where no file says otherwise, the environment included.
+pub(crate) fn rating_defaults(environment: &Environment) -> Result<RatingDefaults, Faults> {
+    let (service, faults) = service::without_file(environment);
+    Faults::or_else(faults, service).map(|service| service.rating)
+}
+
+/// JSON Schema of the main file.
+pub(crate) fn service_schema() -> schemars::Schema {
+    SchemaGenerator::default().into_root_schema_for::<service::ServiceFile>()
+}
+
+/// JSON Schema of a tenant's file.
+pub(crate) fn tenant_schema() -> schemars::Schema {
+    SchemaGenerator::default().into_root_schema_for::<tenant::TenantSection>()
+}
+
+/// The text of a settings file.
+fn read_text(file: &Arc<Path>) -> Result<String, Fault> {
+    let fault = |problem| Fault { place: Place::Whole(file.clone()), problem };
+    let mut text = String::new();
+    let length = File::open(file)
+        .and_then(|opened| opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
+        .map_err(|source| fault(Problem::Unreadable { source }))?;
+    if length as u64 > FILE_BYTES_MAX {
+        return Err(fault(Problem::TooLarge { most_bytes: FILE_BYTES_MAX }));
+    }
+    Ok(text)
+}

@@ -1,0 +1,205 @@
+//! Everything that can be wrong with the settings: each with its message and,
+//! where there is one, the way out.
+
+use openclaw_alert::{MatcherError, TenantNameError};
+use openclaw_delivery::{TargetError, TimeoutError, webhook::SigningKeyError};
+use openclaw_routing::DigestScheduleError;
+use std::io;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    // The file.
+    #[error("cannot be read: {source}")]
+    Unreadable { source: io::Error },
+    #[error("is larger than {most_bytes} bytes")]
+    TooLarge { most_bytes: u64 },
+    #[error("{detail}")]
+    Yaml { detail: String },
+
+    // The form of a value.
+    #[error("expected {expected}, found {found}")]
+    WrongType { expected: &'static str, found: &'static str },
+    #[error("unknown key `{key}`")]
+    UnknownKey { key: String, known: &'static [&'static str] },
+    #[error("`{key}` is missing")]
+    Missing { key: &'static str },
+    #[error("`{text}` is not {expected}")]
+    NotA { text: String, expected: &'static str },
+    #[error("`{key}` must be from {least} to {most}")]
+    OutOfRange { key: &'static str, least: String, most: String },
+    #[error("more than {most} {what}")]
+    TooMany { what: &'static str, most: usize },
+    #[error("`{what}` is not supported yet")]
+    NotYet { what: String },
+    #[error("`{engine}` needs the feature `engines`, which this build does not have")]
+    NoEngine { engine: String },
+
+    // Secrets.
+    #[error("expected text, `{{file: PATH}}` or `{{env: NAME}}`")]
+    SecretForm,
+    #[error("the secret is empty")]
+    EmptySecret,
+    #[error("the secret's file `{}` cannot be read: {source}", path.display())]
+    SecretFile { path: PathBuf, source: io::Error },
+    #[error("the environment variable `{name}` for the secret is not set")]
+    SecretVariable { name: String },
+
+    // The service.
+    #[error("`http` and `grpc` listen on the same address `{address}`")]
+    SameAddress { address: std::net::SocketAddr },
+    #[error("there is no tenant `{name}`")]
+    UnknownTenant { name: String },
+
+    // Tenants.
+    #[error("the tenants' folder cannot be read: {source}")]
+    NoTenantsFolder { source: io::Error },
+    #[error(transparent)]
+    TenantName(#[from] TenantNameError),
+    #[error("the file is for tenant `{expected}`, but says `tenant: {found}`")]
+    OtherTenant { expected: String, found: String },
+    #[error("tenant `{name}` has two files: this one and `{}`", other.display())]
+    TwoFiles { name: String, other: PathBuf },
+    #[error("a tenant's file must end in `.yaml`")]
+    Extension,
+    #[error("the folder has no `tenant.yaml`")]
+    NoTenantFile,
+
+    // Receivers and routes.
+    #[error("receiver `{name}` is defined twice")]
+    ReceiverTwice { name: String },
+    #[error("there is no receiver `{name}`")]
+    UnknownReceiver { name: String, known: Vec<String> },
+    #[error("label `{label}` is listed twice")]
+    LabelTwice { label: String },
+    #[error("`...` stands for all labels and must be alone")]
+    AllLabelsNotAlone,
+    #[error("`repeat_interval` ({repeat}) is shorter than `group_interval` ({group})")]
+    RepeatTooShort { repeat: String, group: String },
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    #[error(transparent)]
+    Timeout(#[from] TimeoutError),
+
+    // Limits and rating.
+    #[error("`floor` is above `ceiling` in `{key}`")]
+    FloorAboveCeiling { key: &'static str },
+    #[error("bad matcher `{text}`: {detail}")]
+    Matcher { text: String, detail: String },
+    #[error("`mode: enforce` needs a `digest`: alerts below the threshold must reach somebody")]
+    EnforceWithoutDigest,
+    #[error("{0}")]
+    Digest(#[from] DigestScheduleError),
+}
+
+impl From<MatcherError> for Problem {
+    /// A bad regex is explained over several lines, of which the last says it.
+    fn from(error: MatcherError) -> Self {
+        let detail = error.detail.lines().last().unwrap_or_default();
+        let detail = detail.strip_prefix("error: ").unwrap_or(detail).to_owned();
+        Self::Matcher { text: error.text.chars().take(200).flat_map(char::escape_debug).collect(), detail }
+    }
+}
+
+impl Problem {
+    /// A way out, where the message doesn't say it already.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreadable { source } if source.kind() == io::ErrorKind::NotFound => {
+                Some("name the file with `--config FILE`, or start from a copy of `examples/`".to_owned())
+            }
+            Self::UnknownKey { key, known } => Some(unknown_key_hint(key, known)),
+            Self::WrongType { expected: "text", found: "a number" | "true or false" } => {
+                Some("put the value in quotes".to_owned())
+            }
+            Self::NoEngine { .. } => Some("use the embedded engine, or a build with the feature".to_owned()),
+            Self::NotYet { .. } => Some("remove it; a later release will take it".to_owned()),
+            Self::UnknownReceiver { name, known } => receiver_hint(name, known),
+            Self::NoTenantsFolder { .. } => {
+                Some("set `tenants` to the folder, or make it with `openclaw tenant add NAME`".to_owned())
+            }
+            Self::OtherTenant { expected, .. } => {
+                Some(format!("write `tenant: {expected}`, or rename the file"))
+            }
+            Self::TwoFiles { .. } => Some("remove one of the two".to_owned()),
+            Self::Extension => Some("rename it, or move it out of the folder".to_owned()),
+            Self::NoTenantFile => Some("add one, or remove the folder".to_owned()),
+            Self::EnforceWithoutDigest => {
+                Some("add `rating: { digest: { receiver: NAME } }`, or use `mode: observe`".to_owned())
+            }
+            Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
+            Self::SecretFile { .. } => {
+                Some("a relative path starts at the folder of the settings file".to_owned())
+            }
+            Self::UnknownTenant { .. } => Some("add one with `openclaw tenant add NAME`".to_owned()),
+            Self::RepeatTooShort { .. } => {
+                Some("a group is looked at each `group_interval`: repeat at a multiple of it".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn listed(known: &[&str]) -> String {
+    known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn unknown_key_hint(key: &str, known: &'static [&'static str]) -> String {
+    match nearest(key, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => "there is nothing to set here: leave it as `{}`".to_owned(),
+        None => format!("known here: {}", listed(known)),
+    }
+}
+
+fn receiver_hint(name: &str, known: &[String]) -> Option<String> {
+    if known.is_empty() {
+        return Some(format!("add `receivers: [{{ name: {name} }}]`"));
+    }
+    let words: Vec<&str> = known.iter().map(String::as_str).collect();
+    Some(match nearest(name, words.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("defined are {}", listed(&words)),
+    })
+}
+
+/// The word that fewest changes of a letter turn into `text`, if they are few.
+pub(crate) fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = text.chars().count() / 3 + 1;
+    let near = words.map(|word| (changes(text, word), word)).filter(|(count, _)| *count <= most);
+    near.min_by_key(|(count, _)| *count).map(|(_, word)| word)
+}
+
+/// Levenshtein distance, a row at a time; long texts are nobody's misspelling.
+fn changes(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().take(64).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspellings_are_recognised() {
+        let words = ["http", "grpc", "group_interval", "group_wait"];
+        let near = |text| nearest(text, words.into_iter());
+        assert_eq!(near("htpp"), Some("http"));
+        assert_eq!(near("groupinterval"), Some("group_interval"));
+        assert_eq!(near("group_wat"), Some("group_wait"));
+        assert_eq!(near("receivers"), None);
+        assert_eq!(near(""), None);
+        assert_eq!(changes("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,393 @@
+//! The main file, `openclaw.yaml`.
+
+use super::env::Environment;
+use super::fault::{Fault, Place};
+use super::problem::Problem;
+use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, choice, section};
+use super::read_text;
+use super::tenants::Tenants;
+use super::units::{format_duration, format_size};
+use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text};
+use super::yaml::{self, Node, Value};
+use openclaw_alert::TenantName;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+section! {
+    /// The service's settings. Every key may be left out.
+    ServiceFile {
+        /// Addresses that the service listens on.
+        listen: ListenSection,
+        /// Folder for everything that is kept. Default `./data`. Relative paths start at this file's folder.
+        data: Text,
+        /// Who may come in without a credential.
+        auth: AuthSection,
+        /// The page `/metrics`.
+        metrics: MetricsSection,
+        /// The page `/console`.
+        console: ConsoleSection,
+        /// What the service says about itself on standard error.
+        log: LogSection,
+        /// Defaults for tenants that don't say otherwise.
+        rating: RatingSection,
+        /// Folder of the tenants' files, `NAME.yaml` or `NAME/tenant.yaml`. Default `./tenants`.
+        tenants: Text,
+        /// Where accepted alerts and decisions are kept before they are answered.
+        journal: JournalSection,
+        /// Where credentials are kept.
+        state: StateSection,
+        /// Where history for training and reports is kept.
+        telemetry: TelemetrySection,
+        /// The index of similar alerts.
+        similar: SimilarSection,
+        /// Where models are kept.
+        models: ModelsSection,
+        /// How replicas share rate limits.
+        buckets: BucketsSection,
+    }
+}
+
+section! {
+    /// Addresses that the service listens on.
+    ListenSection {
+        /// HTTP. Default `127.0.0.1:8080`, which other machines can't reach.
+        http: Address,
+        /// gRPC. Default `127.0.0.1:8081`.
+        grpc: Address,
+    }
+}
+
+section! {
+    /// Who may come in without a credential.
+    AuthSection {
+        /// Tenant for rate-limit decisions asked for without a credential; nobody unless set.
+        anonymous_tenant: Tenant,
+    }
+}
+
+section! {
+    /// The page `/metrics`.
+    MetricsSection {
+        /// Shown without a credential. Default `false`.
+        public: Flag,
+    }
+}
+
+section! {
+    /// The page `/console`.
+    ConsoleSection {
+        /// Shown without a credential. Default `false`.
+        public: Flag,
+    }
+}
+
+section! {
+    /// What the service says about itself on standard error.
+    LogSection {
+        /// The least important lines that are written. Default `info`; environment: `LOG_LEVEL`.
+        level: LogLevel,
+        /// Default `text`.
+        format: LogFormat,
+    }
+}
+
+section! {
+    /// Defaults for tenants that don't say otherwise.
+    RatingSection {
+        /// At or above this score an alert pages. Default 0.75; environment: `RATING_THRESHOLD`.
+        threshold: Fraction,
+        /// Default `observe`.
+        mode: RatingModeName,
+    }
+}
+
+section! {
+    /// Where accepted alerts and decisions are kept.
+    JournalSection {
+        /// Segment files in the data folder.
+        embedded: EmbeddedJournalSection,
+        /// Apache Kafka.
+        #[schemars(skip)]
+        kafka: OtherEngine,
+        /// PostgreSQL.
+        #[schemars(skip)]
+        postgres: OtherEngine,
+    }
+}
+
+section! {
+    /// Segment files in the data folder.
+    EmbeddedJournalSection {
+        /// Size of a segment file. Default `64MiB`.
+        segment_bytes: Size,
+        /// How long full segments are kept. Default `7d`.
+        retain_age: Span,
+        /// How many bytes of full segments are kept. Default `10GiB`.
+        retain_bytes: Size,
+        /// Longest time between snapshots. Default `10m`.
+        snapshot_every: Span,
+        /// Most bytes written between snapshots. Default `256MiB`.
+        snapshot_bytes: Size,
+        /// Space held back for outcomes when the disk is full. Default `64MiB`.
+        reserve_bytes: Size,
+    }
+}
+
+section! {
+    /// Where credentials are kept.
+    StateSection {
+        /// An SQLite file in the data folder.
+        sqlite: NothingToSet,
+        /// PostgreSQL.
+        #[schemars(skip)]
+        postgres: OtherEngine,
+    }
+}
+
+section! {
+    /// Where history for training and reports is kept.
+    TelemetrySection {
+        /// Parquet files in the data folder.
+        parquet: NothingToSet,
+        /// ClickHouse.
+        #[schemars(skip)]
+        clickhouse: OtherEngine,
+    }
+}
+
+section! {
+    /// The index of similar alerts.
+    SimilarSection {
+        /// In the process.
+        embedded: NothingToSet,
+        /// Chroma.
+        #[schemars(skip)]
+        chroma: OtherEngine,
+    }
+}
+
+section! {
+    /// Where models are kept.
+    ModelsSection {
+        /// A folder in the data folder.
+        directory: NothingToSet,
+        /// An OCI registry.
+        #[schemars(skip)]
+        oci: OtherEngine,
+    }
+}
+
+section! {
+    /// How replicas share rate limits.
+    BucketsSection {
+        /// Not at all.
+        in_process: NothingToSet,
+        /// Through Redis.
+        #[schemars(skip)]
+        redis: OtherEngine,
+    }
+}
+
+choice! {
+    /// Which lines are written.
+    LogLevel {
+        Error = "error",
+        Warn = "warn",
+        Info = "info",
+        Debug = "debug",
+        Trace = "trace",
+    }
+}
+
+choice! {
+    /// How lines are written.
+    LogFormat {
+        Text = "text",
+        Json = "json",
+    }
+}
+
+choice! {
+    /// Whether scores change routing.
+    RatingModeName {
+        Observe = "observe",
+        Enforce = "enforce",
+    }
+}
+
+/// The main file, checked.
+#[derive(Debug)]
+pub(crate) struct ServiceSettings {
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) tenants_folder: PathBuf,
+    pub(crate) metrics_public: bool,
+    pub(crate) console_public: bool,
+    pub(crate) log_level: LogLevel,
+    pub(crate) log_format: LogFormat,
+    pub(crate) rating: RatingDefaults,
+    pub(crate) journal: JournalSettings,
+    anonymous_tenant: Option<At<Tenant>>,
+}
+
+/// For tenants that don't say otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RatingDefaults {
+    pub(crate) threshold: f32,
+    pub(crate) mode: RatingModeName,
+}
+
+/// The embedded journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct JournalSettings {
+    pub(crate) segment_bytes: u64,
+    pub(crate) retain_age: Duration,
+    pub(crate) retain_bytes: u64,
+    pub(crate) snapshot_every: Duration,
+    pub(crate) snapshot_bytes: u64,
+    pub(crate) reserve_bytes: u64,
+}
+
+impl Default for RatingDefaults {
+    fn default() -> Self {
+        Self { threshold: 0.75, mode: RatingModeName::Observe }
+    }
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            retain_age: Duration::from_secs(7 * 86_400),
+            retain_bytes: 10 << 30,
+            snapshot_every: Duration::from_secs(600),
+            snapshot_bytes: 256 << 20,
+            reserve_bytes: 64 << 20,
+        }
+    }
+}
+
+impl ServiceSettings {
+    /// The tenant of rate-limit decisions without a credential.
+    pub(crate) fn anonymous_tenant(&self) -> Option<&TenantName> {
+        self.anonymous_tenant.as_ref().map(|set| &set.value.0)
+    }
+
+    pub(super) fn unknown_anonymous_tenant(&self, tenants: &Tenants) -> Option<Fault> {
+        let set = self.anonymous_tenant.as_ref()?;
+        if tenants.names.contains(&set.value.0) {
+            return None;
+        }
+        let problem = Problem::UnknownTenant { name: set.value.0.to_string() };
+        Some(Fault { place: set.place.clone(), problem })
+    }
+}
+
+/// Reads and checks the main file.
+pub(super) fn load(file: &Path, environment: &Environment) -> (Option<ServiceSettings>, Vec<Fault>) {
+    let file: Arc<Path> = file.into();
+    match read_text(&file).and_then(|text| yaml::parse(&text, &file)) {
+        Ok(root) => from_tree(root, file.parent().unwrap_or(Path::new("")), environment),
+        Err(fault) => (None, vec![fault]),
+    }
+}
+
+/// What an empty file would give.
+pub(super) fn without_file(environment: &Environment) -> (Option<ServiceSettings>, Vec<Fault>) {
+    let place = Place::Whole(Path::new("openclaw.yaml").into());
+    from_tree(Node { value: Value::Null, place }, Path::new(""), environment)
+}
+
+fn from_tree(
+    mut root: Node,
+    folder: &Path,
+    environment: &Environment,
+) -> (Option<ServiceSettings>, Vec<Fault>) {
+    environment.overlay(&mut root);
+    let mut cx = Context { environment, folder: folder.to_owned(), faults: Vec::new() };
+    let settings = ServiceFile::read(&root, &mut cx).map(|sections| checked(sections, &mut cx));
+    (settings, cx.faults)
+}
+
+fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
+    let (http, grpc) = addresses(&file.listen.into_value().unwrap_or_default(), cx);
+    let log = file.log.into_value().unwrap_or_default();
+    let flag = |field: Field<Flag>| field.into_value().is_some_and(|flag| flag.0);
+    let folder = |field: Field<Text>, default: &str| {
+        let path = field.into_value().map_or_else(|| default.to_owned(), |path| path.0);
+        cx.folder.join(path)
+    };
+    ServiceSettings {
+        http,
+        grpc,
+        data: folder(file.data, "data"),
+        tenants_folder: folder(file.tenants, "tenants"),
+        metrics_public: flag(file.metrics.into_value().unwrap_or_default().public),
+        console_public: flag(file.console.into_value().unwrap_or_default().public),
+        log_level: log.level.into_value().unwrap_or(LogLevel::Info),
+        log_format: log.format.into_value().unwrap_or(LogFormat::Text),
+        rating: rating_defaults(file.rating.into_value().unwrap_or_default()),
+        anonymous_tenant: file.auth.into_value().and_then(|auth| auth.anonymous_tenant.into_set()),
+        journal: journal(file.journal.into_value().unwrap_or_default(), cx),
+    }
+}
+
+fn addresses(listen: &ListenSection, cx: &mut Context<'_>) -> (SocketAddr, SocketAddr) {
+    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let address = |set: Option<&At<Address>>, port| set.map_or(local(port), |set| set.value.0);
+    let http = address(listen.http.as_set(), 8080);
+    let grpc = address(listen.grpc.as_set(), 8081);
+    // Port 0 asks for any free one, so two of these never meet.
+    if http == grpc
+        && http.port() != 0
+        && let Some(set) = listen.grpc.as_set().or(listen.http.as_set())
+    {
+        cx.fault(&set.place, Problem::SameAddress { address: http });
+    }
+    (http, grpc)
+}
+
+fn rating_defaults(rating: RatingSection) -> RatingDefaults {
+    let RatingDefaults { threshold, mode } = RatingDefaults::default();
+    RatingDefaults {
+        threshold: rating.threshold.into_value().map_or(threshold, |set| set.0),
+        mode: rating.mode.into_value().unwrap_or(mode),
+    }
+}
+
+fn journal(section: JournalSection, cx: &mut Context<'_>) -> JournalSettings {
+    let embedded = section.embedded.into_value().unwrap_or_default();
+    let default = JournalSettings::default();
+    JournalSettings {
+        segment_bytes: size("segment_bytes", embedded.segment_bytes, default.segment_bytes, cx),
+        retain_age: span("retain_age", embedded.retain_age, default.retain_age, cx),
+        retain_bytes: size("retain_bytes", embedded.retain_bytes, default.retain_bytes, cx),
+        snapshot_every: span("snapshot_every", embedded.snapshot_every, default.snapshot_every, cx),
+        snapshot_bytes: size("snapshot_bytes", embedded.snapshot_bytes, default.snapshot_bytes, cx),
+        reserve_bytes: size("reserve_bytes", embedded.reserve_bytes, default.reserve_bytes, cx),
+    }
+}
+
+fn size(key: &'static str, field: Field<Size>, default: u64, cx: &mut Context<'_>) -> u64 {
+    const BOUNDS: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
+    let Some(set) = field.into_set() else { return default };
+    if !BOUNDS.contains(&set.value.0) {
+        let (least, most) = (format_size(*BOUNDS.start()), format_size(*BOUNDS.end()));
+        cx.fault(&set.place, Problem::OutOfRange { key, least, most });
+    }
+    set.value.0
+}
+
+fn span(key: &'static str, field: Field<Span>, default: Duration, cx: &mut Context<'_>) -> Duration {
+    const BOUNDS: std::ops::RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 86_400);
+    let Some(set) = field.into_set() else { return default };
+    if !BOUNDS.contains(&set.value.0) {
+        let (least, most) = (format_duration(*BOUNDS.start()), format_duration(*BOUNDS.end()));
+        cx.fault(&set.place, Problem::OutOfRange { key, least, most });
+    }
+    set.value.0
+}

@@ -1,0 +1,106 @@
+//! The folder of the tenants' files.
+
+use super::env::Environment;
+use super::fault::{Fault, Place};
+use super::problem::Problem;
+use super::service::ServiceSettings;
+use super::tenant::{self, TenantConfig};
+use openclaw_alert::TenantName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// More tenants than one process is made for.
+const TENANTS_MAX: usize = 10_000;
+
+/// A tenant's settings file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TenantFile {
+    pub(crate) name: TenantName,
+    pub(crate) path: PathBuf,
+}
+
+/// What the folder holds.
+pub(super) struct Tenants {
+    pub(super) configs: Vec<TenantConfig>,
+    /// Also of those whose files have faults.
+    pub(super) names: BTreeSet<TenantName>,
+}
+
+/// Reads every tenant's file.
+pub(super) fn load(service: &ServiceSettings, environment: &Environment, faults: &mut Vec<Fault>) -> Tenants {
+    let files = tenant_files(&service.tenants_folder, faults);
+    let mut configs = Vec::new();
+    for file in &files {
+        let (config, found) = tenant::load(file, service.rating, environment);
+        configs.extend(config);
+        faults.extend(found);
+    }
+    Tenants { configs, names: files.into_iter().map(|file| file.name).collect() }
+}
+
+/// The tenants' files in the order of their names; what looks like one and
+/// can't be is a fault, since a tenant left out in silence loses its alerts.
+pub(crate) fn tenant_files(folder: &Path, faults: &mut Vec<Fault>) -> Vec<TenantFile> {
+    let mut names = match names_in(folder) {
+        Ok(names) => names,
+        Err(source) => {
+            faults.push(fault(folder, Problem::NoTenantsFolder { source }));
+            return Vec::new();
+        }
+    };
+    names.sort();
+    let mut found = BTreeMap::<TenantName, PathBuf>::new();
+    for path in names.iter().map(|name| folder.join(name)) {
+        match tenant_file(&path) {
+            Ok(None) => {}
+            Ok(Some(TenantFile { name, path })) => {
+                if let Some(other) = found.insert(name.clone(), path.clone()) {
+                    faults.push(fault(&path, Problem::TwoFiles { name: name.to_string(), other }));
+                }
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if found.len() > TENANTS_MAX {
+        faults.push(fault(folder, Problem::TooMany { what: "tenants", most: TENANTS_MAX }));
+    }
+    found.into_iter().take(TENANTS_MAX).map(|(name, path)| TenantFile { name, path }).collect()
+}
+
+/// Names of the folder's entries. Hidden ones are left out: editors and
+/// mounted volumes keep their own things under such names.
+fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    Ok(names)
+}
+
+fn tenant_file(path: &Path) -> Result<Option<TenantFile>, Fault> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if path.is_dir() {
+        // `lost+found` and its like are no tenants, misspelt or not.
+        let whole = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Ok(name) = TenantName::new(whole) else { return Ok(None) };
+        let path = path.join("tenant.yaml");
+        return match path.exists() {
+            true => Ok(Some(TenantFile { name, path })),
+            false => Err(fault(path.parent().unwrap_or(&path), Problem::NoTenantFile)),
+        };
+    }
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yaml") => {
+            let name = TenantName::new(stem).map_err(|error| fault(path, error.into()))?;
+            Ok(Some(TenantFile { name, path: path.to_owned() }))
+        }
+        Some("yml") => Err(fault(path, Problem::Extension)),
+        _ => Ok(None),
+    }
+}
+
+fn fault(path: &Path, problem: Problem) -> Fault {
+    Fault { place: Place::Whole(Arc::from(path)), problem }
+}

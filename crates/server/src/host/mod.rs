@@ -1,0 +1,262 @@
+//! Runs the partitions: the lock around each, the frame that each step
+//! becomes, the threads that call in.
+//!
+//! A step is run by whoever brings its input, under the partition's lock, and
+//! its frame is appended before the lock is let go, so that the log has the
+//! partition's frames in the order of its steps. Answers and sends wait for
+//! the frame to be durable; the lock doesn't.
+
+mod deadlines;
+mod recent;
+mod recovery;
+mod sending;
+mod snapshots;
+
+pub(crate) use recent::{Attempt, Recent};
+pub(crate) use recovery::Parts;
+pub use recovery::RecoveryError;
+pub use snapshots::SnapshotPolicy;
+
+use crate::clock::Clock;
+use crate::observe::Metrics;
+use crate::tenants::Tenants;
+use deadlines::Deadlines;
+use openclaw_alert::{PARTITIONS, PartitionId, TenantName, Timestamp};
+use openclaw_journal::{AppendError, Class, Frame, Health, Log, Permit, Position};
+use openclaw_pipeline::{Ack, Effects, Input, Partition, Taken};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// All partitions of this process and the log they share.
+pub(crate) struct Host {
+    partitions: Vec<Mutex<Cell>>,
+    log: Log,
+    clock: Arc<Clock>,
+    deadlines: Deadlines,
+    sender: openclaw_delivery::Sender,
+    tenants: Arc<Tenants>,
+    metrics: Arc<Metrics>,
+    /// Runs sends and whatever else must not hold up an I/O thread.
+    work: tokio::runtime::Handle,
+    /// Set when the server drains: nothing new is sent.
+    draining: AtomicBool,
+    /// Attempts under way, their outcome not written yet.
+    attempts: AtomicUsize,
+    recent: Recent,
+}
+
+/// A partition behind its lock.
+struct Cell {
+    partition: Partition,
+    effects: Effects,
+    /// End of its last frame in the log: what a reader waits for.
+    appended: Position,
+    /// Time of its last step; the clock may go back, a partition's time doesn't.
+    stepped_at: Timestamp,
+}
+
+/// What a step tells its caller.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stepped {
+    /// What became of the alerts.
+    pub(crate) taken: Taken,
+    /// To be waited for before the answer; `None` where it need not wait.
+    pub(crate) wait_for: Option<Position>,
+    /// How long a refused sender should wait.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Why nothing can be taken in now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unavailable {
+    /// The disk is full; what is known goes on, new alerts are refused.
+    #[error("the disk is full: new alerts are refused until there is space")]
+    DiskFull,
+    /// A write or sync has failed; nothing is certain any more.
+    #[error("the journal has failed: see the log of the server, restart it when the disk is well")]
+    Failed,
+    /// More is waiting for the disk than it can take.
+    #[error("too much is waiting for the disk")]
+    Busy,
+}
+
+impl From<AppendError> for Unavailable {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::DiskFull => Self::DiskFull,
+            AppendError::Busy => Self::Busy,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl Host {
+    fn lock(&self, partition: PartitionId) -> MutexGuard<'_, Cell> {
+        // A step that panicked may have left half a decision: the process
+        // aborts on panic in these threads, so poison is never seen.
+        self.partitions[partition.index()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One step: decides under the lock, appends, lets go.
+    pub(crate) fn step(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        input: &Input<'_>,
+    ) -> Result<Stepped, Unavailable> {
+        let class = if matches!(input, Input::Alerts { .. }) { Class::Intake } else { Class::Outcome };
+        // Before anything is decided: what has been decided must be written.
+        let permit = self.log.admit(class)?;
+        let mut guard = self.lock(partition);
+        let cell = &mut *guard;
+        let now = self.clock.now().max(cell.stepped_at);
+        cell.stepped_at = now;
+        cell.partition.step(input, now, &mut cell.effects);
+        self.append(permit, cell, class, now)?;
+        let stepped = Stepped {
+            taken: cell.effects.taken,
+            wait_for: (cell.effects.ack == Ack::WhenDurable).then_some(cell.appended),
+            retry_after: cell.effects.retry_after,
+        };
+        self.follow_up(cell);
+        Ok(stepped)
+    }
+
+    /// [`Host::step`], after waiting for the disk to catch up where it must.
+    pub(crate) async fn step_with_room(
+        self: &Arc<Self>,
+        partition: PartitionId,
+        input: &Input<'_>,
+    ) -> Result<Stepped, Unavailable> {
+        loop {
+            match self.step(partition, input) {
+                Err(Unavailable::Busy) => self.room().await?,
+                other => return other,
+            }
+        }
+    }
+
+    fn append(
+        &self,
+        permit: Permit,
+        cell: &mut Cell,
+        class: Class,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let effects = &cell.effects;
+        if effects.records == 0 {
+            return Ok(());
+        }
+        let frame = Frame {
+            partition: cell.partition.id(),
+            class,
+            base_offset: effects.base_offset,
+            records: effects.records,
+            written_at: now,
+            payload: &effects.payload,
+        };
+        cell.appended = self.log.append_with(permit, &frame).map_err(|error| {
+            tracing::error!(%error, partition = cell.partition.id().get(), "a step can't be written");
+            Unavailable::Failed
+        })?;
+        Ok(())
+    }
+
+    /// Sends, metrics and the next deadline of a step that has been appended.
+    fn follow_up(self: &Arc<Self>, cell: &mut Cell) {
+        let partition = cell.partition.id();
+        let Cell { partition: state, effects, .. } = &mut *cell;
+        self.metrics
+            .scored(effects.scores.iter().filter_map(|&(t, score)| Some((state.tenant_name(t)?, score))));
+        for ended in cell.effects.ended.drain(..) {
+            self.metrics.ended(&ended);
+        }
+        for send in cell.effects.sends.drain(..) {
+            self.send_when_durable(partition, cell.appended, send);
+        }
+        self.deadlines.set(partition, cell.effects.next_deadline);
+    }
+
+    /// Waits until everything up to `position` is durable.
+    pub(crate) async fn durable(&self, position: Position) -> Result<(), Unavailable> {
+        self.log.committed(position).await.map_err(|_| Unavailable::Failed)
+    }
+
+    /// Waits while too much is waiting for the disk.
+    pub(crate) async fn room(&self) -> Result<(), Unavailable> {
+        self.log.room().await;
+        if self.has_failed() { Err(Unavailable::Failed) } else { Ok(()) }
+    }
+
+    /// Reads a partition, and gives what must be durable before the answer may
+    /// leave: memory is ahead of the disk, and nobody may see what a crash
+    /// could take back.
+    pub(crate) fn read<T>(
+        &self,
+        partition: PartitionId,
+        read: impl FnOnce(&Partition, Timestamp) -> T,
+    ) -> (T, Position) {
+        let cell = self.lock(partition);
+        let now = self.clock.now().max(cell.stepped_at);
+        (read(&cell.partition, now), cell.appended)
+    }
+
+    /// The log, for trails and its own figures.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The host's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The host's clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether new alerts are taken in.
+    pub(crate) fn ready(&self) -> Result<(), Unavailable> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(Unavailable::Busy);
+        }
+        match self.log.health() {
+            Health::Good => Ok(()),
+            Health::DiskFull => Err(Unavailable::DiskFull),
+            Health::Failed(_) => Err(Unavailable::Failed),
+        }
+    }
+
+    /// Whether the journal takes nothing any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.log.health(), Health::Failed(_))
+    }
+
+    /// The time at which some partition has something to do.
+    pub(crate) fn next_deadline(&self) -> Timestamp {
+        self.deadlines.next()
+    }
+
+    /// Messages being sent.
+    pub(crate) fn in_flight(&self) -> usize {
+        PartitionId::all().map(|id| self.lock(id).partition.in_flight()).sum()
+    }
+
+    /// The attempts to send that ended last.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// Looks at the deadlines again, after a clock that stands was moved.
+    pub(crate) fn look_again(&self) {
+        self.deadlines.look_again();
+    }
+
+    /// Where a tenant's alerts are.
+    pub(crate) fn partition_of(tenant: &TenantName) -> PartitionId {
+        tenant.partition()
+    }
+}
+
+const _: () = assert!(PARTITIONS == 64);

@@ -1,0 +1,52 @@
+//! Carries out sends, once the step that decided them is durable.
+
+use super::Host;
+use openclaw_alert::{PartitionId, SendOutcome};
+use openclaw_journal::{Position, crashpoint};
+use openclaw_pipeline::{Input, Send};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+impl Host {
+    /// The number of these is bounded by the outbox: each integration has a
+    /// window of messages under way.
+    pub(super) fn send_when_durable(self: &Arc<Self>, partition: PartitionId, decided: Position, send: Send) {
+        let host = Arc::clone(self);
+        self.work.spawn(async move {
+            if host.durable(decided).await.is_err() || host.draining.load(Ordering::Relaxed) {
+                return; // it is in the outbox; the next process sends it
+            }
+            crashpoint::hit("before-send");
+            let started = Instant::now();
+            host.attempts.fetch_add(1, Ordering::SeqCst);
+            let outcome = host.attempt(&send).await;
+            crashpoint::hit("send");
+            let took = started.elapsed();
+            host.metrics.attempted(&send.notification, &outcome, took);
+            host.recent.note(&send.notification, &outcome, host.now(), took);
+            let input = Input::Sent { entry: send.entry, outcome: &outcome, took };
+            if host.step_with_room(partition, &input).await.is_err() {
+                tracing::warn!(
+                    tenant = %send.notification.tenant,
+                    receiver = &*send.notification.receiver,
+                    "the outcome of a send can't be written: it will be repeated after a restart"
+                );
+            }
+            host.attempts.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+
+    async fn attempt(&self, send: &Send) -> SendOutcome {
+        let notification = &send.notification;
+        let tenant = self.tenants.get(&notification.tenant);
+        let integration =
+            tenant.as_ref().and_then(|t| t.integration(&notification.receiver, notification.integration));
+        match integration {
+            Some(integration) => self.sender.send(integration, notification, self.clock.now()).await,
+            None => {
+                SendOutcome::Never { detail: "the receiver is no longer in the tenant's settings".to_owned() }
+            }
+        }
+    }
+}

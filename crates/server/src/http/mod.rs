@@ -1,0 +1,29 @@
+//! Sockets: who accepts, which thread serves, what is answered where.
+//!
+//! One task accepts and hands each connection to the I/O thread with the
+//! fewest. An I/O thread answers the hot paths itself; everything else runs on
+//! the work runtime, so that a long listing can't hold up an ingest or a
+//! decision.
+
+mod alertmanager;
+mod alerts;
+mod console;
+mod feedback;
+mod ingest;
+mod messages;
+mod problem;
+mod rate;
+mod router;
+mod service;
+mod threads;
+
+pub(crate) use service::{App, Front, Options};
+pub(crate) use threads::IoThreads;
+
+use axum::body::Body;
+
+/// Any answer.
+pub(crate) type Response = http::Response<Body>;
+
+/// Largest body of a request.
+pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;

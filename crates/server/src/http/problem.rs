@@ -1,0 +1,136 @@
+//! Errors of our own API: RFC 9457 problem documents.
+
+use super::Response;
+use super::service::{App, Target};
+use crate::auth::Denied;
+use crate::host::Unavailable;
+use crate::tenants::{ReadError, TenantHandle};
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use openclaw_state::Scope;
+use serde_json::json;
+use std::sync::Arc;
+
+/// An error with its status, and where in the body it lies.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: String,
+    /// JSON pointer and what is wrong there.
+    errors: Vec<(String, String)>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// The body is wrong at `pointer`.
+    pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status: StatusCode::BAD_REQUEST, errors: vec![(pointer.into(), detail.clone())], detail }
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is no such thing here; see /openapi.json for what there is")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let errors: Vec<_> = self
+            .errors
+            .iter()
+            .map(|(pointer, detail)| json!({ "pointer": pointer, "detail": detail }))
+            .collect();
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "errors": errors,
+        });
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"openclaw\", charset=\"UTF-8\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.status(), denied.to_string())
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, unavailable.to_string())
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let status = match &error {
+            ReadError::NotFound => StatusCode::NOT_FOUND,
+            ReadError::Journal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ReadError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// The answer where a handler was cut off.
+pub(crate) fn internal() -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; see the log of the server")
+        .into_response()
+}
+
+/// A caller that may read its tenant.
+pub(crate) struct Read(pub(crate) TenantHandle);
+
+/// A caller that may act on its tenant's alerts.
+pub(crate) struct Respond(pub(crate) TenantHandle);
+
+/// A caller that may send alerts, or have them scored.
+pub(crate) struct Ingest(pub(crate) TenantHandle);
+
+fn allowed(parts: &Parts, app: &App, scope: Scope) -> Result<TenantHandle, Problem> {
+    Ok(app.tenant(&Target::from(parts), scope)?)
+}
+
+impl FromRequestParts<Arc<App>> for Read {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        allowed(parts, app, Scope::Read).map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Respond {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        allowed(parts, app, Scope::Respond).map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Ingest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        allowed(parts, app, Scope::Ingest).map(Self)
+    }
+}

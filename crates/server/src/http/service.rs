@@ -1,0 +1,146 @@
+//! From a request to its handler: the hot paths here, on the I/O thread; the
+//! rest through the router, on the work runtime.
+
+use super::{Response, ingest, problem, router};
+use crate::auth::{Auth, Caller, Denied};
+use crate::host::Host;
+use crate::observe::Metrics;
+use crate::tenants::{TenantHandle, Tenants};
+use axum::Router;
+use axum::body::Body;
+use http::{Method, Request};
+use hyper::body::Incoming;
+use openclaw_alert::TenantName;
+use openclaw_state::Scope;
+use std::sync::Arc;
+use std::time::Instant;
+use tower::ServiceExt;
+
+/// What handlers need.
+pub(crate) struct App {
+    pub(crate) host: Arc<Host>,
+    pub(crate) auth: Auth,
+    pub(crate) tenants: Arc<Tenants>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) work: tokio::runtime::Handle,
+    pub(crate) options: Options,
+    pub(crate) started_at: openclaw_alert::Timestamp,
+}
+
+/// What the settings say about HTTP.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    /// `/metrics` without a credential.
+    pub(crate) public_metrics: bool,
+    /// `/console` without a credential.
+    pub(crate) public_console: bool,
+}
+
+impl App {
+    /// Checks the caller of a request and gives the way to its tenant.
+    pub(crate) fn tenant(&self, request: &Target<'_>, scope: Scope) -> Result<TenantHandle, Denied> {
+        self.caller(request)?.tenant(&self.host, scope)
+    }
+
+    /// Checks the caller of a request.
+    pub(crate) fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
+        self.auth.check(request.headers, request.tenant)
+    }
+}
+
+/// What a request asks for, its tenant's prefix taken off the path.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'r> {
+    pub(crate) headers: &'r http::HeaderMap,
+    /// The name in `/t/<tenant>/…`.
+    pub(crate) tenant: Option<&'r str>,
+    /// The rest of the path.
+    pub(crate) path: &'r str,
+}
+
+impl<'r> Target<'r> {
+    pub(crate) fn of<B>(request: &'r Request<B>) -> Self {
+        let path = request.uri().path();
+        let scoped = path
+            .strip_prefix("/t/")
+            .and_then(|rest| rest.split_once('/').map(|(t, _)| (t, &rest[t.len()..])));
+        match scoped {
+            Some((tenant, path)) => Self { headers: request.headers(), tenant: Some(tenant), path },
+            None => Self { headers: request.headers(), tenant: None, path },
+        }
+    }
+}
+
+/// Put into an answer by its handler, for the request's metrics.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    pub(crate) route: &'static str,
+    pub(crate) tenant: Option<TenantName>,
+}
+
+/// What a connection is served by.
+pub(crate) struct Front {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Front {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self { router: router::router(Arc::clone(&app)), app }
+    }
+}
+
+/// Answers one request.
+pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response {
+    let app = &front.app;
+    let started = Instant::now();
+    let is_ingest = request.method() == Method::POST && Target::of(&request).path == "/api/v2/alerts";
+    let response =
+        if is_ingest { ingest::post_alerts(app, request).await } else { elsewhere(front, request).await };
+    let answered = response.extensions().get::<Answered>();
+    let (route, tenant) =
+        answered.map_or(("other", None), |answered| (answered.route, answered.tenant.as_ref()));
+    app.metrics.answered(tenant, route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+async fn elsewhere(front: &Front, request: Request<Incoming>) -> Response {
+    let router = front.router.clone();
+    let request = without_prefix(request.map(Body::new));
+    let answered = front.app.work.spawn(async move {
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(impossible) => match impossible {},
+        }
+    });
+    match answered.await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a request was cut off");
+            problem::internal()
+        }
+    }
+}
+
+/// The tenant that a path named, for handlers behind the router.
+#[derive(Debug, Clone)]
+struct PathTenant(String);
+
+/// Takes `/t/<tenant>` off the path, so that each route is written once.
+fn without_prefix(mut request: Request<Body>) -> Request<Body> {
+    let target = Target::of(&request);
+    let Some(tenant) = target.tenant.map(str::to_owned) else { return request };
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    if let Ok(uri) = format!("{}{query}", target.path).parse() {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(PathTenant(tenant));
+    }
+    request
+}
+
+impl<'r> From<&'r http::request::Parts> for Target<'r> {
+    fn from(parts: &'r http::request::Parts) -> Self {
+        let tenant = parts.extensions.get::<PathTenant>().map(|tenant| tenant.0.as_str());
+        Self { headers: &parts.headers, tenant, path: parts.uri.path() }
+    }
+}

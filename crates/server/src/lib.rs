@@ -1,0 +1,24 @@
+//! The running service: sockets and threads around the pure core.
+//!
+//! ```text
+//! acceptor ─► I/O threads (one runtime each): ingest inline ─┐
+//! work runtime: everything else, sends, deadlines, snapshots ─┼─► step under the partition's lock ─► log thread
+//! ```
+//!
+//! [`Server::start`] opens the journal, recovers, listens; [`Server::stop`]
+//! drains. Nothing here decides about an alert.
+
+#![forbid(unsafe_code)]
+
+mod auth;
+mod clock;
+mod host;
+mod http;
+mod observe;
+mod server;
+mod tenants;
+
+pub use clock::Clock;
+pub use host::{RecoveryError, SnapshotPolicy};
+pub use server::{Idle, Opened, Server, ServerOptions, StartError};
+pub use tenants::TenantConfig;

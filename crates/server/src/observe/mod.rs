@@ -1,0 +1,288 @@
+//! Metrics: every name once, here. `docs/metrics.md` says what each is for.
+
+mod exposition;
+
+pub(crate) use exposition::{Format, only_tenant};
+
+use crate::host::Host;
+use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName};
+use openclaw_pipeline::{Ended, Taken};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    tenant: String,
+    route: &'static str,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Received {
+    tenant: String,
+    source: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AtReceiver {
+    tenant: String,
+    receiver: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Receiver {
+    tenant: String,
+    receiver: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Tenant {
+    tenant: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Promise {
+    promise: &'static str,
+}
+
+/// The promises that production watches; `P1` here counts damage found in data
+/// that had been durable.
+const PROMISES: [&str; 10] = ["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"];
+
+const REQUEST_SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SCORES: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9, 1.0];
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// All metrics of the process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Histograms<Request>,
+    received: Family<Received, Counter>,
+    outcomes: Family<AtReceiver, Counter>,
+    scores: Histograms<Tenant>,
+    deliveries: Family<AtReceiver, Counter>,
+    delivery_seconds: Histograms<Receiver>,
+    log_lag_seconds: Family<Tenant, Gauge<f64, AtomicU64>>,
+    log_lag_records: Family<Tenant, Gauge>,
+    dead_letters: Family<Tenant, Gauge>,
+    violations: Family<Promise, Counter>,
+    alerts_in_memory: Gauge,
+    commits: Counter,
+    sync_seconds: Counter<f64, AtomicU64>,
+    journal_bytes: Counter,
+    segment_bytes: Gauge,
+    disk_full: Gauge,
+}
+
+fn request_histogram() -> Histogram {
+    Histogram::new(REQUEST_SECONDS)
+}
+
+fn score_histogram() -> Histogram {
+    Histogram::new(SCORES)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("openclaw"),
+            requests: Family::new_with_constructor(request_histogram as fn() -> Histogram),
+            received: Family::default(),
+            outcomes: Family::default(),
+            scores: Family::new_with_constructor(score_histogram as fn() -> Histogram),
+            deliveries: Family::default(),
+            delivery_seconds: Family::new_with_constructor(request_histogram as fn() -> Histogram),
+            log_lag_seconds: Family::default(),
+            log_lag_records: Family::default(),
+            dead_letters: Family::default(),
+            violations: Family::default(),
+            alerts_in_memory: Gauge::default(),
+            commits: Counter::default(),
+            sync_seconds: Counter::default(),
+            journal_bytes: Counter::default(),
+            segment_bytes: Gauge::default(),
+            disk_full: Gauge::default(),
+        };
+        metrics.register_requests();
+        metrics.register_journal();
+        for promise in PROMISES {
+            // Made here, so that it is seen to be 0.
+            let _ = metrics.violations.get_or_create(&Promise { promise });
+        }
+        metrics
+    }
+
+    fn register_requests(&mut self) {
+        let r = &mut self.registry;
+        let seconds = || Unit::Seconds;
+        r.register_with_unit(
+            "request_duration",
+            "Time to answer a request",
+            seconds(),
+            self.requests.clone(),
+        );
+        r.register("alerts_received", "Alerts taken in, by what became of them", self.received.clone());
+        r.register("alert_outcomes", "Ends of alerts at their receivers", self.outcomes.clone());
+        r.register("alert_score", "Ratings given", self.scores.clone());
+        r.register("deliveries", "Attempts to send, by outcome", self.deliveries.clone());
+        r.register_with_unit(
+            "delivery_duration",
+            "Time an attempt took",
+            seconds(),
+            self.delivery_seconds.clone(),
+        );
+        r.register_with_unit(
+            "log_lag",
+            "How long the oldest deferred alert waits",
+            seconds(),
+            self.log_lag_seconds.clone(),
+        );
+        r.register(
+            "log_lag_records",
+            "Alerts that wait for their tenant's limit",
+            self.log_lag_records.clone(),
+        );
+        r.register("dead_letters", "Messages given up and kept", self.dead_letters.clone());
+        r.register("promise_violations", "Broken promises; stays 0", self.violations.clone());
+        r.register("alerts_in_memory", "Alerts of all tenants that are kept", self.alerts_in_memory.clone());
+    }
+
+    fn register_journal(&mut self) {
+        let r = &mut self.registry;
+        r.register("journal_commits", "Commits, an fdatasync each", self.commits.clone());
+        r.register_with_unit(
+            "journal_sync",
+            "Time spent in fdatasync",
+            Unit::Seconds,
+            self.sync_seconds.clone(),
+        );
+        r.register_with_unit("journal", "Bytes made durable", Unit::Bytes, self.journal_bytes.clone());
+        r.register_with_unit(
+            "journal_segment",
+            "Size of all segments",
+            Unit::Bytes,
+            self.segment_bytes.clone(),
+        );
+        r.register(
+            "journal_disk_full",
+            "1 while new alerts are refused for want of space",
+            self.disk_full.clone(),
+        );
+    }
+
+    /// A request has been answered.
+    pub(crate) fn answered(
+        &self,
+        tenant: Option<&TenantName>,
+        route: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
+        let code = match status {
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        let tenant = tenant.map_or_else(String::new, |tenant| tenant.as_str().to_owned());
+        self.requests.get_or_create(&Request { tenant, route, code }).observe(took.as_secs_f64());
+    }
+
+    /// A request's alerts have been taken in, or not.
+    pub(crate) fn received(&self, tenant: &TenantName, source: &str, taken: &Taken, invalid: usize) {
+        let counts = [
+            ("accepted", u64::from(taken.accepted)),
+            ("renewed", u64::from(taken.renewed)),
+            ("refused", u64::from(taken.refused)),
+            ("invalid", invalid as u64),
+        ];
+        for (result, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            let labels = Received { tenant: tenant.to_string(), source: source.to_owned(), result };
+            self.received.get_or_create(&labels).inc_by(count);
+        }
+    }
+
+    /// Scores have been given in one step.
+    pub(crate) fn scored<'t>(&self, scores: impl Iterator<Item = (&'t TenantName, f32)>) {
+        for (tenant, score) in scores {
+            let labels = Tenant { tenant: tenant.to_string() };
+            self.scores.get_or_create(&labels).observe(f64::from(score));
+        }
+    }
+
+    /// Alerts have come to their end at a receiver.
+    pub(crate) fn ended(&self, ended: &Ended) {
+        let labels = AtReceiver {
+            tenant: ended.tenant.to_string(),
+            receiver: ended.receiver.to_string(),
+            outcome: ended.end.name(),
+        };
+        self.outcomes.get_or_create(&labels).inc_by(u64::from(ended.alerts));
+    }
+
+    /// A send has been tried.
+    pub(crate) fn attempted(&self, notification: &Notification, outcome: &SendOutcome, took: Duration) {
+        let outcome = match outcome {
+            SendOutcome::Delivered => "delivered",
+            SendOutcome::Retry { .. } => "retry",
+            SendOutcome::Never { .. } => "never",
+        };
+        let (tenant, receiver) = (notification.tenant.to_string(), notification.receiver.to_string());
+        let of_receiver = Receiver { tenant: tenant.clone(), receiver: receiver.clone() };
+        self.deliveries.get_or_create(&AtReceiver { tenant, receiver, outcome }).inc();
+        self.delivery_seconds.get_or_create(&of_receiver).observe(took.as_secs_f64());
+    }
+
+    /// All metrics as text.
+    pub(crate) fn write(&self, host: &Host, format: Format) -> String {
+        self.look(host);
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            tracing::error!("metrics can't be written");
+        }
+        format.finish(text)
+    }
+
+    /// Brings up to date what is looked at, not counted.
+    fn look(&self, host: &Host) {
+        let mut alerts = 0;
+        for id in PartitionId::all() {
+            let (gauges, in_memory, now) =
+                host.read(id, |partition, now| (partition.gauges(), partition.alerts_in_memory(), now)).0;
+            alerts += in_memory;
+            for gauge in gauges {
+                let labels = Tenant { tenant: gauge.tenant.to_string() };
+                let lag = gauge.waiting_since.map_or(Duration::ZERO, |since| now.since(since));
+                self.log_lag_seconds.get_or_create(&labels).set(lag.as_secs_f64());
+                self.log_lag_records.get_or_create(&labels).set(gauge.waiting as i64);
+                self.dead_letters.get_or_create(&labels).set(gauge.dead_letters as i64);
+            }
+        }
+        self.alerts_in_memory.set(alerts as i64);
+        let stats = host.log().stats();
+        catch_up(&self.commits, stats.syncs.count());
+        catch_up(&self.journal_bytes, stats.bytes);
+        let synced = stats.syncs.sum().as_secs_f64();
+        self.sync_seconds.inc_by((synced - self.sync_seconds.get()).max(0.0));
+        self.segment_bytes.set(stats.segment_bytes as i64);
+        self.disk_full.set(i64::from(stats.is_disk_full));
+        catch_up(&self.violations.get_or_create(&Promise { promise: "P1" }), stats.damage);
+    }
+}
+
+/// Brings a counter up to a total that is counted elsewhere.
+fn catch_up(counter: &Counter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}

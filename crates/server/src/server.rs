@@ -1,0 +1,252 @@
+//! Starting, running, stopping.
+
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
+use crate::http::{App, Front, IoThreads, Options};
+use crate::observe::Metrics;
+use crate::tenants::{TenantConfig, Tenants};
+use openclaw_alert::Timestamp;
+use openclaw_delivery::{SenderError, SenderOptions};
+use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
+use openclaw_pipeline::trail::frame_keys;
+use openclaw_state::{Keys, StateError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// How often the keys are looked at again: a revoked one is dead within a
+/// second.
+const KEYS_LOOK: Duration = Duration::from_millis(500);
+
+/// Everything the service needs to be told.
+#[derive(Debug)]
+pub struct ServerOptions {
+    /// Where to listen for HTTP.
+    pub http: SocketAddr,
+    /// Folder of everything that is kept.
+    pub data: PathBuf,
+    /// How the journal is kept; its keys are set here.
+    pub journal: openclaw_journal::Options,
+    /// When snapshots are written.
+    pub snapshots: SnapshotPolicy,
+    /// The tenants.
+    pub tenants: Vec<TenantConfig>,
+    /// `/metrics` without a credential.
+    pub public_metrics: bool,
+    /// `/console` without a credential.
+    pub public_console: bool,
+    /// Where people reach this service, for links in messages; empty for none.
+    pub external_url: String,
+    /// Where "now" comes from.
+    pub clock: Clock,
+    /// How many threads own sockets.
+    pub io_threads: usize,
+}
+
+/// Why the service can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal can't be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The journal can't be read back.
+    #[error("recovery: {0}")]
+    Recovery(#[from] RecoveryError),
+    /// The keys can't be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Sending can't be set up.
+    #[error(transparent)]
+    Sender(#[from] SenderError),
+    /// The address can't be listened on.
+    #[error("can't listen on `{address}`: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Anything else that the system refuses.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// What was found on the way up, for the log.
+#[derive(Debug)]
+pub struct Opened {
+    /// Of the journal.
+    pub journal: OpenReport,
+    /// How long recovery took.
+    pub recovery: Duration,
+}
+
+/// The running service. Dropping it without [`Server::stop`] is a crash: all
+/// that was accepted is there at the next start.
+pub struct Server {
+    host: Arc<Host>,
+    app: Arc<App>,
+    log: Log,
+    address: SocketAddr,
+    io: Arc<IoThreads>,
+    accepting: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Whether there is anything to do before time moves on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// When some partition has something to do.
+    pub next_deadline: Timestamp,
+    /// Messages being sent.
+    pub in_flight: usize,
+}
+
+impl Server {
+    /// Opens, recovers, listens. Runs on the current Tokio runtime, which is
+    /// the work runtime from then on.
+    ///
+    /// # Errors
+    /// Nothing is left running.
+    pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
+        let clock = Arc::new(options.clock);
+        let keys = Keys::open(&options.data)?;
+        let tenants = Arc::new(Tenants::new(options.tenants));
+        let metrics = Arc::new(Metrics::new());
+        let began = Instant::now();
+        let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
+        let disk = Arc::new(RealDisk::new(options.data.join("journal"))?);
+        let (writer, report) = Writer::open(disk, journal, clock.now())?;
+        let log = Log::start(writer)?;
+        let snapshot = log.load_snapshot()?;
+        let sender = openclaw_delivery::Sender::new(SenderOptions {
+            external_url: options.external_url,
+            ..SenderOptions::default()
+        })?;
+        let parts = Parts {
+            log: log.clone(),
+            clock: Arc::clone(&clock),
+            sender,
+            tenants: Arc::clone(&tenants),
+            metrics: Arc::clone(&metrics),
+            work: tokio::runtime::Handle::current(),
+        };
+        let host = Host::recover(parts, snapshot.as_ref())?;
+        drop(snapshot);
+        let recovery = began.elapsed();
+        let app = Arc::new(App {
+            host: Arc::clone(&host),
+            auth: Auth::new(keys.load()?, Arc::clone(&tenants)),
+            tenants,
+            metrics,
+            work: tokio::runtime::Handle::current(),
+            options: Options {
+                public_metrics: options.public_metrics,
+                public_console: options.public_console,
+            },
+            started_at: clock.now(),
+        });
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&host).keep_deadlines()),
+            tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
+            tokio::spawn(keep_keys(Arc::clone(&app), keys)),
+        ];
+        let refused = |source| StartError::Listen { address: options.http, source };
+        let listener = TcpListener::bind(options.http).await.map_err(refused)?;
+        let address = listener.local_addr()?;
+        let io = Arc::new(IoThreads::start(options.io_threads, &Arc::new(Front::new(Arc::clone(&app))))?);
+        let acceptor = Arc::clone(&io);
+        let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
+        let server = Self { host, app, log, address, io, accepting, tasks };
+        Ok((server, Opened { journal: report, recovery }))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether there is anything to do before time moves on; for a clock that
+    /// stands.
+    #[must_use]
+    pub fn idle(&self) -> Idle {
+        Idle { next_deadline: self.host.next_deadline(), in_flight: self.host.in_flight() }
+    }
+
+    /// Moves a clock that stands.
+    pub fn advance_to(&self, at: Timestamp) {
+        self.host.clock().advance_to(at);
+        self.host.look_again();
+    }
+
+    /// The service's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.host.now()
+    }
+
+    /// Drains: no new connections, requests end, sends end, a last snapshot,
+    /// the last commit. What is not done by `deadline` is done after the next
+    /// start.
+    pub async fn stop(self, deadline: Duration) {
+        let end = Instant::now() + deadline;
+        self.io.stop();
+        let _ = self.accepting.await;
+        while self.io.open() > 0 && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.host.drain(end.saturating_duration_since(Instant::now())).await;
+        self.tasks.iter().for_each(JoinHandle::abort);
+        let (host, log, io, app) = (self.host, self.log, self.io, self.app);
+        let ended = tokio::task::spawn_blocking(move || {
+            if let Err(error) = host.snapshot() {
+                tracing::warn!(%error, "no last snapshot: the next start will take longer");
+            }
+            log.shutdown();
+            drop(app);
+            if let Some(io) = Arc::into_inner(io) {
+                io.join();
+            }
+        });
+        if let Err(error) = ended.await {
+            tracing::error!(%error, "the last steps were cut off");
+        }
+    }
+}
+
+fn keys_of(frame: &StoredFrame, keys: &mut Vec<u64>) {
+    frame_keys(frame.partition, frame.base_offset, &frame.payload, keys);
+}
+
+async fn keep_keys(app: Arc<App>, keys: Keys) {
+    let mut keys = Some(keys);
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(KEYS_LOOK).await;
+        let Some(open) = keys.take() else { return };
+        let looked = tokio::task::spawn_blocking(move || {
+            let version = open.version();
+            let changed = match &version {
+                Ok(version) if Some(*version) == seen => None,
+                Ok(_) => Some(open.load()),
+                Err(_) => None,
+            };
+            (open, version, changed)
+        });
+        let Ok((open, version, changed)) = looked.await else { return };
+        keys = Some(open);
+        match (version, changed) {
+            (Ok(version), Some(Ok(table))) => {
+                app.auth.set_keys(table);
+                seen = Some(version);
+            }
+            (Err(error), _) | (_, Some(Err(error))) => tracing::warn!(%error, "the keys can't be read again"),
+            (Ok(_), None) => {}
+        }
+    }
+}

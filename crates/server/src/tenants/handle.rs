@@ -1,0 +1,268 @@
+//! The one way to a tenant's alerts.
+//!
+//! Whoever holds a [`TenantHandle`] has shown a credential that allows this
+//! tenant; every read and step through it names that tenant, so code that
+//! forgets it has nothing to call (promise P7).
+
+use super::TenantConfig;
+use crate::host::{Host, Stepped, Unavailable};
+use openclaw_alert::{Batch, EpisodeId, Feedback, PartitionId, Score, TenantName, Timestamp};
+use openclaw_journal::{Position, StoredFrame};
+use openclaw_pipeline::trail::{self, Event, Opening, Trail};
+use openclaw_pipeline::{Input, ListKey, MessageView, Partition, PastAlert};
+use std::io;
+use std::sync::Arc;
+
+/// One tenant's alerts, messages and rating.
+#[derive(Clone)]
+pub(crate) struct TenantHandle {
+    host: Arc<Host>,
+    tenant: Arc<TenantConfig>,
+}
+
+/// Where an alert's trail comes from, for whoever shows it.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    /// The alert.
+    pub(crate) id: EpisodeId,
+    /// As it was opened.
+    pub(crate) opening: Opening,
+    /// Name of its source.
+    pub(crate) source: Arc<str>,
+    /// What happened, in order.
+    pub(crate) events: Vec<Event>,
+}
+
+/// Feedback that can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// The tenant has no such alert.
+    #[error("there is no such alert")]
+    NotFound,
+    /// The journal can't be read.
+    #[error("the journal can't be read: {0}")]
+    Journal(#[from] io::Error),
+    /// Nothing can be promised now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl TenantHandle {
+    pub(crate) fn new(host: Arc<Host>, tenant: Arc<TenantConfig>) -> Self {
+        Self { host, tenant }
+    }
+
+    /// The tenant's settings.
+    pub(crate) fn config(&self) -> &TenantConfig {
+        &self.tenant
+    }
+
+    /// The tenant's name.
+    pub(crate) fn name(&self) -> &TenantName {
+        self.tenant.name()
+    }
+
+    fn partition(&self) -> PartitionId {
+        Host::partition_of(self.name())
+    }
+
+    /// Takes a request's alerts. The answer has to wait for
+    /// [`Stepped::wait_for`].
+    pub(crate) async fn ingest(&self, source: &str, batch: &Batch) -> Result<Stepped, Unavailable> {
+        let input = Input::Alerts { tenant: self.name(), source, batch };
+        self.host.step_with_room(self.partition(), &input).await
+    }
+
+    /// Notes that a request of this source was turned away unread, so that its
+    /// silence is not taken for an all-clear.
+    pub(crate) async fn turned_away(&self, source: &str) {
+        let input = Input::TurnedAway { tenant: self.name(), source };
+        // Where even this can't be written, the grace after the restart covers it.
+        let _ = self.host.step_with_room(self.partition(), &input).await;
+    }
+
+    /// Waits until a step is durable.
+    pub(crate) async fn durable(&self, position: Option<Position>) -> Result<(), Unavailable> {
+        match position {
+            Some(position) => self.host.durable(position).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the tenant's partition; the value is given once what it shows is
+    /// durable.
+    pub(crate) async fn read<T>(
+        &self,
+        read: impl FnOnce(&Partition, &TenantName, Timestamp) -> T,
+    ) -> Result<T, Unavailable> {
+        let (value, position) =
+            self.host.read(self.partition(), |partition, now| read(partition, self.name(), now));
+        self.host.durable(position).await?;
+        Ok(value)
+    }
+
+    /// Keys of all alerts that have not ended, sorted by fingerprint.
+    pub(crate) async fn list(&self) -> Result<Vec<ListKey>, Unavailable> {
+        let mut keys = self.read(Partition::list).await?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// Messages on their way or given up.
+    pub(crate) async fn messages(&self) -> Result<Vec<MessageView>, Unavailable> {
+        self.read(|partition, tenant, _| partition.messages(tenant)).await
+    }
+
+    /// An alert by its id, `al_…`, or the latest with a fingerprint of 16 hex
+    /// digits. Says nothing of whose it is: [`TenantHandle::explain`] checks.
+    pub(crate) async fn resolve_id(&self, text: &str) -> Result<EpisodeId, ReadError> {
+        if let Ok(id) = text.parse::<EpisodeId>() {
+            return if id.partition == self.partition() { Ok(id) } else { Err(ReadError::NotFound) };
+        }
+        let is_fingerprint = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let fingerprint =
+            u64::from_str_radix(text, 16).ok().filter(|_| is_fingerprint).ok_or(ReadError::NotFound)?;
+        let known = self
+            .read(|partition, tenant, _| {
+                (partition.episode_of(tenant, fingerprint), partition.tenant_number(tenant))
+            })
+            .await?;
+        let offset = match known {
+            (Some(episode), _) => episode,
+            (None, Some(number)) => self.latest_of(number, fingerprint).await?,
+            (None, None) => return Err(ReadError::NotFound),
+        };
+        Ok(EpisodeId { partition: self.partition(), offset })
+    }
+
+    /// The latest episode of a fingerprint that has left memory.
+    async fn latest_of(&self, tenant: u16, fingerprint: u64) -> Result<u64, ReadError> {
+        let partition = self.partition();
+        let frames =
+            self.frames(trail::fingerprint_key(partition, tenant, fingerprint), Position::START).await?;
+        let opened = frames.iter().flat_map(|frame| {
+            let offsets = frame.base_offset..frame.base_offset + u64::from(frame.records);
+            offsets.filter_map(|offset| {
+                Some((offset, trail::opening(frame.base_offset, &frame.payload, offset)?))
+            })
+        });
+        let mine = opened.filter(|(_, o)| o.tenant == tenant && o.labels().fingerprint() == fingerprint);
+        mine.map(|(offset, _)| offset).max().ok_or(ReadError::NotFound)
+    }
+
+    /// Everything that happened to one alert of this tenant.
+    pub(crate) async fn explain(&self, id: EpisodeId) -> Result<Explained, ReadError> {
+        let partition = self.partition();
+        let (number, durable) =
+            self.host.read(partition, |partition, _| partition.tenant_number(self.name()));
+        self.host.durable(durable).await?;
+        let frame = self.opening_frame(id).await?;
+        let opening =
+            trail::opening(frame.base_offset, &frame.payload, id.offset).ok_or(ReadError::NotFound)?;
+        if number != Some(opening.tenant) {
+            return Err(ReadError::NotFound);
+        }
+        let source =
+            self.host.read(partition, |partition, _| partition.source_name(opening.tenant, opening.source)).0;
+        let events = self.trail(id, frame.position).await?;
+        Ok(Explained { id, opening, source: source.unwrap_or_else(|| "".into()), events })
+    }
+
+    async fn opening_frame(&self, id: EpisodeId) -> Result<StoredFrame, ReadError> {
+        let log = self.host.log().clone();
+        let found = blocking(move || match log.locate(id.partition, id.offset)? {
+            Some(position) => log.read_at(position).map(Some),
+            None => Ok(None),
+        });
+        found.await?.ok_or(ReadError::NotFound)
+    }
+
+    async fn trail(&self, id: EpisodeId, from: Position) -> Result<Vec<Event>, ReadError> {
+        let mut trail = Trail::of(id.offset);
+        self.follow(&mut trail, trail::episode_key(id.partition, id.offset), from).await?;
+        for group in trail.groups.clone() {
+            // The group may have been opened before the alert joined it.
+            let opened = self.host.log().clone();
+            let partition = id.partition;
+            let group_from = blocking(move || opened.locate(partition, group)).await?.unwrap_or(from);
+            self.follow(&mut trail, trail::group_key(id.partition, group), group_from).await?;
+        }
+        let mut followed = 0;
+        while let Some(&entry) = trail.entries.get(followed) {
+            followed += 1;
+            self.follow(&mut trail, trail::entry_key(id.partition, entry), from).await?;
+        }
+        Ok(trail.finish())
+    }
+
+    async fn follow(&self, trail: &mut Trail, key: u64, from: Position) -> Result<(), ReadError> {
+        for frame in self.frames(key, from).await? {
+            trail.read(frame.base_offset, &frame.payload, frame.written_at);
+        }
+        Ok(())
+    }
+
+    /// The frames under a key, of this tenant's partition.
+    async fn frames(&self, key: u64, from: Position) -> Result<Vec<StoredFrame>, ReadError> {
+        let log = self.host.log().clone();
+        let partition = self.partition();
+        let frames = blocking(move || {
+            let positions = log.find(key, from)?;
+            positions.into_iter().map(|position| log.read_at(position)).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(frames.await?.into_iter().filter(|frame| frame.partition == partition).collect())
+    }
+
+    /// Takes what a person did with an alert; given back once it is durable.
+    pub(crate) async fn feedback(
+        &self,
+        id: EpisodeId,
+        action: Feedback,
+        by: &str,
+        note: &str,
+    ) -> Result<(), ReadError> {
+        let explained = self.explain(id).await?;
+        let (rated_at, score) = rated(&explained).ok_or(ReadError::NotFound)?;
+        let of = PastAlert {
+            tenant: self.name(),
+            source: &explained.source,
+            episode: id.offset,
+            rated_at,
+            score,
+            labels: explained.opening.labels(),
+        };
+        let input = Input::Feedback { of, action, by, note };
+        let stepped = self.host.step_with_room(self.partition(), &input).await?;
+        Ok(self.durable(stepped.wait_for).await?)
+    }
+
+    /// Takes a dead letter up again.
+    pub(crate) async fn revive(&self, entry: u64) -> Result<(), ReadError> {
+        let messages = self.messages().await?;
+        if !messages.iter().any(|message| message.entry == entry && message.is_dead) {
+            return Err(ReadError::NotFound);
+        }
+        let stepped = self.host.step_with_room(self.partition(), &Input::Revive { entry }).await?;
+        Ok(self.durable(stepped.wait_for).await?)
+    }
+}
+
+/// When an alert was rated, and how; an alert that still waits has not been.
+fn rated(explained: &Explained) -> Option<(Timestamp, Score)> {
+    explained.events.iter().find_map(|event| match event.what {
+        trail::Happened::Rated { score } => Some((event.at, score)),
+        _ => None,
+    })
+}
+
+async fn blocking<T: Send + 'static, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, io::Error>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(io::Error::other),
+        Err(cut_off) => Err(io::Error::other(cut_off)),
+    }
+}

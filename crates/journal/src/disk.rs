@@ -45,6 +45,12 @@ pub trait DiskFile: Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
     /// Cuts or extends with zeros.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
+    /// Takes the space for so many bytes, or fails at once for want of it.
+    /// A disk that can't do that may say `Ok`: writing will tell.
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
     /// Length in bytes.
     fn size(&self) -> io::Result<u64>;
 }
@@ -172,7 +178,18 @@ impl Disk for RealDisk {
         }
         file.set_len(0).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(FolderLock(Box::new(file)))
+        Ok(FolderLock(Box::new(Unlock(file))))
+    }
+}
+
+/// Lets go by itself: a process that was forked meanwhile may still have the
+/// file open when it is closed here.
+struct Unlock(File);
+
+impl Drop for Unlock {
+    fn drop(&mut self) {
+        // Closing the file, which follows, mostly does the same.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
     }
 }
 
@@ -194,6 +211,15 @@ impl DiskFile for RealFile {
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Err(error) if error == Errno::NOSPC || error == Errno::DQUOT => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -410,13 +410,16 @@ impl Threads {
     fn end(&self) {
         self.shared.close();
         let running = std::mem::take(&mut *lock(&self.running));
-        // A waker that drops the last log runs on the log's own thread,
-        // which can't wait for itself.
-        let others = running.into_iter().filter(|one| one.thread().id() != thread::current().id());
-        others.for_each(|thread| {
+        // A waker that drops the last log runs on a thread of the log, which
+        // can wait neither for itself nor for the one that waits for it.
+        let own = thread::current().id();
+        if running.iter().any(|thread| thread.thread().id() == own) {
+            return;
+        }
+        for thread in running {
             // A panic there was told as a failure.
             let _ = thread.join();
-        });
+        }
     }
 }
 

@@ -183,6 +183,13 @@ mod tests {
     }
 
     #[test]
+    fn salts_differ_between_segments_and_logs() {
+        let salts: std::collections::HashSet<u32> =
+            (0..10).flat_map(|log| (0..100).map(move |number| salt(log, number))).collect();
+        assert_eq!(salts.len(), 1000);
+    }
+
+    #[test]
     fn only_canonical_names_are_segments() {
         assert_eq!(number_of("00000000000000ff.seg", ".seg"), Some(255));
         for other in ["ff.seg", "00000000000000FF.seg", "00000000000000ff.idx", "+0000000000000ff.seg", ""] {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{SEGMENT_BYTES, frame, options};
+use common::{SEGMENT_BYTES, append, frame, options};
 use openclaw_alert::{PartitionId, Timestamp};
 use openclaw_journal::{LockError, Log, OpenError, OpenReport, Options, Position, RealDisk, Writer};
 use std::fs;
@@ -149,10 +149,7 @@ fn child() {
     let mut told = fs::File::create(folder.join("told")).unwrap();
     let log = Log::start(writer).unwrap();
     for number in 0..100_000_u64 {
-        let end = match log.append(&frame(2, number, &[number as u8; 1000])) {
-            Ok(end) => end,
-            Err(error) => panic!("{error}"),
-        };
+        let end = append(&log, &frame(2, number, &[number as u8; 1000]));
         log.wait(end).unwrap();
         writeln!(told, "{number}").unwrap();
         if number % 50 == 49 {

@@ -2,24 +2,13 @@
 
 mod common;
 
-use common::{Handled, SEGMENT_BYTES, block_on, eventually, frame, options, poll_once};
+use common::{Handled, SEGMENT_BYTES, append, block_on, eventually, frame, options, poll_once};
 use openclaw_alert::{PartitionId, Timestamp};
 use openclaw_journal::{AppendError, Class, CommitError, Frame, Health, Log, Options, Position, StoredFrame};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
-
-/// Appends, waiting for room where it has to.
-fn append(log: &Log, frame: &Frame<'_>) -> Position {
-    loop {
-        match log.append(frame) {
-            Ok(end) => return end,
-            Err(AppendError::Busy) => block_on(log.room()),
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
 
 #[test]
 fn everyone_is_woken_and_nobody_before_the_sync() {
@@ -212,10 +201,12 @@ fn the_last_log_may_be_dropped_on_its_own_thread() {
     disk.hand.close_gate();
     let end = append(&log, &frame(1, 0, b"x"));
     let mut committed = log.committed(end);
-    let waker = Arc::new(DropLog(Mutex::new(Some(log)))).into();
+    let holder = Arc::new(DropLog(Mutex::new(Some(log))));
+    let waker = Arc::clone(&holder).into();
     let polled = std::pin::Pin::new(&mut committed).poll(&mut Context::from_waker(&waker));
     assert!(polled.is_pending());
     disk.hand.open_gate();
+    eventually("the log is dropped", || holder.0.try_lock().is_ok_and(|log| log.is_none()));
     block_on(committed).unwrap();
     eventually("the threads end", || {
         openclaw_journal::Writer::open(Arc::new(disk.clone()), options(), Timestamp::default()).is_ok()
@@ -244,7 +235,7 @@ fn a_full_disk_takes_outcomes_and_comes_back() {
     assert!(matches!(log.health(), Health::DiskFull));
     let outcome = Frame { class: Class::Outcome, ..frame(1, number, &payload) };
     let outcomes = (0..1000).take_while(|_| log.append(&outcome).is_ok()).count();
-    assert!((60..140).contains(&outcomes), "the reserve holds a segment: {outcomes}");
+    assert!((50..=130).contains(&outcomes), "the reserve holds a segment: {outcomes}");
     disk.hand.is_full.store(false, Ordering::SeqCst);
     eventually("intake is taken again", || log.append(&frame(1, number, &payload)).is_ok());
     assert!(matches!(log.health(), Health::Good));

@@ -11,6 +11,7 @@ use openclaw_admission::{FairQueue, Gate};
 use openclaw_alert::codec::Corrupt;
 use openclaw_alert::{PartitionId, TenantName, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One of the 64 partitions, owned by one process at a time. Everything that
 /// happens to its tenants' alerts is a step of it.
@@ -27,7 +28,17 @@ pub struct Partition {
     /// By tenant, receiver and integration.
     pub(crate) lanes: HashMap<(u16, Arc<str>, u16), Lane, foldhash::fast::FixedState>,
     pub(crate) scratch: Vec<u8>,
+    /// When it wanted to be stepped again, while there are alerts.
+    expected_by: Timestamp,
 }
+
+/// While there are alerts, a partition is stepped at least this often, so that
+/// it notices when its process stands still.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// A step that comes later than this after its time says that the process
+/// stood still, or is behind.
+const LAG_MAX: Duration = Duration::from_secs(15);
 
 /// A tenant's settings, and its bucket.
 #[derive(Debug)]
@@ -49,6 +60,7 @@ impl Partition {
             backlog: FairQueue::default(),
             lanes: HashMap::default(),
             scratch: Vec::new(),
+            expected_by: Timestamp::MAX,
         }
     }
 
@@ -114,7 +126,36 @@ impl Partition {
             let grace_until = now.plus(longest.unwrap_or_default());
             self.emit(&Record::Started { grace_until }, now, out);
         }
-        out.next_deadline = self.timers.next_at();
+        out.next_deadline = self.next_deadline(now);
+    }
+
+    /// When to be stepped again.
+    pub(crate) fn next_deadline(&mut self, now: Timestamp) -> Timestamp {
+        let next = self.timers.next_at();
+        if self.state.alerts.len() == 0 {
+            self.expected_by = Timestamp::MAX;
+            return next;
+        }
+        self.expected_by = next.min(now.plus(HEARTBEAT));
+        self.expected_by
+    }
+
+    /// Who wasn't stepped in time didn't listen either, and can't tell a
+    /// silent source from one that it didn't hear: nothing expires for a while.
+    pub(crate) fn notice_lag(&mut self, now: Timestamp, out: &mut Effects) {
+        if now <= self.expected_by.plus(LAG_MAX) {
+            return;
+        }
+        for tenant in 0..self.state.tenants.len() as u16 {
+            let sources = self.state.tenant(tenant).map_or(0, |tenant| tenant.sources.len());
+            (0..sources as u16).for_each(|source| self.hold_expiry(tenant, source, now, out));
+        }
+    }
+
+    /// What this source said before doesn't expire for one `resolve_timeout`.
+    pub(crate) fn hold_expiry(&mut self, tenant: u16, source: u16, now: Timestamp, out: &mut Effects) {
+        let grace = self.settings(tenant).map_or(Duration::ZERO, |settings| settings.resolve_timeout);
+        self.emit(&Record::Refused { tenant, source, alerts: 0, grace_until: now.plus(grace) }, now, out);
     }
 
     fn rebuild(&mut self) {

@@ -73,7 +73,7 @@ pub enum Record<'a> {
     Changed { episode: u64, starts_at: Zoned, end: End, content: &'a [u8] },
     /// The condition has ended.
     Resolved { episode: u64, at: Zoned, cause: Cause },
-    /// A source was told no; its alerts don't expire until `grace_until`.
+    /// A source was told no, or not listened to; its alerts don't expire until `grace_until`.
     Refused { tenant: u16, source: u16, alerts: u32, grace_until: Timestamp },
     /// What a person did. Holds what rating learns from, since the episode may
     /// have left memory long ago.

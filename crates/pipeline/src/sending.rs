@@ -8,6 +8,7 @@ use crate::outbox::{Entry, EntryAlert, LANE_WINDOW, Progress, backoff, idempoten
 use crate::partition::Partition;
 use crate::record::Record;
 use crate::settings::{RatingMode, TenantSettings};
+use crate::timers::Timer;
 use openclaw_alert::{
     EpisodeId, Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status, Timestamp, Zoned,
 };
@@ -33,6 +34,7 @@ impl Partition {
             self.emit(&Record::GroupClosed { group: id }, now, out);
             return;
         }
+        let before = self.state.next_offset;
         let integrations =
             settings.receiver(&group.receiver).map_or(&[][..], |receiver| &receiver.integrations);
         self.count_untold(slot, integrations.is_empty(), out);
@@ -40,6 +42,12 @@ impl Partition {
             self.tell(slot, number as u16, *integration, &settings, now, out);
         }
         let left = self.leaving(slot);
+        if left.is_empty() && self.state.next_offset == before {
+            // A quiet look is no fact: after a restart the group is simply
+            // looked at once more.
+            self.timers.set(flush_at, Timer::Group(slot));
+            return;
+        }
         self.emit(&Record::Flushed { group: id, flush_at, left }, now, out);
     }
 
@@ -149,7 +157,7 @@ impl Partition {
         let Some(slot) = self.state.outbox.slot_of(id) else { return };
         let Some(entry) = self.state.outbox.get_mut(id) else { return };
         if entry.due > now {
-            self.timers.set(entry.due, crate::timers::Timer::Entry(slot));
+            self.timers.set(entry.due, Timer::Entry(slot));
             return;
         }
         if !entry.in_line {
@@ -243,7 +251,7 @@ impl Partition {
     }
 
     fn delivered(&mut self, entry: &Entry, attempt: u32, took: Duration, now: Timestamp, out: &mut Effects) {
-        let news = entry.alerts.iter().filter(|told| told.is_news).count();
+        let news = count_news(entry);
         let end = match (entry.kind, entry.alerts.len()) {
             (NotificationKind::Digest, _) => AlertEnd::Digested,
             (NotificationKind::Page, 1) => AlertEnd::Delivered,
@@ -284,8 +292,7 @@ impl Partition {
     }
 
     fn give_up(&mut self, entry: &Entry, attempt: u32, detail: &str, now: Timestamp, out: &mut Effects) {
-        let news = entry.alerts.iter().filter(|told| told.is_news).count();
-        self.ended(entry.tenant, &entry.receiver, AlertEnd::DeadLettered, news, out);
+        self.ended(entry.tenant, &entry.receiver, AlertEnd::DeadLettered, count_news(entry), out);
         self.emit(&Record::DeadLettered { entry: entry.id, attempt, detail }, now, out);
     }
 
@@ -306,6 +313,12 @@ impl Partition {
             self.enqueue(id, now);
         }
     }
+}
+
+/// Alerts that come to their end with this message. An end is counted once a
+/// receiver: at its first integration.
+fn count_news(entry: &Entry) -> usize {
+    if entry.integration == 0 { entry.alerts.iter().filter(|told| told.is_news).count() } else { 0 }
 }
 
 fn was_told(member: Member, integration: u16) -> bool {

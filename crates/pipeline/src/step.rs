@@ -107,6 +107,7 @@ impl Partition {
     pub fn step(&mut self, input: &Input<'_>, now: Timestamp, out: &mut Effects) {
         out.clear();
         out.base_offset = self.state.next_offset;
+        self.notice_lag(now, out);
         match *input {
             Input::Alerts { tenant, source, batch } => self.take_alerts(tenant, source, batch, now, out),
             Input::TurnedAway { tenant, source } => self.turned_away(tenant, source, now, out),
@@ -117,7 +118,7 @@ impl Partition {
         }
         self.work_off(now, out);
         self.launch(out);
-        out.next_deadline = self.timers.next_at();
+        out.next_deadline = self.next_deadline(now);
     }
 
     fn work_off(&mut self, now: Timestamp, out: &mut Effects) {
@@ -429,9 +430,9 @@ impl Partition {
     }
 
     fn turned_away(&mut self, tenant: &TenantName, source: &str, now: Timestamp, out: &mut Effects) {
-        let Some((tenant, source)) = self.number_of(tenant, source, now, out) else { return };
-        let grace = self.settings(tenant).map_or(Duration::ZERO, |settings| settings.resolve_timeout);
-        self.emit(&Record::Refused { tenant, source, alerts: 0, grace_until: now.plus(grace) }, now, out);
+        if let Some((tenant, source)) = self.number_of(tenant, source, now, out) {
+            self.hold_expiry(tenant, source, now, out);
+        }
     }
 
     fn take_feedback(

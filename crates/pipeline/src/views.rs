@@ -244,12 +244,6 @@ impl Partition {
     pub fn alerts_in_memory(&self) -> usize {
         self.state.alerts.len()
     }
-
-    /// Messages being sent right now.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.lanes.values().map(|lane| lane.in_flight).sum()
-    }
 }
 
 fn message(entry: &Entry) -> MessageView {

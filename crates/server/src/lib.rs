@@ -20,5 +20,6 @@ mod tenants;
 
 pub use clock::Clock;
 pub use host::{RecoveryError, SnapshotPolicy};
+pub use observe::Totals;
 pub use server::{Idle, Opened, Server, ServerOptions, StartError};
 pub use tenants::TenantConfig;

@@ -4,7 +4,7 @@ use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::{App, Front, IoThreads, Options};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Totals};
 use crate::tenants::{TenantConfig, Tenants};
 use openclaw_alert::Timestamp;
 use openclaw_delivery::{SenderError, SenderOptions};
@@ -178,16 +178,30 @@ impl Server {
         Idle { next_deadline: self.host.next_deadline(), in_flight: self.host.in_flight() }
     }
 
-    /// Moves a clock that stands.
-    pub fn advance_to(&self, at: Timestamp) {
+    /// Moves a clock that stands, and does what is due then.
+    pub async fn advance_to(&self, at: Timestamp) {
         self.host.clock().advance_to(at);
-        self.host.look_again();
+        while self.host.next_deadline() <= at && self.host.ready().is_ok() {
+            self.host.keep_due().await;
+        }
     }
 
     /// The service's time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.host.now()
+    }
+
+    /// How long to sleep, in real time, until `at`.
+    #[must_use]
+    pub fn until(&self, at: Timestamp) -> Duration {
+        self.host.clock().until(at)
+    }
+
+    /// What has been done since the start.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.app.metrics.totals()
     }
 
     /// Drains: no new connections, requests end, sends end, a last snapshot,

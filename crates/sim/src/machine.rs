@@ -19,6 +19,15 @@ fn ended(error: impl std::fmt::Display) -> Ended {
     Ended { why: error.to_string() }
 }
 
+fn not_hosted(id: PartitionId) -> Ended {
+    ended(format_args!("partition {} is not hosted", id.get()))
+}
+
+/// A start so long ago that its grace is over.
+fn long_before(at: Timestamp) -> Timestamp {
+    at.minus(Duration::from_secs(24 * 3600))
+}
+
 /// What a step brought about.
 #[derive(Debug)]
 pub struct Stepped {
@@ -44,6 +53,7 @@ pub struct Flaws {
 struct Hosted {
     partition: Partition,
     next_deadline: Timestamp,
+    stepped_at: Timestamp,
     /// End of the last frame that a sender was told to wait for.
     needed: Position,
 }
@@ -55,6 +65,18 @@ pub struct Machine {
     out: Effects,
     appended: Position,
     flaws: Flaws,
+    found: Found,
+}
+
+/// What a start found on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Found {
+    /// A commit that was cut short.
+    pub torn_tail: bool,
+    /// A snapshot to begin with.
+    pub snapshot: bool,
+    /// Frames that no snapshot holds.
+    pub frames: u64,
 }
 
 impl Machine {
@@ -105,41 +127,47 @@ impl Machine {
         if !report.damage.is_empty() {
             return Err(ended(format_args!("durable data is damaged: {:?}", report.damage)));
         }
+        let found = Found { torn_tail: report.torn.is_some(), ..Found::default() };
         let numbers: BTreeSet<PartitionId> = tenants.iter().map(|tenant| tenant.name.partition()).collect();
         let host = |&id: &PartitionId| {
             let partition = Partition::new(id, seed ^ u64::from(id.get()));
-            (id, Hosted { partition, next_deadline: Timestamp::MAX, needed: Position::START })
+            let (next_deadline, stepped_at) = (Timestamp::MAX, Timestamp::MIN);
+            (id, Hosted { partition, next_deadline, stepped_at, needed: Position::START })
         };
         let partitions = numbers.iter().map(host).collect();
-        Ok(Self { writer, partitions, out: Effects::default(), appended: report.end, flaws })
+        Ok(Self { writer, partitions, out: Effects::default(), appended: report.end, flaws, found })
     }
 
     fn recover(&mut self) -> Result<(), Ended> {
         let reader = self.writer.reader();
         let snapshot = reader.load_snapshot().map_err(ended)?;
+        self.found.snapshot = snapshot.is_some();
         for part in snapshot.iter().flat_map(|snapshot| &snapshot.parts) {
             let Some(hosted) = self.partitions.get_mut(&part.partition) else { continue };
             hosted.partition.read_snapshot(&part.bytes).map_err(ended)?;
         }
         for frame in reader.recover(snapshot.as_ref()) {
             let frame = frame.map_err(ended)?;
+            self.found.frames += 1;
             let Some(hosted) = self.partitions.get_mut(&frame.partition) else { continue };
             if frame.base_offset > hosted.partition.next_offset() {
                 return Err(ended(format_args!("frames are missing before offset {}", frame.base_offset)));
             }
+            hosted.stepped_at = hosted.stepped_at.max(frame.written_at);
             hosted.partition.replay(frame.base_offset, &frame.payload, frame.written_at).map_err(ended)?;
         }
         Ok(())
     }
 
     fn start(&mut self, tenants: &[Arc<TenantSettings>], now: Timestamp) -> Result<(), Ended> {
-        let believed = if self.flaws.skips_grace { now.minus(Duration::from_secs(24 * 3600)) } else { now };
         for id in self.partitions.keys().copied().collect::<Vec<_>>() {
             let Some(hosted) = self.partitions.get_mut(&id) else { continue };
             let own = tenants.iter().filter(|tenant| tenant.name.partition() == id);
             own.for_each(|tenant| hosted.partition.configure(Arc::clone(tenant)));
+            let is_old = self.flaws.skips_grace && hosted.stepped_at > Timestamp::MIN;
+            let believed = if is_old { long_before(hosted.stepped_at) } else { now.max(hosted.stepped_at) };
             hosted.partition.start(believed, &mut self.out);
-            hosted.next_deadline = self.out.next_deadline;
+            hosted.next_deadline = self.out.next_deadline.max(hosted.stepped_at);
             self.append(id, Class::Outcome, now)?;
         }
         Ok(())
@@ -150,19 +178,37 @@ impl Machine {
     /// # Errors
     /// The log has failed; nothing of the step may be answered or sent.
     pub fn step(&mut self, id: PartitionId, input: &Input<'_>, now: Timestamp) -> Result<Stepped, Ended> {
-        let class = match input {
-            Input::Sent { .. } | Input::Tick => Class::Outcome,
-            _ => Class::Intake,
-        };
+        let class = if matches!(input, Input::Alerts { .. }) { Class::Intake } else { Class::Outcome };
         let Some(hosted) = self.partitions.get_mut(&id) else {
-            return Err(ended(format_args!("partition {} is not hosted", id.get())));
+            return Err(not_hosted(id));
         };
+        // A clock that is set back stands still for a partition.
+        let now = now.max(hosted.stepped_at);
+        hosted.stepped_at = now;
+        let mut early = Vec::new();
+        if self.flaws.skips_grace {
+            self.catch_up(id, now, &mut early)?;
+        }
+        let Some(hosted) = self.partitions.get_mut(&id) else { return Err(not_hosted(id)) };
         hosted.partition.step(input, now, &mut self.out);
         hosted.next_deadline = self.out.next_deadline;
         self.append(id, class, now)?;
         let answer_at = self.answer_at(id);
-        let (sends, taken) = (std::mem::take(&mut self.out.sends), self.out.taken);
+        let taken = self.out.taken;
+        let sends = early.into_iter().chain(self.out.sends.drain(..)).collect();
         Ok(Stepped { answer_at, send_at: self.appended, sends, taken })
+    }
+
+    /// Works off deadlines as though somebody had been there all the time.
+    fn catch_up(&mut self, id: PartitionId, now: Timestamp, sends: &mut Vec<Send>) -> Result<(), Ended> {
+        while let Some(hosted) = self.partitions.get_mut(&id).filter(|hosted| hosted.next_deadline < now) {
+            let at = hosted.next_deadline;
+            hosted.partition.step(&Input::Tick, at, &mut self.out);
+            hosted.next_deadline = self.out.next_deadline;
+            sends.append(&mut self.out.sends);
+            self.append(id, Class::Outcome, at)?;
+        }
+        Ok(())
     }
 
     /// An answer that need not wait for its own frame still waits for those
@@ -194,6 +240,12 @@ impl Machine {
     /// The log has failed.
     pub fn commit(&mut self) -> Result<Position, Ended> {
         self.writer.commit().map_err(ended)
+    }
+
+    /// What it found when it started.
+    #[must_use]
+    pub fn found(&self) -> Found {
+        self.found
     }
 
     /// How far the log is durable.

@@ -22,7 +22,7 @@ pub const RESOLVED_FOR_MS: Ms = 15 * MINUTE;
 /// How often a source repeats itself.
 pub const RESEND_MS: Ms = MINUTE;
 /// What a source that repeats itself says of each firing alert's end.
-pub const ENDS_AFTER_MS: Ms = 4 * MINUTE;
+const ENDS_AFTER_MS: Ms = 4 * MINUTE;
 /// How far the machine's clock may be off.
 const CLOCK_OFF_MS: u64 = 40 * SECOND;
 
@@ -36,6 +36,31 @@ pub enum Habit {
     RepeatsTwice,
     /// Says each change until it is answered 2xx, then falls silent.
     SaysOnce,
+    /// The same, but so impatient that it says everything twice at once.
+    SaysOnceTwice,
+}
+
+impl Habit {
+    /// Says each minute what is the case.
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        matches!(self, Self::Repeats | Self::RepeatsTwice)
+    }
+
+    /// Requests for one thing to say.
+    #[must_use]
+    pub fn times(self) -> usize {
+        if matches!(self, Self::RepeatsTwice | Self::SaysOnceTwice) { 2 } else { 1 }
+    }
+
+    /// What it says of a firing alert's end, from now; `None` for nothing.
+    #[must_use]
+    pub fn ends_after_ms(self, alert: u64) -> Option<Ms> {
+        if self.repeats() {
+            return Some(ENDS_AFTER_MS);
+        }
+        alert.is_multiple_of(2).then_some(15 * MINUTE)
+    }
 }
 
 /// One condition that a source watches.
@@ -102,6 +127,8 @@ pub enum Point {
     BeforeAppend,
     /// Appended, and not committed.
     Appended,
+    /// The same, and what was appended will not be said again.
+    SaidOnce,
     /// Committed, and nobody has been told.
     Committed,
     /// A message is on its way.
@@ -171,7 +198,7 @@ impl Plan {
         // Twice, since neighbouring seeds give shifted rows of the same numbers.
         let random = &mut Random::new(Random::new(seed).below(u64::MAX));
         let tenants: Vec<TenantPlan> =
-            names(2 + random.below(2) as usize).iter().map(|name| draw_tenant(name, random)).collect();
+            neighbours(2 + random.below(2) as usize).iter().map(|name| draw_tenant(name, random)).collect();
         let mut sources = Vec::new();
         for tenant in 0..tenants.len() {
             for _ in 0..=random.below(2) {
@@ -204,7 +231,8 @@ impl Plan {
 }
 
 /// Tenants, the first two of them in the same partition.
-fn names(count: usize) -> Vec<TenantName> {
+#[must_use]
+pub fn neighbours(count: usize) -> Vec<TenantName> {
     let name = |number: usize| TenantName::new(&format!("tenant-{number}"));
     let Ok(first) = name(0) else { return Vec::new() };
     let all: Vec<TenantName> = (1..2000).filter_map(|number| name(number).ok()).collect();
@@ -226,16 +254,16 @@ fn draw_tenant(name: &TenantName, random: &mut Random) -> TenantPlan {
     let route = Route {
         group_by,
         group_wait: seconds(random, 1, 20),
-        group_interval: seconds(random, 10, 60),
+        group_interval: seconds(random, 10, 40),
         repeat_interval: seconds(random, 200, 900),
         ..Route::new("ops")
     };
     let is_tight = random.one_in(5);
     let limits =
-        if is_tight { Limits { rate_per_s: 0.2, burst: 2, backlog_bytes: 600 } } else { Limits::default() };
+        if is_tight { Limits { rate_per_s: 0.04, burst: 1, backlog_bytes: 600 } } else { Limits::default() };
     let send_resolved = if random.one_in(3) { vec![true, false] } else { vec![true] };
     let integrations = send_resolved.iter().map(|&send_resolved| Integration { send_resolved }).collect();
-    let in_the_way_ms = if is_tight { 4 * MINUTE } else { 2 * MINUTE };
+    let in_the_way_ms = if is_tight { 4 * MINUTE } else { MINUTE };
     let patience_ms = (route.group_wait + 2 * route.group_interval).as_millis() as Ms + in_the_way_ms;
     let terms = Terms { patience_ms, repeat_ms: route.repeat_interval.as_millis() as Ms, send_resolved };
     let settings = TenantSettings {
@@ -264,24 +292,26 @@ fn draw_spells(random: &mut Random) -> Vec<Spell> {
 }
 
 fn draw_source(tenant: usize, first: u64, random: &mut Random) -> SourcePlan {
-    let habit = match random.below(4) {
+    let habit = match random.below(6) {
         0 => Habit::RepeatsTwice,
         1 => Habit::SaysOnce,
+        2 => Habit::SaysOnceTwice,
         _ => Habit::Repeats,
     };
     let watched = (0..=random.below(4))
-        .map(|index| Watched { number: first + index, changes: draw_changes(random) })
+        .map(|index| Watched { number: first + index, changes: draw_changes(habit, random) })
         .collect();
     let gone_at = random.one_in(3).then(|| BUSY_MS / 2 + random.below(BUSY_MS / 2));
     SourcePlan { tenant, habit, watched, gone_at }
 }
 
-fn draw_changes(random: &mut Random) -> Vec<Ms> {
+fn draw_changes(habit: Habit, random: &mut Random) -> Vec<Ms> {
     let mut changes = Vec::new();
     let mut at = random.below(5 * MINUTE);
     while at < BUSY_MS {
         changes.push(at);
-        let longest = if random.one_in(2) { MINUTE } else { 12 * MINUTE };
+        let is_short = random.one_in(if habit.repeats() { 2 } else { 6 });
+        let longest = if is_short { MINUTE } else { 12 * MINUTE };
         at += SECOND + random.below(longest);
     }
     // Nothing fires for ever.
@@ -322,9 +352,12 @@ fn draw_crash(random: &mut Random) -> Crash {
 }
 
 fn draw_point(random: &mut Random) -> Point {
-    const POINTS: [Point; 6] = [
+    const POINTS: [Point; 9] = [
+        Point::SaidOnce,
+        Point::SaidOnce,
         Point::BeforeAppend,
         Point::Appended,
+        Point::SaidOnce,
         Point::Committed,
         Point::Departed,
         Point::Took,

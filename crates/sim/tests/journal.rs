@@ -89,3 +89,8 @@ fn a_flipped_bit_costs_the_frame_it_hit_and_is_told() {
         world.check_once_more();
     });
 }
+
+#[test]
+fn the_snapshot_before_the_newest_is_as_good() {
+    for_seeds(100, |seed| World::new(seed).fall_back_to_the_older_snapshot());
+}

@@ -5,13 +5,38 @@
 
 use openclaw_sim::plan::Plan;
 use openclaw_sim::world::{Outcome, World};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seeds of a usual test run.
 const SEEDS: u64 = 300;
 /// Events shown of a failure.
 const SHOWN: usize = 60;
+
+/// What a usual test run has to have seen, or it shows less than it seems to.
+const WANTED: [&str; 19] = [
+    "BeforeAppend",
+    "Appended",
+    "SaidOnce",
+    "Committed",
+    "Departed",
+    "Took",
+    "Answered",
+    "power off",
+    "power off in a start",
+    "torn tail",
+    "snapshot loaded",
+    "deferred",
+    "refused",
+    "turned away",
+    "told again",
+    "first notification",
+    "some alerts resolved",
+    "all alerts resolved",
+    "repeat interval elapsed",
+];
 
 fn number(name: &str, text: &str) -> u64 {
     text.trim().parse().unwrap_or_else(|_| panic!("`{name}={text}` is not a number"))
@@ -53,6 +78,7 @@ fn promises_hold_over_crashes_and_lies() {
     }
     let Range { start, end } = seeds();
     let next = AtomicU64::new(start);
+    let seen: Mutex<BTreeMap<String, u64>> = Mutex::default();
     let failures = std::thread::scope(|scope| {
         let work = || {
             let mut failed = Vec::new();
@@ -62,7 +88,9 @@ fn promises_hold_over_crashes_and_lies() {
                     return failed;
                 }
                 let outcome = World::new(Plan::draw(seed), None).run(false);
-                assert!(outcome.boots > 0);
+                let mut all = seen.lock().unwrap();
+                outcome.seen.iter().for_each(|(what, times)| *all.entry(what.clone()).or_default() += times);
+                drop(all);
                 if !outcome.violations.is_empty() {
                     failed.push((seed, outcome));
                 }
@@ -82,4 +110,7 @@ fn promises_hold_over_crashes_and_lies() {
         end - start,
         stories.join("\n")
     );
+    let seen = seen.into_inner().unwrap();
+    let missed: Vec<_> = WANTED.iter().filter(|what| !seen.contains_key(**what)).collect();
+    assert!(end - start < SEEDS || missed.is_empty(), "{missed:?} never came up in {seen:?}");
 }

@@ -178,3 +178,93 @@ impl Cursor {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::stored_bytes;
+    use openclaw_alert::{PartitionId, Timestamp};
+    use std::sync::Mutex;
+
+    const GEOMETRY: Geometry = Geometry { segment_bytes: 16 << 10 };
+    const NUMBER: u64 = 3;
+    const SALT: u32 = 0x1234_5678;
+
+    struct Memory(Mutex<Vec<u8>>);
+
+    impl DiskFile for Memory {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let bytes = self.0.lock().unwrap();
+            let rest = bytes.get(offset as usize..).unwrap_or_default();
+            let length = rest.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&rest[..length]);
+            Ok(length)
+        }
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+        fn size(&self) -> io::Result<u64> {
+            Ok(GEOMETRY.segment_bytes)
+        }
+    }
+
+    fn put(bytes: &mut Vec<u8>, payload: &[u8], salt: u32) {
+        let header = Header {
+            length: payload.len() as u32,
+            records: 1,
+            base_offset: 1,
+            written_at: Timestamp::default(),
+            position: GEOMETRY.position(NUMBER, bytes.len() as u64),
+            commit_back: 0,
+            partition: PartitionId::new(1).unwrap(),
+            kind: Kind::Frame(Class::Intake),
+            payload_crc: crc32c::crc32c(payload),
+        };
+        let end = bytes.len() + stored_bytes(payload.len());
+        bytes.extend_from_slice(&header.encode(salt));
+        bytes.extend_from_slice(payload);
+        bytes.resize(end, 0);
+    }
+
+    /// Payloads of the frames that a scan finds, with a bit of the first
+    /// frame flipped. The first one's payload is itself a whole frame, made
+    /// for exactly the place where it stands.
+    fn found_after_flip(byte: usize, forged_salt: u32) -> Vec<Vec<u8>> {
+        let begin = SEGMENT_DATA as usize;
+        let mut forged = vec![0; begin + FRAME_HEADER];
+        put(&mut forged, b"forged", forged_salt);
+        let mut bytes = vec![0; begin];
+        put(&mut bytes, &forged[begin + FRAME_HEADER..], SALT);
+        put(&mut bytes, b"second", SALT);
+        bytes[begin + byte] ^= 1;
+        bytes.resize(GEOMETRY.segment_bytes as usize, 0);
+        let mut cursor = Cursor::new(Arc::new(Memory(Mutex::new(bytes))), GEOMETRY, NUMBER, SALT);
+        let mut found = Vec::new();
+        loop {
+            match cursor.step(GEOMETRY.segment_bytes).unwrap() {
+                Step::Frame(header, _) => {
+                    found.push(cursor.payload(&header, GEOMETRY.segment_bytes).unwrap().to_vec());
+                }
+                Step::Bad { resume } if cursor.resync(resume, GEOMETRY.segment_bytes).unwrap() => {}
+                _ => return found,
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_inside_a_payload_is_not_taken_for_one() {
+        let other_salt = 0x8765_4321;
+        for byte in 0..FRAME_HEADER {
+            assert_eq!(found_after_flip(byte, other_salt), [b"second"], "header byte {byte}");
+        }
+        // With a sound header not even one who knew the salt gets through:
+        // byte 54 is the payload's last, behind the forged frame.
+        assert_eq!(found_after_flip(FRAME_HEADER + FRAME_HEADER + 6, SALT), [b"second"]);
+    }
+}

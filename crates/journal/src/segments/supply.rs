@@ -152,6 +152,7 @@ impl Store {
 
     fn make_reserve(&self) -> io::Result<()> {
         let made = self.disk.create(RESERVE_UNFINISHED).and_then(|file| {
+            file.allocate(self.options.segment_bytes)?;
             zero_fill(&*file, 0, self.options.segment_bytes)?;
             move_file(&*self.disk, RESERVE_UNFINISHED, RESERVE)
         });
@@ -180,6 +181,7 @@ fn fill_spare(disk: &dyn crate::disk::Disk, header: &SegmentHeader) -> io::Resul
     if file.size()? > header.segment_bytes {
         file.set_len(header.segment_bytes)?;
     }
+    file.allocate(header.segment_bytes)?;
     zero_fill(&*file, super::SEGMENT_DATA, header.segment_bytes)?;
     write_all_at(&*file, &header.encode(), 0)?;
     file.sync_data()

@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use openclaw_alert::{PartitionId, Timestamp};
-use openclaw_journal::{Class, Disk, DiskFile, FolderLock, Frame, LockError, Log, Options, RealDisk, Writer};
+use openclaw_journal::{
+    AppendError, Class, Disk, DiskFile, FolderLock, Frame, LockError, Log, Options, Position, RealDisk,
+    Writer,
+};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -184,6 +187,17 @@ pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
     while !holds() {
         assert!(Instant::now() < end, "never: {what}");
         pause(Duration::from_millis(2));
+    }
+}
+
+/// Appends, waiting for room where it has to.
+pub(crate) fn append(log: &Log, frame: &Frame<'_>) -> Position {
+    loop {
+        match log.append(frame) {
+            Ok(end) => return end,
+            Err(AppendError::Busy) => block_on(log.room()),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

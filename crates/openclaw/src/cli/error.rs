@@ -26,6 +26,8 @@ pub(crate) enum CliError {
     #[error("`--role {role}` is not supported yet")]
     Role { role: String },
     #[error(transparent)]
+    DemoFile(#[from] crate::demo::events::file::FileError),
+    #[error(transparent)]
     Start(#[from] openclaw_server::StartError),
     #[error("cannot start a runtime: {source}")]
     Runtime { source: io::Error },
@@ -67,6 +69,7 @@ impl CliError {
             Self::Alert { .. } => {
                 Some("write `{\"labels\": {\"alertname\": \"…\"}}`, or a list of such".to_owned())
             }
+            Self::DemoFile(error) => Some(error.hint()),
             Self::Role { .. } => Some("use `--role all`, the default".to_owned()),
             Self::InputTooLong { .. } => Some("send the alerts in parts".to_owned()),
             _ => None,

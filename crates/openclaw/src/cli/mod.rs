@@ -6,10 +6,11 @@ mod error;
 mod key;
 mod schema;
 mod score;
-mod serve;
+pub(crate) mod serve;
 mod tenant;
 mod ui;
 
+pub(crate) use clock::now;
 pub(crate) use error::CliError;
 pub(crate) use ui::Ui;
 
@@ -128,7 +129,7 @@ impl OutputArg {
 /// Carries out one command.
 pub(crate) fn run(command: Command, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     match command {
-        Command::Demo(args) => crate::demo::run(args, ui),
+        Command::Demo(args) => crate::demo::run(&args, ui),
         Command::Serve(args) => serve::run(&args, environment, ui),
         Command::Check(args) => check::run(&args, environment, ui),
         Command::Schema(args) => schema::run(&args, ui),

@@ -46,7 +46,8 @@ async fn serve(settings: Settings, ui: &mut Ui) -> Result<(), CliError> {
     Ok(())
 }
 
-fn options(settings: Settings) -> ServerOptions {
+/// What the settings make of the server.
+pub(crate) fn options(settings: Settings) -> ServerOptions {
     let ServiceSettings { http, data, metrics_public, console_public, journal, .. } = settings.service;
     ServerOptions {
         http,
@@ -69,12 +70,12 @@ fn options(settings: Settings) -> ServerOptions {
 }
 
 /// One I/O thread a core.
-pub(crate) fn io_threads() -> usize {
+fn io_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A tenant as the server takes it.
-pub(crate) fn tenant(config: TenantConfig) -> openclaw_server::TenantConfig {
+fn tenant(config: TenantConfig) -> openclaw_server::TenantConfig {
     let source = config.sources.first().map(|source| std::sync::Arc::clone(&source.name));
     openclaw_server::TenantConfig {
         settings: config.pipeline,

@@ -221,7 +221,6 @@ choice! {
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
     pub(crate) http: SocketAddr,
-    pub(crate) grpc: SocketAddr,
     pub(crate) data: PathBuf,
     pub(crate) tenants_folder: PathBuf,
     pub(crate) metrics_public: bool,
@@ -271,11 +270,6 @@ impl Default for JournalSettings {
 }
 
 impl ServiceSettings {
-    /// The tenant of rate-limit decisions without a credential.
-    pub(crate) fn anonymous_tenant(&self) -> Option<&TenantName> {
-        self.anonymous_tenant.as_ref().map(|set| &set.value.0)
-    }
-
     pub(super) fn unknown_anonymous_tenant(&self, tenants: &Tenants) -> Option<Fault> {
         let set = self.anonymous_tenant.as_ref()?;
         if tenants.names.contains(&set.value.0) {
@@ -313,7 +307,7 @@ fn from_tree(
 }
 
 fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
-    let (http, grpc) = addresses(&file.listen.into_value().unwrap_or_default(), cx);
+    let http = http_address(&file.listen.into_value().unwrap_or_default(), cx);
     let log = file.log.into_value().unwrap_or_default();
     let flag = |field: Field<Flag>| field.into_value().is_some_and(|flag| flag.0);
     let folder = |field: Field<Text>, default: &str| {
@@ -322,7 +316,6 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     };
     ServiceSettings {
         http,
-        grpc,
         data: folder(file.data, "data"),
         tenants_folder: folder(file.tenants, "tenants"),
         metrics_public: flag(file.metrics.into_value().unwrap_or_default().public),
@@ -335,7 +328,9 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     }
 }
 
-fn addresses(listen: &ListenSection, cx: &mut Context<'_>) -> (SocketAddr, SocketAddr) {
+/// Where HTTP is served. The address for gRPC is checked already, so that a file
+/// stays good when it is served too.
+fn http_address(listen: &ListenSection, cx: &mut Context<'_>) -> SocketAddr {
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let address = |set: Option<&At<Address>>, port| set.map_or(local(port), |set| set.value.0);
     let http = address(listen.http.as_set(), 8080);
@@ -347,7 +342,7 @@ fn addresses(listen: &ListenSection, cx: &mut Context<'_>) -> (SocketAddr, Socke
     {
         cx.fault(&set.place, Problem::SameAddress { address: http });
     }
-    (http, grpc)
+    http
 }
 
 fn rating_defaults(rating: RatingSection) -> RatingDefaults {

@@ -56,6 +56,9 @@ struct Alert {
 #[derive(Debug)]
 struct Group {
     flush_at: u64,
+    /// What is known of `flush_at` after a restart: a look that told nobody
+    /// anything is forgotten, and taken again.
+    noted_flush_at: u64,
     alerts: BTreeMap<u64, Alert>,
     delivered_at: [Option<u64>; 2],
 }
@@ -108,7 +111,8 @@ impl Model {
     fn open(&mut self, post: &Post, alert: Alert) {
         let waited = alert.starts_at + self.rules.group_wait < self.now;
         let flush_at = if waited { self.now } else { self.now + self.rules.group_wait };
-        let new = Group { flush_at, alerts: BTreeMap::new(), delivered_at: [None; 2] };
+        let new =
+            Group { flush_at, noted_flush_at: flush_at, alerts: BTreeMap::new(), delivered_at: [None; 2] };
         self.groups.entry(post.group).or_insert(new).alerts.insert(post.n, alert);
     }
 
@@ -120,6 +124,7 @@ impl Model {
 
     pub(crate) fn restart(&mut self, down_s: u64) {
         self.now += down_s;
+        self.groups.values_mut().for_each(|group| group.flush_at = group.noted_flush_at);
         if self.source_is_known {
             self.grace_until = self.now + self.rules.resolve_timeout;
         }
@@ -154,6 +159,7 @@ impl Model {
             self.groups.remove(&number);
             return;
         }
+        let mut told_somebody = false;
         for integration in 0..2 {
             let send_resolved = rules.send_resolved[integration];
             if let Some(reason) = reason(group, integration, send_resolved, rules.repeat_interval, now) {
@@ -164,12 +170,17 @@ impl Model {
                 let alerts = told.map(|(n, alert)| describe(name, *n, alert)).collect();
                 self.told.push(Told { at: now, integration, reason, alerts });
                 group.delivered_at[integration] = Some(now);
+                told_somebody = true;
                 let firing = group.alerts.values_mut().filter(|alert| alert.fires);
                 firing.for_each(|alert| alert.told[integration] = true);
             }
         }
+        let known = group.alerts.len();
         group.alerts.retain(|_, alert| alert.fires);
         group.flush_at = now + rules.group_interval;
+        if told_somebody || group.alerts.len() < known {
+            group.noted_flush_at = group.flush_at;
+        }
     }
 
     pub(crate) fn active(&self) -> Vec<(usize, u64)> {

@@ -42,10 +42,6 @@ impl Deadlines {
         Timestamp::from_nanos(earliest.unwrap_or(i64::MAX))
     }
 
-    pub(super) fn look_again(&self) {
-        self.earlier.notify_one();
-    }
-
     fn due(&self, now: Timestamp) -> impl Iterator<Item = PartitionId> + '_ {
         PartitionId::all().filter(move |id| self.at[id.index()].load(Ordering::SeqCst) <= now.nanos())
     }
@@ -60,16 +56,20 @@ impl Deadlines {
 }
 
 impl Host {
+    /// Steps every partition that is due, once.
+    pub(crate) async fn keep_due(self: &Arc<Self>) {
+        for partition in self.deadlines.due(self.clock.now()) {
+            // The journal's failure is reported by whoever met it first.
+            let _ = self.step_with_room(partition, &Input::Tick).await;
+            // Others want this thread and this lock too.
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Runs for the life of the server.
     pub(crate) async fn keep_deadlines(self: Arc<Self>) {
         loop {
-            let now = self.clock.now();
-            for partition in self.deadlines.due(now) {
-                // The journal's failure is reported by whoever met it first.
-                let _ = self.step_with_room(partition, &Input::Tick).await;
-                // Others want this thread and this lock too.
-                tokio::task::yield_now().await;
-            }
+            self.keep_due().await;
             let next = self.deadlines.arm();
             let wait = self.clock.until(next);
             if wait.is_zero() {

@@ -41,7 +41,7 @@ pub(crate) struct Host {
     work: tokio::runtime::Handle,
     /// Set when the server drains: nothing new is sent.
     draining: AtomicBool,
-    /// Attempts under way, their outcome not written yet.
+    /// Messages handed out to be sent, their outcome not written yet.
     attempts: AtomicUsize,
     recent: Recent,
 }
@@ -240,17 +240,12 @@ impl Host {
 
     /// Messages being sent.
     pub(crate) fn in_flight(&self) -> usize {
-        PartitionId::all().map(|id| self.lock(id).partition.in_flight()).sum()
+        self.attempts.load(Ordering::SeqCst)
     }
 
     /// The attempts to send that ended last.
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
-    }
-
-    /// Looks at the deadlines again, after a clock that stands was moved.
-    pub(crate) fn look_again(&self) {
-        self.deadlines.look_again();
     }
 
     /// Where a tenant's alerts are.

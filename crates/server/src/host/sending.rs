@@ -13,13 +13,15 @@ impl Host {
     /// window of messages under way.
     pub(super) fn send_when_durable(self: &Arc<Self>, partition: PartitionId, decided: Position, send: Send) {
         let host = Arc::clone(self);
+        self.attempts.fetch_add(1, Ordering::SeqCst);
         self.work.spawn(async move {
             if host.durable(decided).await.is_err() || host.draining.load(Ordering::Relaxed) {
-                return; // it is in the outbox; the next process sends it
+                // It is in the outbox; the next process sends it.
+                host.attempts.fetch_sub(1, Ordering::SeqCst);
+                return;
             }
             crashpoint::hit("before-send");
             let started = Instant::now();
-            host.attempts.fetch_add(1, Ordering::SeqCst);
             let outcome = host.attempt(&send).await;
             crashpoint::hit("send");
             let took = started.elapsed();

@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +64,24 @@ const SCORES: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9, 1.0];
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
+/// What has been done since the start, over all tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Episodes rated.
+    pub rated: u64,
+    /// Episodes that came to their end at a receiver.
+    pub routed: u64,
+    /// Messages that a receiver took.
+    pub delivered: u64,
+}
+
+#[derive(Debug, Default)]
+struct TotalCounters {
+    rated: AtomicU64,
+    routed: AtomicU64,
+    delivered: AtomicU64,
+}
+
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -83,6 +101,7 @@ pub(crate) struct Metrics {
     journal_bytes: Counter,
     segment_bytes: Gauge,
     disk_full: Gauge,
+    totals: TotalCounters,
 }
 
 fn request_histogram() -> Histogram {
@@ -113,6 +132,7 @@ impl Metrics {
             journal_bytes: Counter::default(),
             segment_bytes: Gauge::default(),
             disk_full: Gauge::default(),
+            totals: TotalCounters::default(),
         };
         metrics.register_requests();
         metrics.register_journal();
@@ -219,6 +239,7 @@ impl Metrics {
         for (tenant, score) in scores {
             let labels = Tenant { tenant: tenant.to_string() };
             self.scores.get_or_create(&labels).observe(f64::from(score));
+            self.totals.rated.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -230,10 +251,14 @@ impl Metrics {
             outcome: ended.end.name(),
         };
         self.outcomes.get_or_create(&labels).inc_by(u64::from(ended.alerts));
+        self.totals.routed.fetch_add(u64::from(ended.alerts), Ordering::Relaxed);
     }
 
     /// A send has been tried.
     pub(crate) fn attempted(&self, notification: &Notification, outcome: &SendOutcome, took: Duration) {
+        if *outcome == SendOutcome::Delivered {
+            self.totals.delivered.fetch_add(1, Ordering::Relaxed);
+        }
         let outcome = match outcome {
             SendOutcome::Delivered => "delivered",
             SendOutcome::Retry { .. } => "retry",
@@ -243,6 +268,15 @@ impl Metrics {
         let of_receiver = Receiver { tenant: tenant.clone(), receiver: receiver.clone() };
         self.deliveries.get_or_create(&AtReceiver { tenant, receiver, outcome }).inc();
         self.delivery_seconds.get_or_create(&of_receiver).observe(took.as_secs_f64());
+    }
+
+    /// What has been done since the start.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            rated: self.totals.rated.load(Ordering::Relaxed),
+            routed: self.totals.routed.load(Ordering::Relaxed),
+            delivered: self.totals.delivered.load(Ordering::Relaxed),
+        }
     }
 
     /// All metrics as text.

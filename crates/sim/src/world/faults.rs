@@ -26,6 +26,11 @@ impl World {
         }
     }
 
+    pub(super) fn calm_down(&mut self) {
+        self.disk.set_faults(self.disk_faults());
+        (self.crash_at, self.power_off) = (None, None);
+    }
+
     fn disk_faults(&self) -> Faults {
         Faults { short_write_one_in: self.plan.short_writes.then_some(5), ..Faults::default() }
     }
@@ -43,6 +48,7 @@ impl World {
     pub(super) fn reached(&mut self, point: Point) -> bool {
         match self.crash_at {
             Some((at, crash)) if at == point && self.machine.is_some() => {
+                self.saw(&format!("{point:?}"), 1);
                 self.crash(crash);
                 true
             }
@@ -53,7 +59,10 @@ impl World {
     /// The log has failed under the process: by our doing, or not.
     pub(super) fn machine_ended(&mut self, ended: &Ended) {
         match self.power_off {
-            Some(crash) => self.crash(Crash { loses_power: true, ..crash }),
+            Some(crash) => {
+                self.saw("power off", 1);
+                self.crash(Crash { loses_power: true, ..crash });
+            }
             None => {
                 self.violated("log", format!("the log failed: {}", ended.why));
                 self.crash(Crash { loses_power: false, down_ms: 1000 });
@@ -102,7 +111,11 @@ impl World {
 
     fn booted(&mut self, machine: Machine, down_since: Ms) {
         self.disk.set_faults(self.disk_faults());
-        self.trace(|| "runs".into());
+        let found = machine.found();
+        self.trace(|| format!("runs: {found:?}"));
+        self.saw("torn tail", found.torn_tail.into());
+        self.saw("snapshot loaded", found.snapshot.into());
+        self.saw("frames replayed", found.frames);
         self.skips_syncs.store(self.bug == Some(Bug::SkippedSync), Ordering::Relaxed);
         self.machine = Some(machine);
         self.checker.trouble(None, down_since, self.now);
@@ -113,6 +126,7 @@ impl World {
 
     fn boot_failed(&mut self, ended: &Ended, down_since: Ms, lost_power: bool) {
         self.trace(|| format!("does not start: {}", ended.why));
+        self.saw("power off in a start", lost_power.into());
         if lost_power {
             self.disk.power_loss(self.plan.seed ^ self.now);
         } else if self.bug == Some(Bug::SkippedSync) {
@@ -152,7 +166,7 @@ impl World {
         self.boot(self.now, None);
     }
 
-    fn snapshot(&mut self) {
+    pub(super) fn snapshot(&mut self) {
         let Some(machine) = self.machine.as_mut() else { return };
         match machine.snapshot() {
             Ok(durable) => self.settle(durable),

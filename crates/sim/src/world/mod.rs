@@ -12,7 +12,7 @@ use crate::checker::{Checker, Ms, Statement, Violation};
 use crate::disk::{PowerLossDisk, Random};
 use crate::forgetful::ForgetfulDisk;
 use crate::machine::{Flaws, Machine, Stepped};
-use crate::plan::{Crash, END_MS, Fault, Plan, Point};
+use crate::plan::{BUSY_MS, Crash, END_MS, Fault, Plan, Point};
 use openclaw_alert::{Feedback, PartitionId, TenantName, Timestamp};
 use openclaw_journal::{Disk, Position};
 use openclaw_pipeline::{Input, TenantSettings};
@@ -51,16 +51,28 @@ pub enum Bug {
 #[derive(Debug)]
 enum Event {
     Resend(usize),
-    Change { source: usize, watched: usize },
-    Retry { source: usize, watched: usize, change: usize },
+    Change {
+        source: usize,
+        watched: usize,
+    },
+    Retry {
+        source: usize,
+        watched: usize,
+        change: usize,
+    },
     Tick,
     Commit,
     Depart(Box<Attempt>),
     Arrive(Box<Attempt>),
     Answer(Box<Attempt>),
     Fault(Fault),
-    Boot { down_since: Ms, power_off_after: Option<u64> },
+    Boot {
+        down_since: Ms,
+        power_off_after: Option<u64>,
+    },
     Look,
+    /// Nothing more goes wrong.
+    Calm,
 }
 
 /// What waits for a commit.
@@ -70,7 +82,7 @@ enum Waiting {
 }
 
 /// How a run went.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// Promises that were broken.
     pub violations: Vec<Violation>,
@@ -82,6 +94,8 @@ pub struct Outcome {
     pub boots: u64,
     /// Requests that were answered 2xx.
     pub answered: u64,
+    /// How often something came up that a set of runs should have seen.
+    pub seen: BTreeMap<String, u64>,
 }
 
 /// Everything there is in a run.
@@ -100,6 +114,8 @@ pub struct World {
     life: u64,
     waiting: Vec<(Position, Waiting)>,
     commit_is_due: bool,
+    /// What is to be committed will not be said again.
+    said_once: bool,
     tick_at: Ms,
     paused_until: Ms,
     restart_tries: u32,
@@ -119,7 +135,7 @@ impl World {
     pub fn new(plan: Plan, bug: Option<Bug>) -> Self {
         let terms = plan.tenants.iter().map(|tenant| tenant.terms.clone()).collect();
         let checker = Checker::new(terms, plan.clock_slack_ms);
-        let outcome = Outcome { violations: Vec::new(), trace: Vec::new(), taken: 0, boots: 0, answered: 0 };
+        let outcome = Outcome::default();
         Self {
             bug,
             random: Random::new(Random::new(!plan.seed).below(u64::MAX)),
@@ -133,6 +149,7 @@ impl World {
             life: 0,
             waiting: Vec::new(),
             commit_is_due: false,
+            said_once: false,
             tick_at: Ms::MAX,
             paused_until: 0,
             restart_tries: 0,
@@ -174,6 +191,7 @@ impl World {
             self.schedule(at, Event::Fault(fault));
         }
         self.schedule(1000, Event::Look);
+        self.schedule(BUSY_MS, Event::Calm);
         self.begin_sources();
     }
 
@@ -185,11 +203,12 @@ impl World {
             Event::Tick => self.tick(),
             Event::Commit => self.commit(),
             Event::Depart(attempt) => self.depart(attempt),
-            Event::Arrive(attempt) => self.arrive(attempt),
+            Event::Arrive(attempt) => self.arrive(&attempt),
             Event::Answer(attempt) => self.answer(attempt),
             Event::Fault(fault) => self.fault(fault),
             Event::Boot { down_since, power_off_after } => self.boot(down_since, power_off_after),
             Event::Look => self.look(),
+            Event::Calm => self.calm_down(),
         }
     }
 
@@ -216,6 +235,12 @@ impl World {
         if self.is_traced {
             let (seconds, millis) = (self.now / 1000, self.now % 1000);
             self.outcome.trace.push(format!("{seconds:>5}.{millis:03} {}", text()));
+        }
+    }
+
+    fn saw(&mut self, what: &str, times: u64) {
+        if times > 0 {
+            *self.outcome.seen.entry(what.to_owned()).or_default() += times;
         }
     }
 
@@ -293,7 +318,8 @@ impl World {
             return self.schedule(self.paused_until, Event::Commit);
         }
         self.commit_is_due = false;
-        if self.reached(Point::Appended) {
+        let said_once = std::mem::take(&mut self.said_once);
+        if (said_once && self.reached(Point::SaidOnce)) || self.reached(Point::Appended) {
             return;
         }
         let Some(machine) = self.machine.as_mut() else { return };
@@ -355,6 +381,9 @@ impl World {
         self.schedule(self.now + pause_ms, Event::Look);
         if !self.is_listening() {
             return;
+        }
+        if self.random.one_in(8) {
+            self.snapshot();
         }
         for tenant in 0..self.plan.tenants.len() {
             self.look_as(tenant);

@@ -93,9 +93,11 @@ impl World {
     }
 
     /// What has left arrives, whatever has become of its sender.
-    pub(super) fn arrive(&mut self, attempt: Box<Attempt>) {
+    pub(super) fn arrive(&mut self, attempt: &Attempt) {
         self.outcome.taken += 1;
-        let Attempt { tenant, notification, sent_at, .. } = &*attempt;
+        self.saw(attempt.notification.reason.text(), 1);
+        self.saw("told again", (attempt.notification.attempt > 1).into());
+        let Attempt { tenant, notification, sent_at, .. } = attempt;
         let alerts = notification.alerts.iter().filter_map(|alert| {
             let number = alert.view().labels.get("n").parse().ok()?;
             Some((number, alert.status == Status::Firing))
@@ -105,6 +107,7 @@ impl World {
             integration: notification.integration.into(),
             key: notification.idempotency_key.clone(),
             group: notification.group_key.clone(),
+            decided_at: self.when(notification.decided_at),
             sent_at: *sent_at,
             at: self.now,
             alerts: alerts.collect(),
@@ -171,7 +174,7 @@ impl World {
         let reply = |taken_after, answers_after, outcome| Reply { taken_after, answers_after, outcome };
         match self.random.below(7) {
             0 => {
-                let after = Duration::from_secs(1 + self.random.below(60));
+                let after = Duration::from_secs(1 + self.random.below(20));
                 reply(None, soon, failed(Some(after), false, "429"))
             }
             1 => reply(None, soon, failed(None, true, "500")),

@@ -2,7 +2,7 @@
 
 use super::{Bug, Event, Waiting, World, span, statement};
 use crate::checker::Ms;
-use crate::plan::{ENDS_AFTER_MS, Habit, Point, RESEND_MS, RESOLVED_FOR_MS, SourcePlan};
+use crate::plan::{Point, RESEND_MS, RESOLVED_FOR_MS, SourcePlan};
 use openclaw_alert::{Batch, LabelsBuilder, Zoned};
 use openclaw_pipeline::Input;
 
@@ -67,7 +67,7 @@ impl World {
                 let changes = what.changes.iter();
                 changes.for_each(|&at| self.schedule(at, Event::Change { source: number, watched }));
             }
-            if plan.habit != Habit::SaysOnce {
+            if plan.habit.repeats() {
                 let at = self.random.below(RESEND_MS);
                 self.schedule(at, Event::Resend(number));
             }
@@ -83,7 +83,7 @@ impl World {
     pub(super) fn change(&mut self, number: usize, watched: usize) {
         self.sources[number].changed[watched] += 1;
         self.say(number, &[watched]);
-        if self.sources[number].plan.habit == Habit::SaysOnce {
+        if !self.sources[number].plan.habit.repeats() {
             let change = self.sources[number].changed[watched];
             self.schedule(self.now + 10_000, Event::Retry { source: number, watched, change });
         }
@@ -104,8 +104,7 @@ impl World {
         if said.is_empty() || source.is_gone(self.now) {
             return;
         }
-        let times = if source.plan.habit == Habit::RepeatsTwice { 2 } else { 1 };
-        for _ in 0..times {
+        for _ in 0..source.plan.habit.times() {
             self.post(number, said);
         }
     }
@@ -119,6 +118,7 @@ impl World {
         let tenant = self.sources[number].plan.tenant;
         let (name, source) = (self.name(tenant), format!("s{number}"));
         if self.now < self.refused_until[number] {
+            self.saw("turned away", 1);
             self.step(name.partition(), &Input::TurnedAway { tenant: &name, source: &source });
             return;
         }
@@ -133,9 +133,12 @@ impl World {
         };
         let taken = stepped.taken;
         self.trace(|| format!("source {number} posts {said:?}: {taken:?}"));
+        self.saw("deferred", taken.deferred.into());
+        self.saw("refused", taken.refused.into());
         if taken.refused > 0 {
             return; // 429: whatever was taken is not acknowledged
         }
+        self.said_once |= taken.accepted > 0 && !self.sources[number].plan.habit.repeats();
         if self.bug == Some(Bug::EarlyAnswer) {
             return self.acknowledge(&request);
         }
@@ -158,14 +161,11 @@ impl World {
     fn state(&mut self, number: usize, said: &[usize]) -> Request {
         let (now, source) = (self.now, &self.sources[number]);
         let timeout = self.plan.tenants[source.plan.tenant].settings.resolve_timeout;
-        let lasts_ms = match source.plan.habit {
-            Habit::SaysOnce => timeout.as_millis() as Ms,
-            Habit::Repeats | Habit::RepeatsTwice => ENDS_AFTER_MS,
-        };
         let mut statements = Vec::new();
         for &watched in said {
             let alert = source.plan.watched[watched].number;
             let fires = source.fires(watched);
+            let lasts_ms = source.plan.habit.ends_after_ms(alert).unwrap_or(timeout.as_millis() as Ms);
             let until = if fires { now + lasts_ms } else { now };
             let number = self.checker.stated(source.plan.tenant, alert, statement(now, fires, until));
             statements.push((watched, alert, number, source.changed[watched]));
@@ -183,11 +183,10 @@ impl World {
             labels.push("n", &alert.to_string());
             // What is measured changes now and then, and with it the text.
             annotations.push("value", &(self.now / 400_000).to_string());
-            let repeats = source.plan.habit != Habit::SaysOnce;
-            let starts_at = repeats.then(|| self.source_clock(source.fired_at(watched)));
+            let habit = source.plan.habit;
+            let starts_at = habit.repeats().then(|| self.source_clock(source.fired_at(watched)));
             let ends_at = match source.fires(watched) {
-                true if repeats => Some(self.source_clock(self.now + ENDS_AFTER_MS)),
-                true => None,
+                true => habit.ends_after_ms(alert).map(|ms| self.source_clock(self.now + ms)),
                 false => Some(self.source_clock(source.since(watched))),
             };
             batch.push(&mut labels, &mut annotations, "", starts_at, ends_at);

@@ -2,8 +2,8 @@
 
 use openclaw_alert::{PartitionId, Timestamp};
 use openclaw_journal::{
-    AppendError, Class, Frame, OpenError, OpenReport, Options, Part, Position, Reader, Snapshot, StoredFrame,
-    Writer,
+    AppendError, Class, Frame, OpenError, OpenReport, Options, Part, Position, Reader, Snapshot,
+    SnapshotError, StoredFrame, Writer,
 };
 use openclaw_sim::disk::{PowerLossDisk, Random};
 use std::collections::BTreeMap;
@@ -51,6 +51,7 @@ pub(crate) struct World {
     /// How many of them there are when nothing was lost.
     snapshots_told: usize,
     flips: u64,
+    is_even: bool,
 }
 
 /// Keys of a frame: two that are shared by many, one that hardly any shares.
@@ -74,6 +75,7 @@ impl World {
             keys,
         };
         Self {
+            is_even: random.one_in(3),
             disk: PowerLossDisk::new(random.number()),
             random,
             options,
@@ -112,6 +114,9 @@ impl World {
                 }
                 if life.ending == Ending::Clean && writer.commit().is_ok() {
                     self.note_durable(&writer);
+                    if self.random.one_in(2) {
+                        self.snapshot(&writer);
+                    }
                 }
             }
             Err(OpenError::Io { .. } | OpenError::Lock(_)) => {}
@@ -181,9 +186,11 @@ impl World {
     }
 
     /// Zeros, noise, or bytes of the log itself, which a reader that lost its
-    /// way might take for frames.
+    /// way might take for frames. In some worlds all of one length, so that
+    /// new frames end where old ones began.
     fn payload(&mut self) -> Vec<u8> {
         let length = match self.random.below(8) {
+            _ if self.is_even => 464,
             0 => 0,
             1 => self.random.below(6000),
             _ => self.random.below(400),
@@ -217,7 +224,9 @@ impl World {
     fn snapshot(&mut self, writer: &Writer) -> bool {
         self.note_durable(writer);
         let Ok(mut snapshot) = writer.snapshot() else { return true };
-        let covered = writer.reader().durable();
+        let durable = writer.reader().durable();
+        let ahead = self.pending.last().map(|frame| frame.end).filter(|_| self.random.one_in(4));
+        let covered = ahead.unwrap_or(durable);
         let mut parts = Vec::new();
         for partition in PartitionId::all().take(8) {
             let most = if self.random.one_in(10) { 3000 } else { 100 };
@@ -227,6 +236,11 @@ impl World {
                 return true;
             }
             parts.push(Part { partition, covered, bytes });
+        }
+        if ahead.is_some() {
+            let refused = snapshot.finish();
+            assert!(matches!(refused, Err(SnapshotError::AheadOfLog { .. } | SnapshotError::Io(_))));
+            return true;
         }
         // From here on it may turn up, whether or not `finish` says so.
         let report = snapshot.finish();
@@ -335,9 +349,14 @@ impl World {
     /// Flips a bit of some file, opens, and checks what that cost.
     pub(crate) fn flip_a_bit(&mut self) {
         let files = self.disk.files();
-        let file = files[self.random.below(files.len() as u64) as usize].clone();
+        let mut file = files[self.random.below(files.len() as u64) as usize].clone();
         let Some(content) = self.disk.content(&file).filter(|content| !content.is_empty()) else { return };
-        let bit = self.random.below(8 * content.len() as u64);
+        let mut bit = self.random.below(8 * content.len() as u64);
+        // Every other time where it matters most: in the last commits.
+        if let Some(at) = self.place_near_the_end().filter(|_| self.random.one_in(2)) {
+            file = format!("segments/{:016x}.seg", at / self.options.segment_bytes);
+            bit = 8 * (at % self.options.segment_bytes) + self.random.below(8);
+        }
         self.flips += 1;
         assert!(self.disk.flip_bit(&file, bit));
         let number = file.strip_prefix("segments/").and_then(|name| name.strip_suffix(".seg"));
@@ -351,6 +370,38 @@ impl World {
             return;
         }
         self.check_flip(Position::new(number * self.options.segment_bytes + bit / 8));
+    }
+
+    /// Fills segments between two snapshots, has the log retire what it may,
+    /// damages the newest snapshot, and replays from the one before.
+    pub(crate) fn fall_back_to_the_older_snapshot(&mut self) {
+        self.options.retain_bytes = 2 * self.options.segment_bytes;
+        let (mut writer, _) = self.open().unwrap();
+        for _ in 0..2 {
+            for _ in 0..150 {
+                assert!(self.append(&mut writer));
+                writer.commit().unwrap();
+            }
+            assert!(self.snapshot(&writer));
+        }
+        writer.maintain().unwrap();
+        drop(writer);
+        self.disk.power_loss(self.random.number());
+        let newest = self.disk.files().into_iter().filter(|name| name.ends_with(".snap")).max().unwrap();
+        self.flips += 1;
+        assert!(self.disk.flip_bit(&newest, 8 * 50));
+        let (writer, report) = self.open().unwrap();
+        assert_eq!((report.bad_snapshots, report.snapshot), (vec![newest], Some(1)));
+        let first = writer.read_from(Position::START).next().unwrap().unwrap();
+        assert!(first.position > Position::new(self.options.segment_bytes), "something has gone");
+        let older = writer.reader().load_snapshot().unwrap();
+        self.check_replay(&writer.reader(), older.as_ref(), None);
+    }
+
+    fn place_near_the_end(&mut self) -> Option<u64> {
+        let back = 1 + self.random.below(8) as usize;
+        let frame = &self.durable[self.durable.len().checked_sub(back)?].frame;
+        Some(frame.position.get() + self.random.below(frame.end.get() - frame.position.get()))
     }
 
     /// Nothing else that is flipped may cost a frame; a snapshot may be lost.

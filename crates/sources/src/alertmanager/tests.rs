@@ -400,7 +400,11 @@ fn mutated_bodies_never_panic_and_keep_only_valid_alerts() {
             mutate(&mut body, &mut random);
         }
         let Ok(decoded) = decode(&body) else { continue };
-        assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok(), "{}", String::from_utf8_lossy(&body));
+        assert!(
+            serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok(),
+            "{}",
+            String::from_utf8_lossy(&body)
+        );
         for alert in decoded.batch.iter() {
             let content = Content::decode(alert.content).unwrap();
             assert!(content.labels.iter().next().is_some());

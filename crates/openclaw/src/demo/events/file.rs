@@ -56,6 +56,9 @@ pub(crate) enum Fault {
     /// Bytes that are no text.
     #[error("the line is not UTF-8")]
     NotUtf8,
+    /// A line that holds something else than an object, such as a list.
+    #[error("the line is no JSON object")]
+    NoObject,
     /// A line that is no postable alert.
     #[error("column {column}: {detail}")]
     Json {
@@ -131,7 +134,7 @@ impl FileError {
             Fault::LineTooLong => "give one alert a line, and close every quote".to_owned(),
             Fault::TooManyAlerts => "split the file and play its parts".to_owned(),
             Fault::NotUtf8 => "save the file as UTF-8".to_owned(),
-            Fault::Json { .. } => {
+            Fault::NoObject | Fault::Json { .. } => {
                 "write one object a line, `{\"labels\": {\"alertname\": \"…\"}}`; `jq -c '.[]'` splits a list".to_owned()
             }
             Fault::ColumnMissing { column } => format!("export the incidents with the column `{column}`"),

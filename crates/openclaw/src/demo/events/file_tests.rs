@@ -80,12 +80,16 @@ fn bad_lines_are_named() {
         (r#"{"labels":{"a":"b"}"#, "column 19: EOF while parsing an object"),
         (r#"{"labels":{"a":1}}"#, "column 16: invalid type: integer `1`, expected a string"),
         (r#"{"annotations":{}}"#, "column 18: missing field `labels`"),
-        (r#"[{"labels":{"a":"b"}}]"#, "column 2: invalid type: map, expected a string"),
+        (r#"[{"labels":{"a":"b"}}]"#, "the line is no JSON object"),
         (r#"{"labels":{"a":"b"}} x"#, "column 22: trailing characters"),
+        ("alert", "the line is no JSON object"),
         (r#"{"labels":{}}"#, "`labels` is empty"),
         (r#"{"labels":{"a":""}}"#, "`labels` is empty"),
         (r#"{"labels":{"a":"b"},"at":"soon"}"#, "`at` is no time: `soon`"),
-        (r#"{"labels":{"a":"b"},"startsAt":"2026-13-01T00:00:00Z"}"#, "`startsAt` is no time: `2026-13-01T00:00:00Z`"),
+        (
+            r#"{"labels":{"a":"b"},"startsAt":"2026-13-01T00:00:00Z"}"#,
+            "`startsAt` is no time: `2026-13-01T00:00:00Z`",
+        ),
         (r#"{"labels":{"a":"b"},"endsAt":"2026-01-01"}"#, "`endsAt` is no time: `2026-01-01`"),
         (
             r#"{"labels":{"a":"b"},"startsAt":"2026-01-02T00:00:00Z","endsAt":"2026-01-01T00:00:00Z"}"#,
@@ -110,7 +114,10 @@ fn a_line_has_a_bound() {
         format!("{{\"labels\":{{\"a\":\"{}\"}}}}\n", "x".repeat(bytes - frame))
     };
     assert_eq!(events(line(LINE_BYTES_MAX)).len(), 1);
-    assert_eq!(fault(line(LINE_BYTES_MAX + 1)), format!("f:1: the line is longer than {LINE_BYTES_MAX} bytes"));
+    assert_eq!(
+        fault(line(LINE_BYTES_MAX + 1)),
+        format!("f:1: the line is longer than {LINE_BYTES_MAX} bytes")
+    );
     let bomb = gzip(&[b"{".as_slice(), &vec![b' '; 64 << 20]].concat());
     assert_eq!(fault(bomb), format!("f:1: the line is longer than {LINE_BYTES_MAX} bytes"));
     assert!(matches!(ALERTS_MAX, 1..=1_000_000));
@@ -148,9 +155,13 @@ fn an_incident_fires_is_judged_and_resolves() {
         format!("2016-02-29T01:16:00.000Z acme {one} {said} from 2016-02-29T01:16:00.000Z"),
         format!("2016-02-29T01:20:00.000Z acme {two} {said_two} from 2016-02-29T01:20:00.000Z"),
         format!("2016-02-29T01:20:00.000Z acme dismiss {two} by servicenow: Closed (Duplicate)"),
-        format!("2016-02-29T01:20:00.000Z acme {two} {said_two} from 2016-02-29T01:20:00.000Z until 2016-02-29T01:20:00.000Z"),
+        format!(
+            "2016-02-29T01:20:00.000Z acme {two} {said_two} from 2016-02-29T01:20:00.000Z until 2016-02-29T01:20:00.000Z"
+        ),
         format!("2016-02-29T11:30:00.000Z acme resolve {one} by Bob: code 5"),
-        format!("2016-02-29T11:30:00.000Z acme {one} {said} from 2016-02-29T01:16:00.000Z until 2016-02-29T11:30:00.000Z"),
+        format!(
+            "2016-02-29T11:30:00.000Z acme {one} {said} from 2016-02-29T01:16:00.000Z until 2016-02-29T11:30:00.000Z"
+        ),
     ];
     assert_eq!(shown(&events(&text)), want);
     assert_eq!(shown(&events(gzip(text.replace('\n', "\r\n").as_bytes()))), want);
@@ -158,7 +169,8 @@ fn an_incident_fires_is_judged_and_resolves() {
 
 #[test]
 fn an_incident_opened_again_is_not_resolved() {
-    let text = "Number,Opened_at,Resolved_at\nI,2016-02-29 01:16:00,2016-02-29 02:00:00\nI,2016-02-29 01:16:00,\n";
+    let text =
+        "Number,Opened_at,Resolved_at\nI,2016-02-29 01:16:00,2016-02-29 02:00:00\nI,2016-02-29 01:16:00,\n";
     let events = events(text);
     assert_eq!(shown(&events).len(), 1);
 }
@@ -178,7 +190,8 @@ fn bad_rows_are_named() {
     }
     let text = b"number,opened_at\nI\xff,2016-02-29 01:16:00\n";
     assert_eq!(fault(text), "f:2: the line is not UTF-8");
-    let open_quote = format!("number,opened_at\nI1,2016-02-29 01:16:00\n\"I2,{}", "x\n".repeat(LINE_BYTES_MAX));
+    let open_quote =
+        format!("number,opened_at\nI1,2016-02-29 01:16:00\n\"I2,{}", "x\n".repeat(LINE_BYTES_MAX));
     assert_eq!(fault(open_quote), format!("f:3: the line is longer than {LINE_BYTES_MAX} bytes"));
 }
 
@@ -195,7 +208,9 @@ fn a_real_export_is_read_whole() {
     let folder = std::env::var_os("OPENCLAW_TEST_DATA");
     let file = folder.map(|folder| Path::new(&folder).join("incidents_uci.csv.gz"));
     let Some(file) = file.filter(|file| file.exists()) else {
-        eprintln!("left out: the real incidents, since `OPENCLAW_TEST_DATA` names no folder with incidents_uci.csv.gz");
+        eprintln!(
+            "left out: the real incidents, since `OPENCLAW_TEST_DATA` names no folder with incidents_uci.csv.gz"
+        );
         return;
     };
     let events = open(&file, START).unwrap();
@@ -215,7 +230,9 @@ fn a_real_export_is_read_whole() {
             },
             What::Feedback { labels, action, .. } => {
                 assert_eq!(*action, Feedback::Resolve);
-                assert!(fired.contains_key(labels) && judged.insert(labels.clone()) && !resolved.contains(labels));
+                assert!(
+                    fired.contains_key(labels) && judged.insert(labels.clone()) && !resolved.contains(labels)
+                );
             }
         }
     }
@@ -237,10 +254,9 @@ proptest! {
     ) {
         let view = |pairs: &BTreeMap<String, String>| pairs.clone().into_iter().collect::<Vec<_>>();
         let (labels, annotations) = (view(&labels), view(&annotations));
-        let borrowed = |pairs: &'static str| pairs;
         let named = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let alert = PostableAlert {
-            labels: Pairs::labels(named.chain([(borrowed("alertname"), name.as_str())])),
+            labels: Pairs::labels(named.chain([("alertname", name.as_str())])),
             annotations: Pairs::annotations(annotations.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
             starts_at: Timestamp::from_nanos(starts * 1_000_000),
             ends_at: lasts.map(|lasts| Timestamp::from_nanos((starts + lasts) * 1_000_000)),

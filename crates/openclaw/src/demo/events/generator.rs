@@ -13,7 +13,7 @@ use super::figures::{
 };
 use super::kinds::{Habit, KINDS, Kind, STORM_CAUSES, STORM_SYMPTOMS};
 use super::places::{TENANTS, Tenant};
-use super::random::Random;
+use super::random::{Random, quantile_at};
 use super::{DemoEvent, Pairs, PostableAlert, What};
 use openclaw_alert::{Feedback, Timestamp};
 use std::collections::HashMap;
@@ -35,6 +35,11 @@ pub(super) const STORM_SECONDS: u64 = 600;
 const FLAP_SECONDS: (u64, u64) = (60, 240);
 /// Made up: gaps inside a burst, well below the one that ends it.
 const BURST_GAP_SECONDS: (u64, u64) = (0, BURST_GAP_SECONDS_MAX / 6);
+
+/// Made up, since the incidents are timed to the minute: the shortest alert
+/// and the fastest answer.
+const SHORTEST_SECONDS: u64 = 60;
+const FASTEST_SECONDS: u64 = 10;
 
 const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
 const CRITICAL: usize = 0;
@@ -128,7 +133,8 @@ impl<'t> Plan<'t> {
         for _ in 0..STORMS_PER_TENANT {
             self.storm();
         }
-        let per_tick = self.tenant.alerts_per_day / BURST_SIZE_MEAN * TICK_SECONDS as f64 / DAY_SECONDS as f64;
+        let per_tick =
+            self.tenant.alerts_per_day / BURST_SIZE_MEAN * TICK_SECONDS as f64 / DAY_SECONDS as f64;
         for tick in 0..DAY_SECONDS / TICK_SECONDS {
             let factor = self.random.quantile(&self.tenant.arrivals.factors);
             let mean = per_tick * self.tenant.arrivals.hours[self.hour(tick * TICK_SECONDS)] * factor;
@@ -161,19 +167,21 @@ impl<'t> Plan<'t> {
         let needed = self.random.chance(NEEDED_BY_PRIORITY[severity].unwrap_or(needed));
         let answered = kind.habit != Habit::Ignored && !self.random.chance(unanswered_share());
         let by = *self.random.one_of(&self.tenant.people);
-        let mut seconds =
-            |table: &[(f64, f64)], least: u64| (self.random.quantile(table) * 60.0).max(least as f64) as u64;
-        if needed {
-            let resolve_after = seconds(&NEEDED_RESOLVE_MINUTES, 60);
-            let ack_after = seconds(&NEEDED_RESPONSE_MINUTES, 10).min(resolve_after / 2);
-            let answer = Answer::Worked { by, ack_after, resolve_after };
-            let answer = if answered { answer } else { Answer::Nobody };
-            return Cause { severity, answer, seconds: resolve_after + EVALUATION_SECONDS };
-        }
-        let duration = seconds(&OTHER_RESOLVE_MINUTES, 60);
-        let after = seconds(&OTHER_RESPONSE_MINUTES, 10).min(duration - EVALUATION_SECONDS);
-        let answer = if answered { Answer::Dismissed { by, after } } else { Answer::Nobody };
-        Cause { severity, answer, seconds: duration }
+        // What is answered late is resolved late: one rank for both.
+        let rank = self.random.unit();
+        let seconds = |table: &[(f64, f64)]| (quantile_at(table, rank) * 60.0) as u64;
+        let (response, resolution) = match needed {
+            true => (&NEEDED_RESPONSE_MINUTES, &NEEDED_RESOLVE_MINUTES),
+            false => (&OTHER_RESPONSE_MINUTES, &OTHER_RESOLVE_MINUTES),
+        };
+        let over_after = seconds(resolution).max(SHORTEST_SECONDS);
+        let after = seconds(response).clamp(FASTEST_SECONDS, over_after - FASTEST_SECONDS);
+        let answer = match (answered, needed) {
+            (false, _) => Answer::Nobody,
+            (true, true) => Answer::Worked { by, ack_after: after, resolve_after: over_after },
+            (true, false) => Answer::Dismissed { by, after },
+        };
+        Cause { severity, answer, seconds: over_after + EVALUATION_SECONDS }
     }
 
     fn burst(&mut self, kind: &'static Kind, place: u64, mut at: u64, size: u64, cause: Cause) {
@@ -237,9 +245,8 @@ impl<'t> Plan<'t> {
     /// all fire already.
     fn free_place(&mut self, kind: &Kind, place: u64, fires: u64, ends: u64) -> Option<u64> {
         let places = self.tenant.places(kind.target);
-        let is_free = |place: &u64| {
-            self.busy_until.get(&(kind.name, *place)).is_none_or(|until| *until < fires)
-        };
+        let is_free =
+            |place: &u64| self.busy_until.get(&(kind.name, *place)).is_none_or(|until| *until < fires);
         let place = (0..places).map(|offset| (place + offset) % places).find(is_free)?;
         self.busy_until.insert((kind.name, place), ends);
         Some(place)
@@ -250,7 +257,7 @@ impl<'t> Plan<'t> {
         let own = [("alertname", kind.name), ("severity", SEVERITIES[severity])];
         let labels = place.labels.iter().map(|(name, value)| (*name, value.as_str())).chain(own);
         let value = kind.values.0 + self.random.unit() * (kind.values.1 - kind.values.0);
-        let value = if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+        let value = if kind.values.0.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") };
         let said = |template: &str| template.replace("{subject}", &place.subject).replace("{value}", &value);
         let name = self.tenant.name;
         PostableAlert {

@@ -1,17 +1,23 @@
-use super::figures::{BURST_SIZE_MEAN, BURST_SIZES, CATEGORIES, LOAD_BALANCER, STORM_SHARE, UNANSWERED_SHARE};
+use super::figures::{
+    BURST_SIZE_MEAN, BURST_SIZES, CATEGORIES, LOAD_BALANCER, NEEDED_RESPONSE_MINUTES, OTHER_RESPONSE_MINUTES,
+    STORM_SHARE, UNANSWERED_SHARE,
+};
 use super::generator::{DAY_SECONDS, POST_ALERTS_MAX, STORM_ALERTS, STORM_SECONDS, day};
 use super::kinds::{Habit, KINDS, STORM_CAUSES, STORM_SYMPTOMS};
 use super::places::TENANTS;
+use super::random::quantile_at;
 use super::{DemoEvent, Pairs, PostableAlert, What};
 use openclaw_alert::{Feedback, Timestamp};
 use proptest::prelude::*;
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// 2026-01-31T00:00:00Z
 const START: Timestamp = Timestamp::from_secs(1_769_817_600);
 /// Days that shares are measured over.
-const DAYS: u64 = 16;
+const DAYS: u64 = 12;
 
 /// What became of one alert, from firing to its end.
 struct Episode {
@@ -57,8 +63,9 @@ impl Player {
         if let Some(end) = alert.ends_at {
             let open = self.open.remove(&key).ok_or("resolves what doesn't fire")?;
             let episode = &mut self.episodes[open];
-            let same =
-                PostableAlert { ends_at: None, ..alert } == episode.alert && end == at && end > alert.starts_at;
+            let same = PostableAlert { ends_at: None, ..alert } == episode.alert
+                && end == at
+                && end > alert.starts_at;
             episode.ended = Some(at);
             return if same { Ok(()) } else { Err("resolves another".to_owned()) };
         }
@@ -70,13 +77,7 @@ impl Player {
         Ok(())
     }
 
-    fn act(
-        &mut self,
-        at: Timestamp,
-        tenant: String,
-        labels: Pairs,
-        action: Feedback,
-    ) -> Result<(), String> {
+    fn act(&mut self, at: Timestamp, tenant: String, labels: Pairs, action: Feedback) -> Result<(), String> {
         let open = *self.open.get(&(tenant, labels)).ok_or("acts on what doesn't fire")?;
         let episode = &mut self.episodes[open];
         let allowed = match action {
@@ -103,12 +104,14 @@ fn episodes(seed: u64, start: Timestamp) -> Result<Vec<Episode>, String> {
     Ok(player.episodes)
 }
 
-fn many() -> Vec<Episode> {
-    (0..DAYS).flat_map(|seed| episodes(seed, START).unwrap()).collect()
-}
+/// Made once for all tests. The days start at different hours.
+static MANY: LazyLock<Vec<Episode>> = LazyLock::new(|| {
+    let start = |seed| START.plus(Duration::from_secs(seed * 3 * 3600));
+    (0..DAYS).flat_map(|seed| episodes(seed, start(seed)).unwrap()).collect()
+});
 
-fn share<T>(of: &[T], holds: impl Fn(&T) -> bool) -> f64 {
-    of.iter().filter(|item| holds(item)).count() as f64 / of.len() as f64
+fn share<E: Borrow<Episode>>(of: &[E], holds: impl Fn(&Episode) -> bool) -> f64 {
+    of.iter().filter(|episode| holds((*episode).borrow())).count() as f64 / of.len() as f64
 }
 
 fn assert_near(what: &str, found: f64, want: f64, tolerance: f64) {
@@ -126,7 +129,7 @@ fn the_same_seed_makes_the_same_day() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
+    #![proptest_config(ProptestConfig::with_cases(5))]
     #[test]
     fn every_day_makes_sense(seed: u64, start in 0_i64..4_000_000_000) {
         let episodes = episodes(seed, Timestamp::from_secs(start)).map_err(TestCaseError::fail)?;
@@ -141,19 +144,21 @@ proptest! {
 
 #[test]
 fn severities_are_as_measured() {
-    let episodes = many();
-    for (severity, want, tolerance) in
-        [("critical", 0.0075, 0.006), ("error", 0.0125, 0.008), ("warning", 0.9493, 0.02), ("info", 0.0307, 0.015)]
-    {
-        let found = share(&episodes, |episode| episode.label("severity") == severity);
+    for (severity, want, tolerance) in [
+        ("critical", 0.0075, 0.006),
+        ("error", 0.0125, 0.008),
+        ("warning", 0.9493, 0.02),
+        ("info", 0.0307, 0.015),
+    ] {
+        let found = share(&MANY, |episode| episode.label("severity") == severity);
         assert_near(severity, found, want, tolerance);
     }
 }
 
 #[test]
 fn few_kinds_make_most_alerts() {
-    let mut episodes = many();
-    episodes.retain(|episode| !STORM_SYMPTOMS.contains(&episode.label("alertname")));
+    let calm = |episode: &&Episode| !STORM_SYMPTOMS.contains(&episode.label("alertname"));
+    let episodes: Vec<&Episode> = MANY.iter().filter(calm).collect();
     let calm = || (0..KINDS.len()).filter(|&kind| !STORM_SYMPTOMS.contains(&KINDS[kind].name));
     let all: f64 = calm().map(|kind| CATEGORIES[kind].share).sum();
     for kind in calm() {
@@ -165,27 +170,26 @@ fn few_kinds_make_most_alerts() {
 
 #[test]
 fn people_are_needed_as_often_as_measured() {
-    let mut episodes = many();
     let storm = |episode: &Episode| {
         STORM_SYMPTOMS.contains(&episode.label("alertname"))
             || STORM_CAUSES.iter().any(|kind| kind.name == episode.label("alertname"))
     };
     let flaps = |episode: &Episode| kind_of(episode).is_some_and(|kind| KINDS[kind].habit == Habit::Flaps);
-    episodes.retain(|episode| !storm(episode) && !flaps(episode));
+    let episodes: Vec<&Episode> = MANY.iter().filter(|episode| !storm(episode) && !flaps(episode)).collect();
     let of_kinds = |value: fn(usize) -> f64| -> f64 {
-        let weights = episodes.iter().filter_map(kind_of);
+        let weights = episodes.iter().filter_map(|episode| kind_of(episode));
         weights.map(value).sum::<f64>() / episodes.len() as f64
     };
     let answered = |episode: &Episode| !episode.actions.is_empty();
     let needed = share(&episodes, |episode| episode.actions.first() == Some(&Feedback::Ack));
-    let ignored = share(&episodes, |episode| {
-        kind_of(episode).is_some_and(|kind| KINDS[kind].habit == Habit::Ignored)
-    });
+    let ignored =
+        share(&episodes, |episode| kind_of(episode).is_some_and(|kind| KINDS[kind].habit == Habit::Ignored));
     assert!(ignored > 0.0);
     assert!(share(&episodes, answered) > 1.0 - ignored - UNANSWERED_SHARE);
-    let want = of_kinds(|kind| if KINDS[kind].habit == Habit::Ignored { 0.0 } else { CATEGORIES[kind].needed });
+    let want =
+        of_kinds(|kind| if KINDS[kind].habit == Habit::Ignored { 0.0 } else { CATEGORIES[kind].needed });
     assert_near("needed", needed, want, 0.06);
-    for episode in &episodes {
+    for episode in episodes {
         let ignored = kind_of(episode).is_some_and(|kind| KINDS[kind].habit == Habit::Ignored);
         assert!(!ignored || !answered(episode), "{}", episode.label("alertname"));
     }
@@ -193,25 +197,25 @@ fn people_are_needed_as_often_as_measured() {
 
 #[test]
 fn people_answer_as_fast_as_measured() {
-    let episodes = many();
-    let minutes = |first: Feedback| {
-        let acted = episodes.iter().filter(|episode| episode.actions.first() == Some(&first));
-        let mut after: Vec<f64> =
+    for (first, measured) in
+        [(Feedback::Ack, &NEEDED_RESPONSE_MINUTES), (Feedback::Dismiss, &OTHER_RESPONSE_MINUTES)]
+    {
+        let acted = MANY.iter().filter(|episode| episode.actions.first() == Some(&first));
+        let mut minutes: Vec<f64> =
             acted.filter_map(|episode| episode.acted_after).map(|after| after.as_secs_f64() / 60.0).collect();
-        after.sort_by(f64::total_cmp);
-        (after[after.len() / 4], after[after.len() / 2], after[after.len() * 3 / 4])
-    };
-    // Shorter than measured above the middle: nobody answers behind the end.
-    let (low, middle, high) = minutes(Feedback::Ack);
-    assert!((1.5..5.0).contains(&low) && (6.0..14.0).contains(&middle) && (18.0..60.0).contains(&high));
-    let (low, middle, high) = minutes(Feedback::Dismiss);
-    assert!((0.1..1.0).contains(&low) && (2.0..7.0).contains(&middle) && (8.0..28.0).contains(&high));
+        minutes.sort_by(f64::total_cmp);
+        for quarter in 1..4 {
+            let (found, want) =
+                (minutes[minutes.len() * quarter / 4], quantile_at(measured, quarter as f64 / 4.0));
+            assert_near(&format!("{first:?}, quarter {quarter}"), found, want, 0.35 * want + 0.5);
+        }
+    }
 }
 
 #[test]
 fn hours_are_as_measured() {
     let mut counts = [0.0; 24];
-    for episode in many() {
+    for episode in MANY.iter() {
         let calm = !STORM_SYMPTOMS.contains(&episode.label("alertname"));
         if episode.tenant == "acme" && calm {
             counts[(episode.alert.starts_at.secs().rem_euclid(86_400) / 3600) as usize] += 1.0;
@@ -222,37 +226,36 @@ fn hours_are_as_measured() {
     let (found, want) = (spread(counts.map(|count| count / mean)), spread(LOAD_BALANCER.hours));
     let dot = |a: [f64; 24], b: [f64; 24]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let correlation = dot(found, want) / (dot(found, found) * dot(want, want)).sqrt();
-    assert!(correlation > 0.75, "{correlation:.2}");
+    // Bursts leave noise; a shape that is flat or shifted comes to about 0.
+    assert!(correlation > 0.6, "{correlation:.2}");
 }
 
 #[test]
 fn each_tenant_has_a_storm() {
     let (mut inside, mut all) = (0, 0);
-    for seed in 0..DAYS {
+    for seed in 0..3 {
         let episodes = episodes(seed, START).unwrap();
-        for tenant in &TENANTS {
-            let starts: Vec<Timestamp> = episodes
-                .iter()
-                .filter(|episode| episode.tenant == tenant.name)
-                .map(|episode| episode.alert.starts_at)
-                .collect();
-            let causes: Vec<&Episode> = episodes
-                .iter()
-                .filter(|episode| STORM_CAUSES.iter().any(|kind| kind.name == episode.label("alertname")))
-                .filter(|episode| episode.tenant == tenant.name)
-                .collect();
-            let [cause] = causes[..] else { panic!("{} storms at {}", causes.len(), tenant.name) };
-            assert_eq!(cause.label("severity"), "critical");
-            assert_eq!(cause.actions, [Feedback::Ack, Feedback::Resolve]);
-            let from = cause.alert.starts_at;
-            let until = from.plus(Duration::from_secs(STORM_SECONDS));
-            let storm = starts.iter().filter(|at| (from..=until).contains(at)).count();
-            assert!(storm >= STORM_ALERTS.0 as usize * 9 / 10, "{storm} at {}", tenant.name);
-            inside += storm;
-        }
+        inside += TENANTS.iter().map(|tenant| storm_alerts(&episodes, tenant.name)).sum::<usize>();
         all += episodes.len();
     }
-    assert_near("storms", f64::from(inside as u32) / f64::from(all as u32), STORM_SHARE, 0.08);
+    assert!(all > 0);
+    assert_near("storms", inside as f64 / all as f64, STORM_SHARE, 0.08);
+}
+
+/// Alerts within the storm of a tenant, which has one, answered as it should be.
+fn storm_alerts(episodes: &[Episode], tenant: &str) -> usize {
+    let own = || episodes.iter().filter(|episode| episode.tenant == tenant);
+    let is_cause =
+        |episode: &&Episode| STORM_CAUSES.iter().any(|kind| kind.name == episode.label("alertname"));
+    let causes: Vec<&Episode> = own().filter(is_cause).collect();
+    let [cause] = causes[..] else { panic!("{} storms at {tenant}", causes.len()) };
+    assert_eq!(cause.label("severity"), "critical");
+    assert_eq!(cause.actions, [Feedback::Ack, Feedback::Resolve]);
+    let from = cause.alert.starts_at;
+    let during = from..=from.plus(Duration::from_secs(STORM_SECONDS));
+    let storm = own().filter(|episode| during.contains(&episode.alert.starts_at)).count();
+    assert!(storm >= STORM_ALERTS.0 as usize * 9 / 10, "{storm} at {tenant}");
+    storm
 }
 
 #[test]

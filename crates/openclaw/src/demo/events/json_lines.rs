@@ -57,8 +57,11 @@ fn event(bytes: &[u8], default_at: Timestamp) -> Result<Option<DemoEvent>, Fault
         return Err(Fault::LineTooLong);
     }
     let text = str::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?;
-    if text.trim_ascii().is_empty() {
-        return Ok(None);
+    match text.trim_ascii().bytes().next() {
+        None => return Ok(None),
+        Some(b'{') => {}
+        // serde would take a list for the fields in their order.
+        Some(_) => return Err(Fault::NoObject),
     }
     let line: Line = serde_json::from_str(text).map_err(|error| json_fault(&error))?;
     if line.labels.values().all(String::is_empty) {

@@ -53,7 +53,8 @@ pub(super) struct Kind {
     pub(super) summary: &'static str,
     /// Annotation; also has `{value}`.
     pub(super) description: &'static str,
-    /// Smallest and largest value while it fires.
+    /// Smallest and largest value while it fires; whole numbers where the
+    /// smallest is one.
     pub(super) values: (f64, f64),
 }
 

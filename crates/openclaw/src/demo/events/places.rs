@@ -82,7 +82,8 @@ pub(super) const TENANTS: [Tenant; 3] = [
 ];
 
 const NODES_PER_CLUSTER: u64 = 40;
-const HANDLERS: [&str; 6] = ["/api/v1/list", "/api/v1/item", "/api/v1/create", "/api/v1/update", "/login", "/"];
+const HANDLERS: [&str; 6] =
+    ["/api/v1/list", "/api/v1/item", "/api/v1/create", "/api/v1/update", "/login", "/"];
 const MOUNTPOINTS: [(&str, &str); 3] =
     [("/", "/dev/nvme0n1p1"), ("/var/lib/containerd", "/dev/nvme1n1"), ("/data", "/dev/nvme2n1")];
 
@@ -223,8 +224,8 @@ fn database(service: &str, index: u64) -> Named {
 }
 
 fn topic(service: &str, index: u64) -> Named {
-    let event =
-        ["created", "changed", "deleted", "paid", "sent", "failed", "audited", "exported"][index as usize % 8];
+    let event = ["created", "changed", "deleted", "paid", "sent", "failed", "audited", "exported"]
+        [index as usize % 8];
     let topic = format!("{service}.{event}");
     let labels = vec![
         ("job", "kafka-exporter".to_owned()),

@@ -7,9 +7,8 @@ pub(super) struct Random(u64);
 impl Random {
     /// A stream of its own for each pair.
     pub(super) fn new(seed: u64, stream: u64) -> Self {
-        let mut parent = Self(seed);
-        let base = parent.next();
-        Self(base ^ Self(stream).next())
+        let base = Self(seed).next();
+        Self(Self(base.wrapping_add(stream)).next())
     }
 
     fn next(&mut self) -> u64 {
@@ -55,13 +54,9 @@ impl Random {
         weights.take_while(passed).count().min(last)
     }
 
-    /// A value whose quantiles are `table`: (share, value), ascending, from
-    /// share 0 to share 1; straight lines between.
+    /// A value whose quantiles are `table`, as in [`quantile_at`].
     pub(super) fn quantile(&mut self, table: &[(f64, f64)]) -> f64 {
-        let share = self.unit();
-        let above = table.partition_point(|(at, _)| *at <= share).clamp(1, table.len() - 1);
-        let ((from, low), (to, high)) = (table[above - 1], table[above]);
-        low + (share - from) / (to - from) * (high - low)
+        quantile_at(table, self.unit())
     }
 
     /// A whole number by its cumulative shares: (share, largest value so far);
@@ -83,6 +78,14 @@ impl Random {
         }
         arrivals
     }
+}
+
+/// The quantile of `share` in a table of (share, value), ascending, from share
+/// 0 to share 1; straight lines between.
+pub(super) fn quantile_at(table: &[(f64, f64)], share: f64) -> f64 {
+    let above = table.partition_point(|(at, _)| *at <= share).clamp(1, table.len() - 1);
+    let ((from, low), (to, high)) = (table[above - 1], table[above]);
+    low + (share - from) / (to - from) * (high - low)
 }
 
 #[cfg(test)]

@@ -1,4 +1,0 @@
-//! The demo's alerts, by themselves; their tests are beside them.
-
-#[path = "../src/demo/events/mod.rs"]
-mod events;

@@ -69,6 +69,7 @@ mod options;
 mod pending;
 mod position;
 mod reader;
+mod recent;
 mod segments;
 mod snapshot;
 mod stats;

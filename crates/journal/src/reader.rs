@@ -1,6 +1,7 @@
 //! Reading what is durable, while more is being appended.
 
 use crate::position::Geometry;
+use crate::recent::Recent;
 use crate::segments::cursor::{Cursor, Step};
 use crate::segments::index::{FileRows, Index, Table, open_table};
 use crate::segments::scan::{Damage, Hole};
@@ -10,7 +11,7 @@ use crate::store::{Segment, Store, lock};
 use crate::{Position, ReadError, StoredFrame};
 use openclaw_alert::PartitionId;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 /// Most positions that one lookup gives; ask again from behind the last.
 pub const FIND_MAX: usize = 65_536;
@@ -50,24 +51,24 @@ impl Reader {
             match lookup {
                 Lookup::Table(table) => table.find(key, from.get(), FIND_MAX, &mut found)?,
                 Lookup::Memory(index) => index.table().find(key, from.get(), FIND_MAX, &mut found)?,
-                Lookup::Unsealed => self.scan_for(segment, key, from, &mut found)?,
+                Lookup::Unsealed => {
+                    let room = FIND_MAX - found.len();
+                    found.extend(self.recent(segment)?.find(key, from).take(room));
+                }
             }
             Ok(found.len() < FIND_MAX)
         })?;
         Ok(found)
     }
 
-    fn scan_for(&self, segment: u64, key: u64, from: Position, found: &mut Vec<Position>) -> io::Result<()> {
-        let mut keys = Vec::new();
-        for frame in self.frames_of(segment) {
-            let frame = frame?;
-            keys.clear();
-            (self.store.options.keys)(&frame, &mut keys);
-            if frame.position >= from && keys.contains(&key) && found.len() < FIND_MAX {
-                found.push(frame.position);
-            }
+    /// The index of a segment that is not sealed, brought up to now.
+    fn recent(&self, segment: u64) -> io::Result<MutexGuard<'_, Recent>> {
+        let mut recent = lock(&self.store.recent);
+        let next = recent.turn_to(segment, self.store.geometry.position(segment, 0));
+        for frame in self.frames_of(segment, next) {
+            recent.add(&frame?, self.store.options.keys);
         }
-        Ok(())
+        Ok(recent)
     }
 
     /// Position of the frame that holds a partition's record.
@@ -78,30 +79,23 @@ impl Reader {
                 Lookup::Table(_) if !self.store.may_hold(segment, partition, offset) => None,
                 Lookup::Table(table) => table.locate(partition, offset)?,
                 Lookup::Memory(index) => index.table().locate(partition, offset)?,
-                Lookup::Unsealed => self.scan_to(segment, partition, offset)?,
+                Lookup::Unsealed => self.recent(segment)?.locate(partition, offset),
             };
             Ok(found.is_none())
         })?;
         Ok(found)
     }
 
-    fn scan_to(&self, segment: u64, partition: PartitionId, offset: u64) -> io::Result<Option<Position>> {
-        for frame in self.frames_of(segment) {
-            let frame = frame?;
-            let end = frame.base_offset.saturating_add(frame.records.into());
-            if frame.partition == partition && (frame.base_offset..end).contains(&offset) {
-                return Ok(Some(frame.position));
-            }
-        }
-        Ok(None)
-    }
-
-    fn frames_of(&self, segment: u64) -> impl Iterator<Item = Result<StoredFrame, ReadError>> + use<> {
+    fn frames_of(
+        &self,
+        segment: u64,
+        from: Position,
+    ) -> impl Iterator<Item = Result<StoredFrame, ReadError>> + use<> {
         let geometry = self.store.geometry;
         let inside = move |frame: &Result<StoredFrame, ReadError>| {
             frame.as_ref().map_or(true, |frame| geometry.segment(frame.position) == segment)
         };
-        self.read_from(geometry.position(segment, 0)).take_while(inside)
+        self.read_from(from).take_while(inside)
     }
 
     /// The newest snapshot, or the one before it where the newest has been

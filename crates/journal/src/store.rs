@@ -3,6 +3,7 @@
 
 use crate::disk::{Disk, FolderLock};
 use crate::position::Geometry;
+use crate::recent::Recent;
 use crate::segments::index::{Summary, index_name};
 use crate::segments::repair::quarantine;
 use crate::segments::scan::{Damage, Hole};
@@ -46,6 +47,7 @@ pub(crate) struct Store {
     pub(crate) is_snapshot_open: AtomicBool,
     pub(crate) upkeep_turn: Mutex<()>,
     damage: Mutex<Vec<Damage>>,
+    pub(crate) recent: Mutex<Recent>,
     pub(crate) counters: Counters,
     _lock: FolderLock,
 }
@@ -82,6 +84,7 @@ impl Store {
             snapshots: parts.snapshots.into(),
             is_snapshot_open: AtomicBool::new(false),
             upkeep_turn: Mutex::new(()),
+            recent: Mutex::default(),
             damage: parts.damage.into(),
             counters,
             _lock: parts.lock,

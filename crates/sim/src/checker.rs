@@ -236,12 +236,9 @@ impl Checker {
     /// P3: a new message has news, or comes after the repeat interval.
     fn judge_new(&self, message: &Taken) -> Option<String> {
         let receiver = self.receivers.get(&(message.tenant, message.integration))?;
-        let slack_ms = self.clock_slack_ms;
         let is_news =
             |(alert, fires): (&u64, &bool)| match receiver.told.get(alert).and_then(|told| told.last()) {
-                Some(told) if told.fires == *fires => {
-                    self.ended_since(*alert, told.decided_at.saturating_sub(slack_ms), message.at)
-                }
+                Some(told) if told.fires == *fires => self.has_changed(*alert, told, message.at),
                 Some(_) | None => true,
             };
         let repeat_ms = self.terms[message.tenant].repeat_ms.saturating_sub(self.clock_slack_ms);
@@ -254,11 +251,17 @@ impl Checker {
         Some(format!("no news in {} of {}: {:?}", message.key, message.group, message.alerts))
     }
 
-    /// The source said, in this time, that it had ended: what fires now is a
-    /// new episode.
-    fn ended_since(&self, alert: u64, from: Ms, to: Ms) -> bool {
-        let statements = self.alerts.get(&alert).map_or(&[][..], |alert| &alert.statements);
-        statements.iter().any(|statement| !statement.fires && (from..=to).contains(&statement.at))
+    /// What was told was once more true, and once more not, before it was
+    /// told again: another episode, whose first word may have been lost.
+    fn has_changed(&self, alert: u64, told: &Told, now: Ms) -> bool {
+        let Some(alert) = self.alerts.get(&alert) else { return false };
+        let since = told.decided_at.saturating_sub(self.clock_slack_ms);
+        let mut said = alert.statements.iter().filter(|statement| (since..=now).contains(&statement.at));
+        if told.fires {
+            said.any(|statement| !statement.fires) || alert.lapsed(since, now, self.clock_slack_ms)
+        } else {
+            said.any(|statement| statement.fires)
+        }
     }
 
     /// P5: whoever is told that an alert has resolved is told so because its
@@ -310,10 +313,9 @@ impl Checker {
         let wants_resolved = self.terms[alert.tenant].send_resolved[integration];
         for run in alert.runs() {
             let Some(acknowledged_at) = run.acknowledged_at else { continue };
-            let Some(due) = self.deadline(alert.tenant, acknowledged_at).filter(|due| *due < run.lasts_until)
-            else {
-                continue;
-            };
+            let lasts_until = run.lasts_until.saturating_sub(self.clock_slack_ms);
+            let due = self.deadline(alert.tenant, acknowledged_at);
+            let Some(due) = due.filter(|due| *due < lasts_until) else { continue };
             let told = self.view(alert.tenant, integration, number, due);
             if run.fires && told != Some(true) {
                 let text = format!(
@@ -392,6 +394,18 @@ impl Alert {
             }
         }
         runs
+    }
+
+    /// The source was silent for longer than it had said, and then spoke again.
+    fn lapsed(&self, since: Ms, now: Ms, slack_ms: Ms) -> bool {
+        let mut until = Ms::MAX;
+        for statement in self.statements.iter().filter(|statement| statement.at <= now) {
+            if statement.at >= since && statement.at > until.saturating_sub(slack_ms) {
+                return true;
+            }
+            until = if until == Ms::MAX { statement.until } else { until.max(statement.until) };
+        }
+        false
     }
 
     /// When the row of acknowledged firing statements began in which `at` lies.

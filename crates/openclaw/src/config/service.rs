@@ -9,7 +9,6 @@ use super::tenants::Tenants;
 use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text};
 use super::yaml::{self, Node, Value};
-use openclaw_alert::TenantName;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

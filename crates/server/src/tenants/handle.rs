@@ -6,7 +6,7 @@
 
 use super::TenantConfig;
 use crate::host::{Host, Stepped, Unavailable};
-use openclaw_alert::{Batch, EpisodeId, Feedback, PartitionId, Score, TenantName, Timestamp};
+use openclaw_alert::{Batch, EpisodeId, Feedback, Labels, PartitionId, Score, TenantName, Timestamp};
 use openclaw_journal::{Position, StoredFrame};
 use openclaw_pipeline::trail::{self, Event, Opening, Trail};
 use openclaw_pipeline::{Input, ListKey, MessageView, Partition, PastAlert};
@@ -221,16 +221,13 @@ impl TenantHandle {
         by: &str,
         note: &str,
     ) -> Result<(), ReadError> {
-        let explained = self.explain(id).await?;
-        let (rated_at, score) = rated(&explained).ok_or(ReadError::NotFound)?;
-        let of = PastAlert {
-            tenant: self.name(),
-            source: &explained.source,
-            episode: id.offset,
-            rated_at,
-            score,
-            labels: explained.opening.labels(),
+        let known =
+            self.read(|partition, tenant, _| partition.rated(tenant, id.offset).map(Remembered::of)).await?;
+        let remembered = match known {
+            Some(remembered) => remembered,
+            None => Remembered::from_trail(&self.explain(id).await?).ok_or(ReadError::NotFound)?,
         };
+        let of = remembered.view(self.name(), id.offset);
         let input = Input::Feedback { of, action, by, note };
         let stepped = self.host.step_with_room(self.partition(), &input).await?;
         Ok(self.durable(stepped.wait_for).await?)
@@ -247,12 +244,42 @@ impl TenantHandle {
     }
 }
 
-/// When an alert was rated, and how; an alert that still waits has not been.
-fn rated(explained: &Explained) -> Option<(Timestamp, Score)> {
-    explained.events.iter().find_map(|event| match event.what {
-        trail::Happened::Rated { score } => Some((event.at, score)),
-        _ => None,
-    })
+/// What feedback needs of an alert, from memory or from the journal.
+struct Remembered {
+    source: Arc<str>,
+    rated_at: Timestamp,
+    score: Score,
+    labels: Box<[u8]>,
+}
+
+impl Remembered {
+    fn of(alert: PastAlert<'_>) -> Self {
+        let PastAlert { source, rated_at, score, labels, .. } = alert;
+        Self { source: source.into(), rated_at, score, labels: labels.as_bytes().into() }
+    }
+
+    /// `None` for an alert that has not been rated, since it still waits.
+    fn from_trail(explained: &Explained) -> Option<Self> {
+        let rated = explained.events.iter().find_map(|event| match event.what {
+            trail::Happened::Rated { score } => Some((event.at, score)),
+            _ => None,
+        });
+        let (rated_at, score) = rated?;
+        let labels = explained.opening.labels().as_bytes().into();
+        Some(Self { source: Arc::clone(&explained.source), rated_at, score, labels })
+    }
+
+    fn view<'a>(&'a self, tenant: &'a TenantName, episode: u64) -> PastAlert<'a> {
+        let labels = Labels::from_encoded(&self.labels);
+        PastAlert {
+            tenant,
+            source: &self.source,
+            episode,
+            rated_at: self.rated_at,
+            score: self.score,
+            labels,
+        }
+    }
 }
 
 async fn blocking<T: Send + 'static, E>(

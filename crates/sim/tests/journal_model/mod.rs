@@ -22,6 +22,7 @@ pub(crate) enum Ending {
 }
 
 /// From opening the log to its end.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Life {
     pub(crate) steps: u64,
     pub(crate) ending: Ending,

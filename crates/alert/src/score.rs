@@ -30,6 +30,18 @@ impl Score {
         logistic(self.logit())
     }
 
+    /// The two factors that move the score most, in words: `severity +0.80,
+    /// novelty +0.31`. Without those that hardly move it.
+    #[must_use]
+    pub fn main_factors(&self) -> String {
+        const LEAST: f32 = 0.005;
+        let mut named: Vec<_> = FACTORS.iter().zip(self.contributions).skip(1).collect();
+        named.retain(|(_, share)| share.abs() >= LEAST);
+        named.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        let words: Vec<_> = named.iter().take(2).map(|(name, share)| format!("{name} {share:+.2}")).collect();
+        words.join(", ").replace('_', " ")
+    }
+
     /// Appends the encoded form.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.contributions.iter().for_each(|&share| out.put_f32(share));

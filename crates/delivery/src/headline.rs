@@ -2,14 +2,10 @@
 
 use crate::group::common;
 use crate::text::{as_it_is, push_clipped};
-use openclaw_alert::{FACTORS, Labels, Notification, NotificationKind, Score, Status};
+use openclaw_alert::{Labels, Notification, NotificationKind, Status};
 
 const NAME_UNITS_MAX: usize = 120;
 const GROUP_UNITS_MAX: usize = 300;
-/// The factor every alert has; says nothing about this one.
-const BASE: &str = "base";
-/// A share of the logit below this rounds to nothing.
-const SHARE_MIN: f32 = 0.005;
 
 type Escape = fn(char) -> Option<&'static str>;
 
@@ -73,19 +69,8 @@ pub(crate) fn push_score(out: &mut String, notification: &Notification) {
     let scores = notification.alerts.iter().map(|alert| alert.score);
     let top = scores.max_by(|a, b| a.value().total_cmp(&b.value())).unwrap_or_default();
     out.push_str(&format!("score {:.2}", top.value()));
-    let factors = main_factors(&top);
+    let factors = top.main_factors();
     if !factors.is_empty() {
-        out.push_str(&format!(" ({})", factors.join(", ")));
+        out.push_str(&format!(" ({})", factors));
     }
-}
-
-/// The two factors that move the score most, in either direction.
-fn main_factors(score: &Score) -> Vec<String> {
-    let mut factors: Vec<_> = FACTORS
-        .iter()
-        .zip(score.contributions)
-        .filter(|(name, share)| **name != BASE && share.abs() >= SHARE_MIN)
-        .collect();
-    factors.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-    factors.iter().take(2).map(|(name, share)| format!("{name} {share:+.2}")).collect()
 }

@@ -136,8 +136,9 @@ impl Partition {
             self.expected_by = Timestamp::MAX;
             return next;
         }
-        self.expected_by = next.min(now.plus(HEARTBEAT));
-        self.expected_by
+        let next = next.min(now.plus(HEARTBEAT));
+        self.expected_by = next.max(now);
+        next
     }
 
     /// Who wasn't stepped in time didn't listen either, and can't tell a

@@ -194,7 +194,7 @@ impl Partition {
         let entry = self.state.outbox.get(id)?;
         let tenant = self.state.tenant(entry.tenant)?.name.clone();
         let partition = self.state.id;
-        let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry.decided_at)).collect();
+        let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry)).collect();
         Some(Notification {
             idempotency_key: idempotency_key(tenant.as_str(), partition.get(), entry),
             tenant,
@@ -210,15 +210,17 @@ impl Partition {
         })
     }
 
-    fn notified(&self, told: &EntryAlert, decided_at: Timestamp) -> Option<NotifiedAlert> {
+    fn notified(&self, told: &EntryAlert, entry: &Entry) -> Option<NotifiedAlert> {
         let alert = self.state.alerts.get(told.slot)?;
+        // Outside its group's order nobody would say that it is over.
+        let is_over = entry.progress == Progress::Revived && alert.phase == Phase::Resolved;
         let fires_again = told.status == Status::Resolved && alert.phase != Phase::Resolved;
         Some(NotifiedAlert {
             id: EpisodeId { partition: self.state.id, offset: told.episode },
             content: alert.content.clone(),
-            status: told.status,
+            status: if is_over { Status::Resolved } else { told.status },
             starts_at: alert.starts_at,
-            ends_at: if fires_again { Zoned::utc(decided_at) } else { alert.end.at },
+            ends_at: if fires_again { Zoned::utc(entry.decided_at) } else { alert.end.at },
             score: alert.score,
         })
     }

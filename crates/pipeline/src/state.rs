@@ -151,7 +151,7 @@ impl State {
                 return self.retrying(entry, attempt, at, ambiguous, detail);
             }
             Record::DeadLettered { entry, attempt, detail } => self.dead_lettered(entry, attempt, detail),
-            Record::Revived { entry } => self.outbox.revive(entry, now),
+            Record::Revived { entry } => self.revived(entry, now),
             _ => {}
         }
         None
@@ -174,7 +174,8 @@ impl State {
             source.grace_until = source.grace_until.max(grace_until);
         }
         // An attempt may have been under way when the process before us ended.
-        self.outbox.iter_mut().for_each(|entry| entry.ambiguous = true);
+        let open = self.outbox.iter_mut().filter(|entry| entry.progress != Progress::Dead);
+        open.for_each(|entry| entry.ambiguous = true);
     }
 
     fn opened(&mut self, new: NewAlert<'_>, group: u64) -> Reminder {
@@ -415,6 +416,22 @@ impl State {
             && let Some(dropped) = self.outbox.remove(oldest)
         {
             self.unpin(&dropped);
+        }
+    }
+}
+
+impl State {
+    /// Who has missed a message may be told by it after all, and then has to
+    /// be told of the end.
+    fn revived(&mut self, id: u64, now: Timestamp) {
+        self.outbox.revive(id, now);
+        let Some(entry) = self.outbox.get(id) else { return };
+        let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot)) else {
+            return;
+        };
+        let is_told = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot);
+        for member in group.members.iter_mut().filter(|member| is_told(member.alert)) {
+            member.missed.clear(entry.integration);
         }
     }
 }

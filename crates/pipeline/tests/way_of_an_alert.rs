@@ -237,6 +237,42 @@ fn a_rejected_message_is_a_dead_letter_and_can_be_revived() {
     assert!(world.tick(341).is_empty(), "who was never told is not told of the end");
 }
 
+/// A message that was given up at second 41.
+fn with_a_dead_letter() -> (World, u64) {
+    let mut world = World::new(settings());
+    let told = world.post(40, &[("A", "1", None)]);
+    world.sent(41, told[0].0, &SendOutcome::Never { detail: "404".into() });
+    (world, told[0].0)
+}
+
+impl World {
+    fn revive(&mut self, second: u64, entry: u64) -> Sent {
+        let mut sent = self.pass(second);
+        self.partition.step(&Input::Revive { entry }, at(second), &mut self.out);
+        sent.extend(self.commit(at(second)));
+        sent
+    }
+}
+
+#[test]
+fn who_is_told_by_a_revived_message_is_told_of_the_end() {
+    let (mut world, entry) = with_a_dead_letter();
+    assert_eq!(texts(&world.revive(60, entry)), ["first notification: +1"]);
+    world.sent(60, entry, &SendOutcome::Delivered);
+    world.post(70, &[("A", "1", Some(69))]);
+    assert_eq!(texts(&world.tick(340)), ["all alerts resolved: -1"]);
+}
+
+#[test]
+fn a_revived_message_does_not_open_what_is_over() {
+    let (mut world, entry) = with_a_dead_letter();
+    world.post(70, &[("A", "1", Some(69))]);
+    assert!(world.tick(700).is_empty());
+    assert_eq!(texts(&world.revive(700, entry)), ["first notification: -1"]);
+    world.sent(700, entry, &SendOutcome::Delivered);
+    assert_eq!(world.partition.alerts_in_memory(), 0);
+}
+
 #[test]
 fn beyond_the_limit_alerts_wait_and_repeats_do_not() {
     let mut tight = settings();

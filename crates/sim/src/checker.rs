@@ -81,6 +81,8 @@ impl fmt::Display for Violation {
 struct Alert {
     tenant: usize,
     statements: Vec<Statement>,
+    /// When its source went away for good.
+    gone_at: Ms,
 }
 
 /// What one integration has seen.
@@ -141,9 +143,17 @@ impl Checker {
     /// A source sent a request that speaks of this alert. Gives the statement's
     /// number, by which [`Checker::acknowledged`] names it.
     pub fn stated(&mut self, tenant: usize, alert: u64, statement: Statement) -> usize {
-        let alert = self.alerts.entry(alert).or_insert(Alert { tenant, statements: Vec::new() });
+        let alert =
+            self.alerts.entry(alert).or_insert(Alert { tenant, statements: Vec::new(), gone_at: Ms::MAX });
         alert.statements.push(statement);
         alert.statements.len() - 1
+    }
+
+    /// The alert's source is gone for good.
+    pub fn gone(&mut self, alert: u64, at: Ms) {
+        if let Some(alert) = self.alerts.get_mut(&alert) {
+            alert.gone_at = at;
+        }
     }
 
     /// The source got its 2xx.
@@ -283,7 +293,9 @@ impl Checker {
         let said = known.statements.iter().filter(|statement| statement.at <= message.at);
         let silent = said.clone().filter(|s| s.fires).all(|s| s.until <= message.at + self.clock_slack_ms);
         let since = self.told_firing_at(alert, message).map_or(0, |told_at| known.run_start(told_at));
-        silent || said.clone().any(|statement| !statement.fires && statement.at >= since)
+        silent
+            || known.gone_at <= message.at
+            || said.clone().any(|statement| !statement.fires && statement.at >= since)
     }
 
     /// When the integration was told that the alert fires, after it was last

@@ -149,7 +149,7 @@ fn told(what: &Happened, source: &str) -> (&'static str, String, Value) {
         ),
         Happened::Admitted => ("admitted", "its tenant's limit allowed it in".to_owned(), json!({})),
         Happened::Rated { score } => {
-            let reason = format!("rated {:.2}: {}", score.value(), main_factors(score));
+            let reason = format!("rated {:.2}: {}", score.value(), score.main_factors());
             ("rated", reason, json!({ "score": score.value(), "factors": factors(score) }))
         }
         Happened::Grouped { group } => {
@@ -214,14 +214,6 @@ fn told_outgoing(what: &Happened) -> (&'static str, String, Value) {
         }
         _ => ("noted", String::new(), json!({})),
     }
-}
-
-/// The two factors that moved the score most, in words.
-pub(super) fn main_factors(score: &Score) -> String {
-    let mut named: Vec<_> = FACTORS.iter().zip(score.contributions).skip(1).collect();
-    named.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-    let words: Vec<_> = named.iter().take(2).map(|(name, share)| format!("{name} {share:+.2}")).collect();
-    words.join(", ").replace('_', " ")
 }
 
 /// Factors as the API shows them: the contributions add up to the logit.

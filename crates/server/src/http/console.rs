@@ -1,7 +1,6 @@
 //! `/console`: one page, rendered here.
 
 use super::Response;
-use super::alerts::main_factors;
 use super::problem::Problem;
 use super::service::{App, Target};
 use crate::host::Attempt;
@@ -176,7 +175,7 @@ fn alert_row(tenant: &TenantConfig, alert: &AlertView<'_>) -> AlertRow {
         },
         score,
         percent: (score * 100.0).round() as u32,
-        why: main_factors(&alert.score),
+        why: alert.score.main_factors(),
         receivers: alert.receivers.join(", "),
         feedback: alert.feedback.map_or("", openclaw_alert::Feedback::name),
         order: alert.starts_at.at,

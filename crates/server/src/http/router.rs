@@ -17,9 +17,7 @@ use std::sync::Arc;
 
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
-        .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/console", get(console::page))
@@ -56,10 +54,8 @@ async fn answered(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 
 /// A route's name that lives as long as the process, from the list above.
 fn known(path: &str) -> &'static str {
-    const ROUTES: [&str; 19] = [
-        "/-/healthy",
+    const ROUTES: [&str; 17] = [
         "/-/ready",
-        "/healthz",
         "/readyz",
         "/metrics",
         "/console",
@@ -78,10 +74,6 @@ fn known(path: &str) -> &'static str {
         "/api/v1/status",
     ];
     ROUTES.into_iter().find(|route| *route == path).unwrap_or("other")
-}
-
-async fn healthy() -> &'static str {
-    "OK"
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {

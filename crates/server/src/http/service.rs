@@ -94,13 +94,22 @@ impl Front {
 pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response {
     let app = &front.app;
     let started = Instant::now();
-    let is_ingest = request.method() == Method::POST && Target::of(&request).path == "/api/v2/alerts";
-    let response =
-        if is_ingest { ingest::post_alerts(app, request).await } else { elsewhere(front, request).await };
+    let response = match (request.method(), Target::of(&request).path) {
+        (&Method::POST, "/api/v2/alerts") => ingest::post_alerts(app, request).await,
+        (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),
+        _ => elsewhere(front, request).await,
+    };
     let answered = response.extensions().get::<Answered>();
     let (route, tenant) =
         answered.map_or(("other", None), |answered| (answered.route, answered.tenant.as_ref()));
     app.metrics.answered(tenant, route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// That an I/O thread answers is all there is to it.
+fn healthy() -> Response {
+    let mut response = Response::new(Body::from("OK"));
+    response.extensions_mut().insert(Answered { route: "/-/healthy", tenant: None });
     response
 }
 

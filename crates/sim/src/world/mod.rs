@@ -51,6 +51,7 @@ pub enum Bug {
 #[derive(Debug)]
 enum Event {
     Resend(usize),
+    Gone(usize),
     Change {
         source: usize,
         watched: usize,
@@ -198,6 +199,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Resend(source) => self.resend(source),
+            Event::Gone(source) => self.gone(source),
             Event::Change { source, watched } => self.change(source, watched),
             Event::Retry { source, watched, change } => self.retry(source, watched, change),
             Event::Tick => self.tick(),
@@ -382,7 +384,7 @@ impl World {
         if !self.is_listening() {
             return;
         }
-        if self.random.one_in(8) {
+        if self.random.one_in(4) {
             self.snapshot();
         }
         for tenant in 0..self.plan.tenants.len() {

@@ -67,11 +67,19 @@ impl World {
                 let changes = what.changes.iter();
                 changes.for_each(|&at| self.schedule(at, Event::Change { source: number, watched }));
             }
+            if let Some(gone_at) = plan.gone_at {
+                self.schedule(gone_at, Event::Gone(number));
+            }
             if plan.habit.repeats() {
                 let at = self.random.below(RESEND_MS);
                 self.schedule(at, Event::Resend(number));
             }
         }
+    }
+
+    pub(super) fn gone(&mut self, number: usize) {
+        let watched = &self.sources[number].plan.watched;
+        watched.iter().for_each(|what| self.checker.gone(what.number, self.now));
     }
 
     pub(super) fn resend(&mut self, number: usize) {

@@ -21,5 +21,5 @@ mod tenants;
 pub use clock::Clock;
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use observe::Totals;
-pub use server::{Idle, Opened, Server, ServerOptions, StartError};
+pub use server::{Opened, Server, ServerOptions, StartError};
 pub use tenants::TenantConfig;

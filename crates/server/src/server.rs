@@ -16,12 +16,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 /// How often the keys are looked at again: a revoked one is dead within a
 /// second.
 const KEYS_LOOK: Duration = Duration::from_millis(500);
+
+/// Connections that may wait to be accepted: the default of 128 makes senders
+/// that come all at once wait for seconds.
+const BACKLOG: u32 = 1024;
 
 /// Everything the service needs to be told.
 #[derive(Debug)]
@@ -97,15 +101,6 @@ pub struct Server {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Whether there is anything to do before time moves on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Idle {
-    /// When some partition has something to do.
-    pub next_deadline: Timestamp,
-    /// Messages being sent.
-    pub in_flight: usize,
-}
-
 impl Server {
     /// Opens, recovers, listens. Runs on the current Tokio runtime, which is
     /// the work runtime from then on.
@@ -156,7 +151,7 @@ impl Server {
             tokio::spawn(keep_keys(Arc::clone(&app), keys)),
         ];
         let refused = |source| StartError::Listen { address: options.http, source };
-        let listener = TcpListener::bind(options.http).await.map_err(refused)?;
+        let listener = listen(options.http).map_err(refused)?;
         let address = listener.local_addr()?;
         let io = Arc::new(IoThreads::start(options.io_threads, &Arc::new(Front::new(Arc::clone(&app))))?);
         let acceptor = Arc::clone(&io);
@@ -171,17 +166,32 @@ impl Server {
         self.address
     }
 
-    /// Whether there is anything to do before time moves on; for a clock that
-    /// stands.
+    /// When some partition has something to do.
     #[must_use]
-    pub fn idle(&self) -> Idle {
-        Idle { next_deadline: self.host.next_deadline(), in_flight: self.host.in_flight() }
+    pub fn next_deadline(&self) -> Timestamp {
+        self.host.next_deadline()
+    }
+
+    /// On a clock that stands: waits until nothing is due and nothing is being
+    /// sent.
+    pub async fn settled(&self) {
+        loop {
+            self.do_due().await;
+            self.host.all_sent().await;
+            if self.host.next_deadline() > self.host.now() || self.host.ready().is_err() {
+                return;
+            }
+        }
     }
 
     /// Moves a clock that stands, and does what is due then.
     pub async fn advance_to(&self, at: Timestamp) {
         self.host.clock().advance_to(at);
-        while self.host.next_deadline() <= at && self.host.ready().is_ok() {
+        self.do_due().await;
+    }
+
+    async fn do_due(&self) {
+        while self.host.next_deadline() <= self.host.now() && self.host.ready().is_ok() {
             self.host.keep_due().await;
         }
     }
@@ -231,6 +241,14 @@ impl Server {
             tracing::error!(%error, "the last steps were cut off");
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As `TcpListener::bind` does: a restart need not wait for old connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn keys_of(frame: &StoredFrame, keys: &mut Vec<u64>) {

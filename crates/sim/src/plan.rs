@@ -219,15 +219,6 @@ impl Plan {
         let clock_slack_ms = if has_clock_faults { 2 * CLOCK_OFF_MS } else { 0 };
         Self { seed, tenants, sources, faults, options, short_writes: random.one_in(3), clock_slack_ms }
     }
-
-    /// Without anything that goes wrong.
-    #[must_use]
-    pub fn calm(mut self) -> Self {
-        self.faults.clear();
-        self.tenants.iter_mut().for_each(|tenant| tenant.spells.clear());
-        self.clock_slack_ms = 0;
-        self
-    }
 }
 
 /// Tenants, the first two of them in the same partition.

@@ -24,9 +24,6 @@ const FIRES_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// about the same time is done together.
 const STEP: Duration = Duration::from_secs(10);
 
-/// Longest wait for what is under way before time moves on.
-const SETTLE: Duration = Duration::from_secs(20);
-
 /// Posts events.
 pub(super) struct Player<'s> {
     server: &'s Server,
@@ -60,11 +57,18 @@ impl<'s> Player<'s> {
     /// As fast as the machine can: time jumps from one event to the next.
     pub(super) async fn in_virtual_time(&self, events: Vec<DemoEvent>, end: Timestamp) -> Played {
         let mut played = Played::default();
-        for event in events.into_iter().filter(|event| event.at <= end) {
-            self.pass_until(event.at, &mut played).await;
-            self.move_to(event.at, &mut played).await;
-            self.play(event, &mut played).await;
-            self.settle().await;
+        let mut events = events.into_iter().filter(|event| event.at <= end).peekable();
+        while let Some(first) = events.next() {
+            let mut window = Window::new(first);
+            while let Some(next) = events.next_if(|event| window.takes(event)) {
+                window.add(next);
+            }
+            self.pass_until(window.end, &mut played).await;
+            self.move_to(window.end, &mut played).await;
+            for request in window.requests {
+                self.play(request, &mut played).await;
+            }
+            self.server.settled().await;
         }
         self.pass_until(end, &mut played).await;
         played
@@ -73,7 +77,7 @@ impl<'s> Player<'s> {
     /// Lets everything happen that is due before `at`.
     async fn pass_until(&self, at: Timestamp, played: &mut Played) {
         loop {
-            let due = self.server.idle().next_deadline;
+            let due = self.server.next_deadline();
             if due > at {
                 return;
             }
@@ -88,25 +92,12 @@ impl<'s> Player<'s> {
     async fn move_to(&self, at: Timestamp, played: &mut Played) {
         let moved = Instant::now();
         self.server.advance_to(at).await;
-        self.settle().await;
+        self.server.settled().await;
         // What arrives now became due just now: the wait before was on purpose.
         for (alert, arrived) in self.sink.take_arrivals() {
             if let Some(posted) = played.posted.remove(&alert) {
                 played.latencies.push(posted + arrived.saturating_duration_since(moved));
             }
-        }
-    }
-
-    /// Waits until nothing is due and nothing is being sent.
-    async fn settle(&self) {
-        let began = Instant::now();
-        loop {
-            let idle = self.server.idle();
-            let is_settled = idle.in_flight == 0 && idle.next_deadline > self.server.now();
-            if is_settled || began.elapsed() > SETTLE {
-                return;
-            }
-            tokio::task::yield_now().await;
         }
     }
 
@@ -178,6 +169,42 @@ impl<'s> Player<'s> {
         let _ = response.into_body().collect().await;
         Ok(status)
     }
+}
+
+/// Events so close together in time that they are played at once, those of a
+/// tenant's sender in one request where nothing else came between.
+struct Window {
+    begin: Timestamp,
+    end: Timestamp,
+    requests: Vec<DemoEvent>,
+}
+
+impl Window {
+    fn new(first: DemoEvent) -> Self {
+        Self { begin: first.at, end: first.at, requests: vec![first] }
+    }
+
+    fn takes(&self, event: &DemoEvent) -> bool {
+        event.at.since(self.begin) < STEP
+    }
+
+    fn add(&mut self, event: DemoEvent) {
+        self.end = event.at;
+        let last = self.requests.last_mut().filter(|last| last.tenant == event.tenant);
+        match (last.map(|last| &mut last.what), event.what) {
+            (Some(What::Post { alerts }), What::Post { alerts: more }) if are_others(alerts, &more) => {
+                alerts.extend(more);
+            }
+            (_, what) => self.requests.push(DemoEvent { what, ..event }),
+        }
+    }
+}
+
+/// Whether no alert of `more` is among `alerts`: the same one twice in a
+/// request would be two states at once.
+fn are_others(alerts: &[PostableAlert], more: &[PostableAlert]) -> bool {
+    alerts.len() + more.len() <= 256
+        && !more.iter().any(|new| alerts.iter().any(|old| old.labels == new.labels))
 }
 
 /// An alert as the receiver names it again.

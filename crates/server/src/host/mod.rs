@@ -27,6 +27,7 @@ use openclaw_pipeline::{Ack, Effects, Input, Partition, Taken};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// All partitions of this process and the log they share.
 pub(crate) struct Host {
@@ -43,6 +44,8 @@ pub(crate) struct Host {
     draining: AtomicBool,
     /// Messages handed out to be sent, their outcome not written yet.
     attempts: AtomicUsize,
+    /// Told when that number falls to 0.
+    all_over: Notify,
     recent: Recent,
 }
 
@@ -236,11 +239,6 @@ impl Host {
     /// The time at which some partition has something to do.
     pub(crate) fn next_deadline(&self) -> Timestamp {
         self.deadlines.next()
-    }
-
-    /// Messages being sent.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.attempts.load(Ordering::SeqCst)
     }
 
     /// The attempts to send that ended last.

@@ -11,6 +11,7 @@ use openclaw_journal::{Class, Log, Position, ReadError, Snapshot};
 use openclaw_pipeline::{Effects, Partition};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// The journal can't be read back.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,7 @@ impl Host {
             work: parts.work,
             draining: AtomicBool::new(false),
             attempts: AtomicUsize::new(0),
+            all_over: Notify::new(),
             recent: Recent::default(),
         });
         host.start_partitions().map_err(|_| RecoveryError::Unavailable)?;

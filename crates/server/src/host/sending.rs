@@ -17,7 +17,7 @@ impl Host {
         self.work.spawn(async move {
             if host.durable(decided).await.is_err() || host.draining.load(Ordering::Relaxed) {
                 // It is in the outbox; the next process sends it.
-                host.attempts.fetch_sub(1, Ordering::SeqCst);
+                host.attempt_over();
                 return;
             }
             crashpoint::hit("before-send");
@@ -35,8 +35,28 @@ impl Host {
                     "the outcome of a send can't be written: it will be repeated after a restart"
                 );
             }
-            host.attempts.fetch_sub(1, Ordering::SeqCst);
+            host.attempt_over();
         });
+    }
+
+    fn attempt_over(&self) {
+        if self.attempts.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.all_over.notify_waiters();
+        }
+    }
+
+    /// Waits until nothing is being sent.
+    pub(crate) async fn all_sent(&self) {
+        loop {
+            let over = self.all_over.notified();
+            tokio::pin!(over);
+            // Before the look, so that an end between look and wait is heard.
+            over.as_mut().enable();
+            if self.attempts.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            over.await;
+        }
     }
 
     async fn attempt(&self, send: &Send) -> SendOutcome {

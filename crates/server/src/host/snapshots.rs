@@ -73,9 +73,7 @@ impl Host {
     /// Nothing new is sent from here on; what is being sent may end.
     pub(crate) async fn drain(&self, deadline: Duration) {
         self.draining.store(true, Ordering::Relaxed);
-        let end = Instant::now() + deadline;
-        while self.attempts.load(Ordering::SeqCst) > 0 && Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        // What is not over by then is done again after the next start.
+        let _ = tokio::time::timeout(deadline, self.all_sent()).await;
     }
 }

@@ -99,7 +99,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, request: Request) -> Resul
     }
     alerts.sort_by_key(|row| std::cmp::Reverse(row.order));
     alerts.truncate(SHOWN);
-    let attempts = app.host.recent().list(only.as_ref().map(|handle| handle.name()));
+    let attempts = app.host.recent().list(only.as_ref().map(TenantHandle::name));
     let deliveries: Vec<_> = attempts.iter().take(SHOWN).map(delivery_row).collect();
     let now = app.host.now().to_string();
     let html = TEMPLATES.get_template("console").and_then(|template| {

@@ -1,8 +1,8 @@
 //! `POST /api/v1/alerts/{id}/feedback`: what a person did with an alert.
 
+use super::body::Whole;
 use super::problem::{Problem, Respond};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::Path;
 use openclaw_alert::Feedback;
 use serde::Deserialize;
@@ -27,7 +27,7 @@ struct Body {
 pub(super) async fn post(
     Respond(handle): Respond,
     Path(id): Path<String>,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<Json<Value>, Problem> {
     let body: Body = serde_json::from_slice(&body).map_err(|error| Problem::at("", error.to_string()))?;
     let action = Feedback::from_name(&body.action)

@@ -2,17 +2,16 @@
 //!
 //! credential → body (bounded) → decode → step → durable → answer
 
+use super::Response;
+use super::body::{self, BodyError};
 use super::service::{Answered, App, Target};
-use super::{BODY_BYTES_MAX, Response};
 use crate::auth::Denied;
 use crate::host::{Stepped, Unavailable};
 use crate::tenants::TenantHandle;
 use axum::body::Body;
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use openclaw_journal::crashpoint;
 use openclaw_sources::alertmanager::{self, Decoded};
 use openclaw_state::Scope;
@@ -22,9 +21,6 @@ use std::time::Duration;
 /// A larger body is decoded on the work runtime: it would hold up the
 /// decisions of its I/O thread.
 const INLINE_BYTES_MAX: usize = 256 << 10;
-
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn post_alerts(app: &Arc<App>, request: Request<Incoming>) -> Response {
     let handle = match app.tenant(&Target::of(&request), Scope::Ingest) {
@@ -41,12 +37,12 @@ async fn post_for(app: &Arc<App>, handle: TenantHandle, request: Request<Incomin
     if let Err(response) = check_content_type(request.headers()) {
         return response;
     }
-    let body = match read_body(request.into_body()).await {
+    let body = match body::read(request.into_body()).await {
         Ok(body) => body,
-        Err(response) => {
+        Err(error) => {
             // It may have held repeats: its source must not seem silent.
             handle.turned_away(&handle.config().alertmanager_source).await;
-            return response;
+            return unread(error);
         }
     };
     if body.len() <= INLINE_BYTES_MAX {
@@ -116,20 +112,12 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Response> {
     Err(json(415, body.to_string()))
 }
 
-#[expect(clippy::result_large_err, reason = "the error is the answer")]
-async fn read_body(body: Incoming) -> Result<Bytes, Response> {
-    let too_large = || {
-        let message = format!("the body is larger than {BODY_BYTES_MAX} bytes; send smaller batches");
-        json(413, serde_json::json!({ "code": 413, "message": message }).to_string())
-    };
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "\"the body ended early\"")),
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "\"the body took too long\"")),
+fn unread(error: BodyError) -> Response {
+    match error {
+        BodyError::TooLarge => {
+            json(413, serde_json::json!({ "code": 413, "message": error.to_string() }).to_string())
+        }
+        BodyError::CutOff | BodyError::Slow => plain(error.status(), &format!("\"{error}\"")),
     }
 }
 

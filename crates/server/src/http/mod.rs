@@ -7,7 +7,9 @@
 
 mod alertmanager;
 mod alerts;
+mod body;
 mod console;
+mod descriptors;
 mod feedback;
 mod ingest;
 mod messages;
@@ -21,9 +23,13 @@ pub(crate) use service::{App, Front, Options};
 pub(crate) use threads::IoThreads;
 
 use axum::body::Body;
+use std::time::Duration;
 
 /// Any answer.
 pub(crate) type Response = http::Response<Body>;
 
 /// Largest body of a request.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// How long a client may take to send a body.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

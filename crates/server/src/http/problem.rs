@@ -36,7 +36,7 @@ impl Problem {
     }
 
     pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "there is no such thing here; see /openapi.json for what there is")
+        Self::new(StatusCode::NOT_FOUND, "there is no such thing here")
     }
 }
 

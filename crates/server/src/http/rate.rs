@@ -1,8 +1,8 @@
 //! `POST /api/v1/rate`: scores alerts without taking them in.
 
+use super::body::Whole;
 use super::problem::{Ingest, Problem};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use openclaw_alert::{Labels, LabelsBuilder, Score};
 use openclaw_pipeline::RatingMode;
@@ -28,7 +28,7 @@ struct Alert {
 pub(super) async fn post(
     State(_): State<Arc<App>>,
     Ingest(handle): Ingest,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<Json<Value>, Problem> {
     let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     let parse_error =

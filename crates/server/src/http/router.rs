@@ -2,11 +2,11 @@
 
 use super::problem::Problem;
 use super::service::{Answered, App, Target};
-use super::{BODY_BYTES_MAX, Response, alertmanager, alerts, console, feedback, messages, rate};
+use super::{Response, alertmanager, alerts, console, feedback, messages, rate};
 use crate::observe::{Format, only_tenant};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
@@ -37,7 +37,6 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(&app), answered))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(app)
 }
 

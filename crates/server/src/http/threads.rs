@@ -1,5 +1,6 @@
 //! The I/O threads: a runtime of one thread each, which owns its connections.
 
+use super::descriptors::connections_max;
 use super::service::{Front, serve};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -11,9 +12,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-
-/// Connections of all threads together; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 8192;
 
 /// How long a client may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,6 +25,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// All I/O threads.
 pub(crate) struct IoThreads {
     threads: Vec<IoThread>,
+    /// Of all threads together; further ones wait to be accepted.
+    connections_max: usize,
     stop: watch::Sender<bool>,
 }
 
@@ -42,7 +42,7 @@ impl IoThreads {
         let (stop, stopped) = watch::channel(false);
         let start = |number| IoThread::start(number, Arc::clone(front), stopped.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, stop })
+        Ok(Self { threads, connections_max: connections_max(), stop })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
@@ -65,7 +65,7 @@ impl IoThreads {
     }
 
     fn has_room(&self) -> bool {
-        self.threads.iter().map(|io| io.open.load(Ordering::Relaxed)).sum::<usize>() < CONNECTIONS_MAX
+        self.open() < self.connections_max
     }
 
     fn hand_over(&self, socket: TcpStream) {
@@ -141,7 +141,6 @@ async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Re
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

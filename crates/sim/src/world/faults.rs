@@ -16,7 +16,9 @@ impl World {
         match fault {
             Fault::Crash(crash) => self.crash(crash),
             Fault::CrashAt(point, crash) => self.crash_at = Some((point, crash)),
-            Fault::PowerOff(changes, crash) => self.arm(Some(changes), None, crash),
+            Fault::PowerOff(changes, crash) => {
+                self.arm(Some(changes), None, Crash { loses_power: true, ..crash });
+            }
             Fault::SyncFails(crash) => self.arm(None, Some(1), crash),
             Fault::Restart => self.restart(),
             Fault::Snapshot => self.snapshot(),
@@ -27,6 +29,10 @@ impl World {
     }
 
     pub(super) fn calm_down(&mut self) {
+        // The power may be off already, and nobody has noticed.
+        if let Some(crash) = self.power_off.filter(|armed| armed.loses_power) {
+            self.crash(crash);
+        }
         self.disk.set_faults(self.disk_faults());
         (self.crash_at, self.power_off) = (None, None);
     }
@@ -61,7 +67,7 @@ impl World {
         match self.power_off {
             Some(crash) => {
                 self.saw("power off", 1);
-                self.crash(Crash { loses_power: true, ..crash });
+                self.crash(crash);
             }
             None => {
                 self.violated("log", format!("the log failed: {}", ended.why));
@@ -74,7 +80,7 @@ impl World {
         if self.machine.is_none() {
             return;
         }
-        let loses_power = crash.loses_power || self.power_off.is_some();
+        let loses_power = crash.loses_power || self.power_off.is_some_and(|armed| armed.loses_power);
         self.trace(|| if loses_power { "LOSES POWER".into() } else { "IS KILLED".into() });
         self.stop();
         if loses_power {

@@ -1,7 +1,7 @@
 //! The loop: one event after the other in virtual time, nothing else.
 //!
 //! A run is drawn from a seed alone, so the same seed gives the same run, and
-//! [`World::run`] with `trace` tells the story of a failure that a quick run
+//! a traced [`World::run`] tells the story of a failure that a quick run
 //! has found.
 
 mod faults;
@@ -324,8 +324,10 @@ impl World {
         if (said_once && self.reached(Point::SaidOnce)) || self.reached(Point::Appended) {
             return;
         }
+        let is_time_for_upkeep = self.random.one_in(20);
         let Some(machine) = self.machine.as_mut() else { return };
-        match machine.commit() {
+        let kept = if is_time_for_upkeep { machine.maintain() } else { Ok(()) };
+        match kept.and_then(|()| machine.commit()) {
             Ok(durable) => self.settle(durable),
             Err(ended) => self.machine_ended(&ended),
         }

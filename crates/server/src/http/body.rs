@@ -1,0 +1,65 @@
+//! A request's body: bounded in size and in time, for every route alike.
+
+use super::problem::Problem;
+use super::service::App;
+use super::{BODY_BYTES_MAX, BODY_TIMEOUT};
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::error::Error;
+use std::sync::Arc;
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BodyError {
+    /// More than may be sent.
+    #[error("the body is larger than {BODY_BYTES_MAX} bytes; send smaller batches")]
+    TooLarge,
+    /// The client went away.
+    #[error("the body ended early")]
+    CutOff,
+    /// The client didn't go on.
+    #[error("the body took too long")]
+    Slow,
+}
+
+impl BodyError {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::CutOff => StatusCode::BAD_REQUEST,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+/// Reads a body whole. One that is announced as too large is not read at all.
+pub(super) async fn read<B>(body: B) -> Result<Bytes, BodyError>
+where
+    B: HttpBody,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Ok(Err(_)) => Err(BodyError::CutOff),
+        Err(_) => Err(BodyError::Slow),
+    }
+}
+
+/// A body for the handlers of our own API; errors are problem documents.
+pub(super) struct Whole(pub(super) Bytes);
+
+impl FromRequest<Arc<App>> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, _: &Arc<App>) -> Result<Self, Problem> {
+        let read = read(request.into_body()).await;
+        read.map(Self).map_err(|error| Problem::new(error.status(), error.to_string()))
+    }
+}

@@ -101,7 +101,8 @@ impl Partition {
     /// Frames that a snapshot covers already are skipped.
     ///
     /// # Errors
-    /// [`Corrupt`] for a record that doesn't decode, or a gap before it.
+    /// [`Corrupt`] for a record that doesn't decode. A gap before it is taken as it is:
+    /// damage that the journal has reported.
     pub fn replay(&mut self, base_offset: u64, payload: &[u8], written_at: Timestamp) -> Result<(), Corrupt> {
         if base_offset < self.state.next_offset {
             return Ok(());

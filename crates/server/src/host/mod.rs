@@ -55,6 +55,10 @@ struct Cell {
     effects: Effects,
     /// End of its last frame in the log: what a reader waits for.
     appended: Position,
+    /// End of the last frame that its caller had to wait for. A repeat that
+    /// need not wait for its own frame still waits for this one: it may repeat
+    /// an alert that is not durable yet.
+    needed: Position,
     /// Time of its last step; the clock may go back, a partition's time doesn't.
     stepped_at: Timestamp,
 }
@@ -64,8 +68,8 @@ struct Cell {
 pub(crate) struct Stepped {
     /// What became of the alerts.
     pub(crate) taken: Taken,
-    /// To be waited for before the answer; `None` where it need not wait.
-    pub(crate) wait_for: Option<Position>,
+    /// To be durable before the answer; it may be so already.
+    pub(crate) wait_for: Position,
     /// How long a refused sender should wait.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -116,9 +120,12 @@ impl Host {
         cell.stepped_at = now;
         cell.partition.step(input, now, &mut cell.effects);
         self.append(permit, cell, class, now)?;
+        if cell.effects.ack == Ack::WhenDurable {
+            cell.needed = cell.appended;
+        }
         let stepped = Stepped {
             taken: cell.effects.taken,
-            wait_for: (cell.effects.ack == Ack::WhenDurable).then_some(cell.appended),
+            wait_for: cell.needed,
             retry_after: cell.effects.retry_after,
         };
         self.follow_up(cell);

@@ -100,6 +100,7 @@ impl Restored {
             partition: self.partition,
             effects: Effects::default(),
             appended: self.appended,
+            needed: self.appended,
             stepped_at: self.written_at,
         }
     }

@@ -40,8 +40,7 @@ async fn post_for(app: &Arc<App>, handle: TenantHandle, request: Request<Incomin
     let body = match body::read(request.into_body()).await {
         Ok(body) => body,
         Err(error) => {
-            // It may have held repeats: its source must not seem silent.
-            handle.turned_away(&handle.config().alertmanager_source).await;
+            turned_away(app, &handle).await;
             return unread(error);
         }
     };
@@ -63,12 +62,22 @@ async fn take(app: &App, handle: &TenantHandle, body: &[u8]) -> Response {
     let source = &handle.config().alertmanager_source;
     let stepped = match handle.ingest(source, &decoded.batch).await {
         Ok(stepped) => stepped,
-        Err(unavailable) => return unavailable_answer(unavailable),
+        Err(unavailable) => {
+            turned_away(app, handle).await;
+            return unavailable_answer(unavailable);
+        }
     };
     app.metrics.received(handle.name(), source, &stepped.taken, decoded.rejected.len());
     match handle.durable(stepped.wait_for).await {
         Ok(()) => answer(&decoded, &stepped),
         Err(unavailable) => unavailable_answer(unavailable),
+    }
+}
+
+/// What was turned away may have held repeats: its source must not seem silent.
+async fn turned_away(app: &App, handle: &TenantHandle) {
+    if app.tenants.has_to_note_refusal(handle.config(), app.host.now()) {
+        handle.turned_away(&handle.config().alertmanager_source).await;
     }
 }
 

@@ -82,11 +82,8 @@ impl TenantHandle {
     }
 
     /// Waits until a step is durable.
-    pub(crate) async fn durable(&self, position: Option<Position>) -> Result<(), Unavailable> {
-        match position {
-            Some(position) => self.host.durable(position).await,
-            None => Ok(()),
-        }
+    pub(crate) async fn durable(&self, position: Position) -> Result<(), Unavailable> {
+        self.host.durable(position).await
     }
 
     /// Reads the tenant's partition; the value is given once what it shows is

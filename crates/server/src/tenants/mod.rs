@@ -4,11 +4,11 @@ mod handle;
 
 pub(crate) use handle::{Explained, ReadError, TenantHandle};
 
-use openclaw_alert::TenantName;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Integration, ReceiverSettings};
 use openclaw_pipeline::TenantSettings;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A tenant as its settings describe it.
 #[derive(Debug)]
@@ -42,12 +42,27 @@ impl TenantConfig {
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     by_name: HashMap<TenantName, Arc<TenantConfig>>,
+    /// When it was last noted that a tenant's request was turned away.
+    turned_away_at: Mutex<HashMap<TenantName, Timestamp>>,
 }
 
 impl Tenants {
     pub(crate) fn new(tenants: impl IntoIterator<Item = TenantConfig>) -> Self {
         let by_name = tenants.into_iter().map(|tenant| (tenant.name().clone(), Arc::new(tenant))).collect();
-        Self { by_name }
+        Self { by_name, turned_away_at: Mutex::default() }
+    }
+
+    /// Whether it has to be noted once more that this tenant's request was
+    /// turned away. An eighth of its time-out apart is often enough, and a
+    /// flood of such requests can't fill what is reserved for a full disk.
+    pub(crate) fn has_to_note_refusal(&self, tenant: &TenantConfig, now: Timestamp) -> bool {
+        let mut noted = self.turned_away_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let apart = tenant.settings.resolve_timeout / 8;
+        if noted.get(tenant.name()).is_some_and(|at| now < at.plus(apart)) {
+            return false;
+        }
+        noted.insert(tenant.name().clone(), now);
+        true
     }
 
     pub(crate) fn get(&self, name: &TenantName) -> Option<Arc<TenantConfig>> {

@@ -92,8 +92,12 @@ impl World {
         self.reached(Point::Departed);
     }
 
-    /// What has left arrives, whatever has become of its sender.
+    /// What has left arrives, whatever has become of its sender; but not so
+    /// late that it is overtaken by what the next process sends.
     pub(super) fn arrive(&mut self, attempt: &Attempt) {
+        if attempt.life != self.life && self.machine.is_some() {
+            return;
+        }
         self.outcome.taken += 1;
         self.saw(attempt.notification.reason.text(), 1);
         self.saw("told again", (attempt.notification.attempt > 1).into());

@@ -103,6 +103,8 @@ pub enum Record<'a> {
     DeadLettered { entry: u64, attempt: u32, detail: &'a str },
     /// A person has asked for another try of a dead letter.
     Revived { entry: u64 },
+    /// The receiver had surely not taken it, and all that it tells of is over.
+    Withdrawn { entry: u64 },
 }
 
 mod tag {
@@ -126,6 +128,7 @@ mod tag {
     pub(super) const RETRYING: u8 = 18;
     pub(super) const DEAD_LETTERED: u8 = 19;
     pub(super) const REVIVED: u8 = 20;
+    pub(super) const WITHDRAWN: u8 = 21;
 }
 
 pub(crate) fn put_time(out: &mut Vec<u8>, at: Timestamp) {
@@ -201,7 +204,8 @@ impl<'a> Record<'a> {
             | Record::Delivered { .. }
             | Record::Retrying { .. }
             | Record::DeadLettered { .. }
-            | Record::Revived { .. } => self.write_outbox(out),
+            | Record::Revived { .. }
+            | Record::Withdrawn { .. } => self.write_outbox(out),
             _ => self.write_alert(out),
         }
     }
@@ -351,6 +355,10 @@ impl<'a> Record<'a> {
                 out.put_u8(tag::REVIVED);
                 out.put_varint(entry);
             }
+            Record::Withdrawn { entry } => {
+                out.put_u8(tag::WITHDRAWN);
+                out.put_varint(entry);
+            }
             _ => {}
         }
     }
@@ -365,7 +373,7 @@ impl<'a> Record<'a> {
             number @ tag::TENANT..=tag::STARTED => Self::read_setup(number, reader),
             number @ tag::OPENED..=tag::FEEDBACK => Self::read_alert(number, reader),
             number @ tag::GROUP_OPENED..=tag::GROUP_CLOSED => Self::read_group(number, reader),
-            number @ tag::NOTIFY..=tag::REVIVED => Self::read_outbox(number, reader),
+            number @ tag::NOTIFY..=tag::WITHDRAWN => Self::read_outbox(number, reader),
             _ => Err(Corrupt("unknown kind of record")),
         }
     }
@@ -475,7 +483,8 @@ impl<'a> Record<'a> {
             tag::DEAD_LETTERED => {
                 Record::DeadLettered { entry: r.varint()?, attempt: r.varint_u32()?, detail: r.str()? }
             }
-            _ => Record::Revived { entry: r.varint()? },
+            tag::REVIVED => Record::Revived { entry: r.varint()? },
+            _ => Record::Withdrawn { entry: r.varint()? },
         })
     }
 }
@@ -574,6 +583,7 @@ mod tests {
             Record::Retrying { entry: n, attempt: 1, at, ambiguous: bit, detail: text },
             Record::DeadLettered { entry: n, attempt: 9, detail: text },
             Record::Revived { entry: n },
+            Record::Withdrawn { entry: n },
         ]
     }
 

@@ -60,6 +60,7 @@ impl Partition {
         now: Timestamp,
         out: &mut Effects,
     ) {
+        self.withdraw_moot(slot, integration, now, out);
         let Some(group) = self.state.groups.get(slot) else { return };
         let log = group.log(integration);
         let reason = match group.kind {
@@ -98,6 +99,30 @@ impl Partition {
         if self.state.groups.get(slot).is_some_and(|group| group.log(integration).pending == Some(by)) {
             self.enqueue(by, now);
         }
+    }
+
+    /// Takes back a message that the receiver has surely not taken and whose
+    /// alerts are all over: who was never told is not told of the end.
+    fn withdraw_moot(&mut self, slot: u32, integration: u16, now: Timestamp, out: &mut Effects) {
+        let Some(group) = self.state.groups.get(slot) else { return };
+        let Some(entry) = group.log(integration).pending.and_then(|id| self.state.outbox.get(id)) else {
+            return;
+        };
+        let is_over = |told: &EntryAlert| {
+            let ended = self.state.alerts.get(told.slot).is_some_and(|alert| alert.phase == Phase::Resolved);
+            told.is_news && told.status == Status::Firing && ended
+        };
+        if entry.kind == NotificationKind::Digest
+            || entry.in_flight
+            || entry.ambiguous
+            || !entry.alerts.iter().all(is_over)
+        {
+            return;
+        }
+        let (id, tenant, receiver, over) =
+            (entry.id, entry.tenant, Arc::clone(&entry.receiver), count_news(entry));
+        self.ended(tenant, &receiver, AlertEnd::ResolvedEarly, over, out);
+        self.emit(&Record::Withdrawn { entry: id }, now, out);
     }
 
     /// Members that may be told of. One that waits for its tenant's limit is

@@ -152,6 +152,7 @@ impl State {
             }
             Record::DeadLettered { entry, attempt, detail } => self.dead_lettered(entry, attempt, detail),
             Record::Revived { entry } => self.revived(entry, now),
+            Record::Withdrawn { entry } => self.withdrawn(entry),
             _ => {}
         }
         None
@@ -373,6 +374,18 @@ impl State {
         let Some(entry) = self.outbox.remove(id) else { return };
         if let Some(log) = self.log_mut(&entry) {
             log.delivered_at = Some(now);
+        }
+        self.leave_lane(&entry);
+        self.unpin(&entry);
+    }
+
+    fn withdrawn(&mut self, id: u64) {
+        let Some(entry) = self.outbox.remove(id) else { return };
+        if let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot)) {
+            let was_news = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot && told.is_news);
+            for member in group.members.iter_mut().filter(|member| was_news(member.alert)) {
+                member.firing.clear(entry.integration);
+            }
         }
         self.leave_lane(&entry);
         self.unpin(&entry);

@@ -54,6 +54,8 @@ pub enum Happened {
     DeadLettered { entry: u64, attempt: u32, detail: String },
     /// A person asked for another try.
     Revived { entry: u64 },
+    /// All that the message tells of was over before anybody took it.
+    Withdrawn { entry: u64 },
 }
 
 /// Key of the frames that tell of an episode.
@@ -108,7 +110,8 @@ pub fn frame_keys(partition: PartitionId, base_offset: u64, payload: &[u8], keys
                 | Record::Delivered { entry, .. }
                 | Record::Retrying { entry, .. }
                 | Record::DeadLettered { entry, .. }
-                | Record::Revived { entry },
+                | Record::Revived { entry }
+                | Record::Withdrawn { entry },
             ) => keys.push(entry_key(partition, entry)),
             Ok(_) => {}
             Err(_) => return,
@@ -228,6 +231,7 @@ impl Trail {
                 Some(Happened::DeadLettered { entry, attempt, detail: detail.to_owned() })
             }
             Record::Revived { entry } if mine(entry) => Some(Happened::Revived { entry }),
+            Record::Withdrawn { entry } if mine(entry) => Some(Happened::Withdrawn { entry }),
             _ => None,
         }
     }

@@ -304,3 +304,20 @@ fn other_tenants_see_nothing() {
     assert!(world.partition.list(&other, at(3)).is_empty());
     assert!(PartitionId::new(64).is_none());
 }
+
+#[test]
+fn what_ends_before_a_refusing_receiver_takes_it_is_not_told() {
+    let mut world = World::new(settings());
+    let told = world.post(40, &[("A", "1", None)]);
+    let refused = SendOutcome::Retry {
+        after: Some(Duration::from_secs(600)),
+        ambiguous: false,
+        detail: "refused".into(),
+    };
+    world.sent(41, told[0].0, &refused);
+    world.post(100, &[("A", "1", Some(90))]);
+    for second in (160..1000).step_by(60) {
+        assert!(world.tick(second).is_empty(), "told at {second}");
+    }
+    assert_eq!(world.partition.alerts_in_memory(), 0);
+}

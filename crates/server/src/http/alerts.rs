@@ -209,6 +209,11 @@ fn told_outgoing(what: &Happened) -> (&'static str, String, Value) {
             format!("given up after attempt {attempt}: {detail}"),
             json!({ "message": entry, "attempt": attempt }),
         ),
+        Happened::Withdrawn { entry } => (
+            "withdrawn",
+            "over before the receiver took the message: nobody is told".to_owned(),
+            json!({ "message": entry }),
+        ),
         Happened::Revived { entry } => {
             ("revived", "a person asked for another try".to_owned(), json!({ "message": entry }))
         }

@@ -104,7 +104,12 @@ impl World {
             let (must, may) = state.listed();
             let missing: Vec<_> = must.difference(&names).collect();
             let wrong: Vec<_> = names.difference(&may).collect();
-            assert!(missing.is_empty() && wrong.is_empty(), "missing {missing:?}, wrong {wrong:?}");
+            assert!(
+                missing.is_empty() && wrong.is_empty(),
+                "missing {missing:?}, wrong {wrong:?} after {:?}\n{}",
+                self.history.deaths,
+                server.log()
+            );
         }
         state.address = Some(address);
     }
@@ -227,6 +232,8 @@ fn print(seed: u64, accepted: usize, messages: usize, verdict: &Verdict) {
 fn a_kill_at_any_stage_loses_nothing_and_repeats_only_what_was_in_flight() {
     let kills = number("OPENCLAW_KILLS", 24) as usize;
     let seed = number("OPENCLAW_SEED", 0x5eed ^ u64::from(std::process::id()));
+    // Also when it panics later.
+    eprintln!("OPENCLAW_SEED={seed}");
     let mut world = world(seed, kills);
     for kill in 0..kills {
         let (stage, number) = (STAGES[kill % STAGES.len()], kill / STAGES.len());

@@ -96,18 +96,6 @@ impl<T> FairQueue<T> {
         false
     }
 
-    /// Takes the oldest item of a tenant, outside the turns; recovery does, as
-    /// it repeats what was decided.
-    pub fn pop(&mut self, tenant: usize) -> Option<T> {
-        let queue = self.queues.get_mut(tenant)?;
-        let (item, bytes) = queue.items.pop_front()?;
-        queue.bytes -= u64::from(bytes);
-        if queue.items.is_empty() {
-            self.turns.retain(|&waiting| waiting != tenant);
-        }
-        Some(item)
-    }
-
     /// Bytes waiting of one tenant.
     #[must_use]
     pub fn bytes(&self, tenant: usize) -> u64 {

@@ -67,6 +67,12 @@ impl Batch {
         })
     }
 
+    /// Bytes of all contents.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
     /// Number of alerts.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -103,14 +103,14 @@ impl Log {
     /// Takes a frame into memory, without waiting for anything. Gives the
     /// position of its end: pass it to [`Log::committed`].
     pub fn append(&self, frame: &Frame<'_>) -> Result<Position, AppendError> {
-        let permit = self.admit(frame.class)?;
+        let permit = self.admit(frame.class, frame.payload.len())?;
         self.append_with(permit, frame)
     }
 
-    /// Asks whether a frame of this class would be taken, before the work
-    /// that leads to it is done. A disk that fills up meanwhile does not
-    /// matter to who has a permit.
-    pub fn admit(&self, class: Class) -> Result<Permit, AppendError> {
+    /// Asks whether a frame of this class, with a payload of at most so many
+    /// bytes, would be taken, before the work that leads to it is done. A disk
+    /// that fills up meanwhile does not matter to who has a permit.
+    pub fn admit(&self, class: Class, payload_max: usize) -> Result<Permit, AppendError> {
         let waiting = &self.shared.waiting;
         if let Some(failure) = waiting.failure.get() {
             return Err(failure.clone().into());
@@ -121,6 +121,7 @@ impl Log {
         if waiting.pending_bytes.load(Ordering::Acquire) > PENDING_MAX / 2 {
             return Err(AppendError::Busy);
         }
+        self.shared.check_room(payload_max)?;
         Ok(Permit(()))
     }
 
@@ -263,6 +264,20 @@ impl Shared {
             self.filled.notify_one();
         }
         Ok(end)
+    }
+
+    fn check_room(&self, payload_max: usize) -> Result<(), AppendError> {
+        let intake = self.intake()?;
+        let supply = &self.waiting.store.supply;
+        let checked = intake.pending.check_room(payload_max, supply);
+        if matches!(checked, Err(AppendError::Busy)) {
+            self.waiting.set_starved(true);
+            if intake.pending.may_go_on(supply) {
+                self.waiting.set_starved(false);
+                return intake.pending.check_room(payload_max, supply);
+            }
+        }
+        checked
     }
 
     fn push(&self, pending: &mut Pending, checked: &Checked<'_>) -> Result<Position, AppendError> {

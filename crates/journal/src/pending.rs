@@ -7,7 +7,8 @@ use crate::segments::{SEGMENT_DATA, salt};
 use crate::{AppendError, Frame, Position};
 use openclaw_alert::{PartitionId, Timestamp};
 
-/// Appended and not durable: beyond this, frames are refused as busy.
+/// Appended and not durable: from half of it on nothing more is let in, so that
+/// it is passed only by the few frames that were let in before.
 pub(crate) const PENDING_MAX: u64 = 64 << 20;
 /// A buffer larger than this is not kept for the next commit.
 const BUFFER_KEPT: usize = 4 << 20;
@@ -30,17 +31,19 @@ pub(crate) struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     pub(crate) fn new(frame: &Frame<'a>, geometry: Geometry) -> Result<Self, AppendError> {
-        let max = PAYLOAD_MAX.min(geometry.segment_bytes - SEGMENT_DATA - FRAME_HEADER as u64);
-        let bytes = frame.payload.len() as u64;
-        if bytes > max {
-            return Err(AppendError::TooLarge { bytes, max });
-        }
+        check_size(frame.payload.len(), geometry)?;
         Ok(Self { frame: *frame, payload_crc: crc32c::crc32c(frame.payload) })
     }
 
     pub(crate) fn stored_bytes(&self) -> u64 {
         stored_bytes(self.frame.payload.len()) as u64
     }
+}
+
+fn check_size(payload: usize, geometry: Geometry) -> Result<(), AppendError> {
+    let max = PAYLOAD_MAX.min(geometry.segment_bytes - SEGMENT_DATA - FRAME_HEADER as u64);
+    let bytes = payload as u64;
+    if bytes > max { Err(AppendError::TooLarge { bytes, max }) } else { Ok(()) }
 }
 
 pub(crate) struct Pending {
@@ -78,12 +81,18 @@ impl Pending {
         supply.may_enter(self.segment + 1).is_ok()
     }
 
+    /// Whether a payload of this size could be laid out now.
+    pub(crate) fn check_room(&self, payload: usize, supply: &Supply) -> Result<(), AppendError> {
+        check_size(payload, self.geometry)?;
+        if self.offset + stored_bytes(payload) as u64 <= self.geometry.segment_bytes {
+            return Ok(());
+        }
+        supply.may_enter(self.segment + 1)
+    }
+
     /// Puts a frame behind the last and gives the position of its end.
     pub(crate) fn push(&mut self, checked: &Checked<'_>, supply: &Supply) -> Result<Position, AppendError> {
         let needed = checked.stored_bytes();
-        if self.bytes() + needed > PENDING_MAX {
-            return Err(AppendError::Busy);
-        }
         if self.offset + needed > self.geometry.segment_bytes {
             supply.may_enter(self.segment + 1)?;
             self.roll(checked.frame.partition);

@@ -128,7 +128,7 @@ fn a_failed_sync_reaches_everyone() {
     // A disk that works again must not bring the log back.
     disk.hand.syncs_fail.store(false, Ordering::SeqCst);
     assert!(matches!(log.append(&frame(1, 9, b"later")), Err(AppendError::Failed(_))));
-    assert!(matches!(log.admit(Class::Outcome), Err(AppendError::Failed(_))));
+    assert!(matches!(log.admit(Class::Outcome, 64), Err(AppendError::Failed(_))));
     assert!(matches!(log.health(), Health::Failed(_)));
     assert!(block_on(log.committed(good)).is_ok(), "what was durable stays so");
     block_on(log.room());
@@ -151,7 +151,7 @@ fn a_slow_disk_pushes_back() {
     let mut room = log.room();
     assert_eq!(poll_once(&mut room), Poll::Pending);
     assert!(log.pending_bytes() > 17 << 20);
-    let permit = log.admit(Class::Intake).unwrap();
+    let permit = log.admit(Class::Intake, 1024).unwrap();
     let refused = (17..200).find_map(|number| log.append(&frame(1, number, &mebibyte)).err());
     assert!(matches!(refused, Some(AppendError::Busy)), "{refused:?}");
     assert!(log.append_with(permit, &frame(1, 999, &mebibyte)).is_ok(), "a permit holds");

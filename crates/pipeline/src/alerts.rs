@@ -42,6 +42,8 @@ pub(crate) struct Alert {
     pub(crate) groups: SmallVec<[u32; 1]>,
     /// Outbox entries that will still read it.
     pub(crate) pins: u32,
+    /// When the one reminder that counts is due; not durable.
+    pub(crate) reminder_at: Timestamp,
 }
 
 impl Alert {
@@ -132,6 +134,7 @@ impl AlertTable {
             feedback: None,
             groups: SmallVec::new(),
             pins: 0,
+            reminder_at: Timestamp::MAX,
         };
         let slot = match known {
             Some(slot) => {

@@ -163,15 +163,19 @@ impl Partition {
     fn rebuild(&mut self) {
         let configured: Vec<_> = self.configured.values().cloned().collect();
         configured.into_iter().for_each(|settings| self.configure(settings));
+        let mut firing: Vec<(Timestamp, u32)> = Vec::new();
         let mut waiting: Vec<(u64, u32, u16, u32)> = Vec::new();
         for (slot, alert) in self.state.alerts.iter() {
             match alert.phase {
-                crate::Phase::Firing => self.timers.set(alert.end.at.at, Timer::Alert(slot)),
+                crate::Phase::Firing => firing.push((alert.end.at.at, slot)),
                 crate::Phase::Waiting => {
                     waiting.push((alert.id, slot, alert.tenant, cost_bytes(&alert.content)));
                 }
                 crate::Phase::Resolved => {}
             }
+        }
+        for (at, slot) in firing {
+            self.remind(at, Timer::Alert(slot));
         }
         waiting.sort_unstable();
         for (id, slot, tenant, bytes) in waiting {
@@ -188,6 +192,19 @@ impl Partition {
         }
     }
 
+    /// Sets a reminder. An alert has one that counts, the earliest: however
+    /// often its end moves, the reminders don't pile up.
+    pub(crate) fn remind(&mut self, at: Timestamp, timer: Timer) {
+        if let Timer::Alert(slot) = timer {
+            let Some(alert) = self.state.alerts.get_mut(slot) else { return };
+            if alert.reminder_at <= at {
+                return;
+            }
+            alert.reminder_at = at;
+        }
+        self.timers.set(at, timer);
+    }
+
     /// Writes a record and applies it: the one way by which anything changes.
     pub(crate) fn emit(&mut self, record: &Record<'_>, now: Timestamp, out: &mut Effects) -> u64 {
         let offset = self.state.next_offset;
@@ -195,7 +212,7 @@ impl Partition {
         record.write(&mut out.payload);
         out.records += 1;
         if let Some((at, timer)) = self.state.apply(offset, record, now) {
-            self.timers.set(at, timer);
+            self.remind(at, timer);
         }
         offset
     }

@@ -301,10 +301,12 @@ impl Partition {
         out: &mut Effects,
     ) {
         let policy = self.settings(entry.tenant).map(|settings| settings.retry).unwrap_or_default();
-        let at = now.plus(backoff(&policy, entry.id, attempt).max(after.unwrap_or_default()));
-        if at > entry.decided_at.plus(policy.give_up_after) {
+        let last_at = entry.decided_at.plus(policy.give_up_after);
+        if now >= last_at {
             return self.give_up(entry, attempt, detail, now, out);
         }
+        // A receiver that asks for longer than we go on is tried once more at the end.
+        let at = now.plus(backoff(&policy, entry.id, attempt).max(after.unwrap_or_default())).min(last_at);
         let id = entry.id;
         self.emit(&Record::Retrying { entry: id, attempt, at, ambiguous, detail }, now, out);
         if let Some(by) = self.successor(entry) {

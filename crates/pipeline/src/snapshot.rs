@@ -131,7 +131,7 @@ fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
     }
     out.put_varint(group.logs.len() as u64);
     for log in &group.logs {
-        put_time(out, log.delivered_at.unwrap_or(Timestamp::MIN));
+        put_time(out, log.settled_at.unwrap_or(Timestamp::MIN));
         out.put_varint(log.pending.map_or(0, |entry| entry + 1));
         out.put_varint(log.queued.map_or(0, |entry| entry + 1));
     }
@@ -154,9 +154,9 @@ fn read_group(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         group.members.push(Member { alert, firing, resolved, missed });
     }
     for _ in 0..r.length()? {
-        let delivered_at = Some(time(r)?).filter(|at| *at > Timestamp::MIN);
+        let settled_at = Some(time(r)?).filter(|at| *at > Timestamp::MIN);
         let (pending, queued) = (r.varint()?.checked_sub(1), r.varint()?.checked_sub(1));
-        group.logs.push(IntegrationLog { delivered_at, pending, queued });
+        group.logs.push(IntegrationLog { settled_at, pending, queued });
     }
     let members: Vec<u32> = group.members.iter().map(|member| member.alert).collect();
     let slot = state.groups.insert(group);

@@ -150,7 +150,9 @@ impl State {
             Record::Retrying { entry, attempt, at, ambiguous, detail } => {
                 return self.retrying(entry, attempt, at, ambiguous, detail);
             }
-            Record::DeadLettered { entry, attempt, detail } => self.dead_lettered(entry, attempt, detail),
+            Record::DeadLettered { entry, attempt, detail } => {
+                self.dead_lettered(entry, attempt, detail, now);
+            }
             Record::Revived { entry } => self.revived(entry, now),
             Record::Withdrawn { entry } => self.withdrawn(entry),
             _ => {}
@@ -373,7 +375,7 @@ impl State {
     fn delivered(&mut self, id: u64, now: Timestamp) {
         let Some(entry) = self.outbox.remove(id) else { return };
         if let Some(log) = self.log_mut(&entry) {
-            log.delivered_at = Some(now);
+            log.settled_at = Some(now);
         }
         self.leave_lane(&entry);
         self.unpin(&entry);
@@ -411,11 +413,14 @@ impl State {
         Some((at, Timer::Entry(slot)))
     }
 
-    fn dead_lettered(&mut self, id: u64, attempt: u32, detail: &str) {
+    fn dead_lettered(&mut self, id: u64, attempt: u32, detail: &str, now: Timestamp) {
         let Some(entry) = self.outbox.get_mut(id) else { return };
         entry.attempts = attempt;
         entry.detail = detail.into();
         let entry = entry.clone();
+        if let Some(log) = self.log_mut(&entry) {
+            log.settled_at = Some(now);
+        }
         self.leave_lane(&entry);
         if !entry.ambiguous
             && let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot))

@@ -102,6 +102,26 @@ pub struct PastAlert<'a> {
     pub labels: Labels<'a>,
 }
 
+impl Input<'_> {
+    /// Most bytes of records that this input alone can become. What happens to
+    /// be due at the same time comes on top: [`Input::DUE_BYTES_MAX`].
+    #[must_use]
+    pub fn record_bytes_max(&self) -> usize {
+        /// An alert's times, score and group, and the group that it may open.
+        const BESIDE_CONTENT: usize = 256;
+        match self {
+            // The labels stand in the alert and may stand in its group again.
+            Input::Alerts { batch, .. } => 2 * batch.bytes() + batch.len() * BESIDE_CONTENT,
+            Input::Feedback { of, by, note, .. } => of.labels.as_bytes().len() + by.len() + note.len(),
+            Input::TurnedAway { .. } | Input::Sent { .. } | Input::Revive { .. } | Input::Tick => 0,
+        }
+    }
+
+    /// Allowance for what is due when an input comes: reminders stop after
+    /// [`RECORD_BYTES_PER_STEP`], the last of them may be a large group.
+    pub const DUE_BYTES_MAX: usize = 512 << 10;
+}
+
 impl Partition {
     /// Does everything that `input` and the time `now` bring about.
     pub fn step(&mut self, input: &Input<'_>, now: Timestamp, out: &mut Effects) {
@@ -129,10 +149,10 @@ impl Partition {
             }
             match self.timers.pop_due(now) {
                 None => return,
-                Some(Timer::Alert(slot)) => self.expire(slot, now, out),
-                Some(Timer::Group(slot)) => self.flush(slot, now, out),
-                Some(Timer::Entry(slot)) => self.make_ready(slot, now),
-                Some(Timer::Backlog) => self.drain(now, out),
+                Some((at, Timer::Alert(slot))) => self.expire(slot, at, now, out),
+                Some((_, Timer::Group(slot))) => self.flush(slot, now, out),
+                Some((_, Timer::Entry(slot))) => self.make_ready(slot, now),
+                Some((_, Timer::Backlog)) => self.drain(now, out),
             }
         }
     }
@@ -407,13 +427,18 @@ impl Partition {
         id
     }
 
-    fn expire(&mut self, slot: u32, now: Timestamp, out: &mut Effects) {
-        let Some(alert) = self.state.alerts.get(slot).filter(|alert| alert.phase == Phase::Firing) else {
-            return;
+    fn expire(&mut self, slot: u32, reminded_at: Timestamp, now: Timestamp, out: &mut Effects) {
+        let Some(alert) = self.state.alerts.get_mut(slot).filter(|alert| alert.reminder_at == reminded_at)
+        else {
+            return; // another reminder counts
         };
+        alert.reminder_at = Timestamp::MAX;
+        if alert.phase != Phase::Firing {
+            return;
+        }
         let (episode, at) = (alert.id, alert.end.at);
         match self.state.expires_at(slot) {
-            Some(expires_at) if expires_at > now => self.timers.set(expires_at, Timer::Alert(slot)),
+            Some(expires_at) if expires_at > now => self.remind(expires_at, Timer::Alert(slot)),
             _ => self.end(slot, episode, at, Cause::Expired, now, out),
         }
     }

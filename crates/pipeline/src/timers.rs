@@ -33,10 +33,11 @@ impl Timers {
         self.heap.peek().map_or(Timestamp::MAX, |Reverse((at, _))| *at)
     }
 
-    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<Timer> {
+    /// The next that is due, with the time it was set for.
+    pub(crate) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
         if self.next_at() > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, timer))| timer)
+        self.heap.pop().map(|Reverse(due)| due)
     }
 }

@@ -40,8 +40,6 @@ pub enum Happened {
     Feedback { action: Feedback, by: String, note: String },
     /// The group it joined was opened.
     GroupOpened { kind: NotificationKind, receiver: String, flush_at: Timestamp },
-    /// Its group looked at it, and told nobody.
-    Held { until: Timestamp },
     /// A message that tells of it was decided.
     Sent { entry: u64, integration: u16, reason: Reason, status: Status, alerts: usize },
     /// A newer message took over.

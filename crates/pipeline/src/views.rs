@@ -142,10 +142,10 @@ impl Partition {
         found.map(|(_, alert)| alert.id).max()
     }
 
-    /// An alert as feedback needs it, if it is in memory.
+    /// An alert as feedback needs it, if it is in memory and has been rated.
     #[must_use]
     pub fn rated<'a>(&'a self, tenant: &'a TenantName, episode: u64) -> Option<PastAlert<'a>> {
-        let view = self.alert(tenant, episode)?;
+        let view = self.alert(tenant, episode).filter(|alert| alert.phase != Phase::Waiting)?;
         Some(PastAlert {
             tenant,
             source: view.source,

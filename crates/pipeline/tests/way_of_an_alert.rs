@@ -321,3 +321,35 @@ fn what_ends_before_a_refusing_receiver_takes_it_is_not_told() {
     }
     assert_eq!(world.partition.alerts_in_memory(), 0);
 }
+
+#[test]
+fn what_was_given_up_and_still_fires_is_told_again_after_repeat_interval() {
+    let mut world = World::new(settings());
+    let told = world.post(40, &[("A", "1", Some(40_000))]);
+    world.sent(41, told[0].0, &SendOutcome::Never { detail: "404".into() });
+    world.crash(50);
+    let again = (100..20_000).step_by(50).find_map(|second| {
+        let sent = world.tick(second);
+        (!sent.is_empty()).then(|| (second, texts(&sent)[0].to_owned()))
+    });
+    let (second, text) = again.unwrap();
+    assert_eq!(text, "repeat interval elapsed: +1");
+    assert!((14_441..14_441 + 400).contains(&second), "{second}");
+}
+
+#[test]
+fn a_receiver_that_asks_for_longer_than_we_go_on_is_tried_once_more() {
+    let mut world = World::new(settings());
+    let told = world.post(40, &[("A", "1", Some(40_000))]);
+    let refused =
+        SendOutcome::Retry { after: Some(Duration::from_secs(7200)), ambiguous: false, detail: "503".into() };
+    world.sent(41, told[0].0, &refused);
+    let again = (50..3700).step_by(10).find_map(|second| {
+        let sent = world.tick(second);
+        (!sent.is_empty()).then_some((second, sent))
+    });
+    let (second, sent) = again.unwrap();
+    assert_eq!((second, sent[0].0), (3640, told[0].0));
+    world.sent(second, told[0].0, &refused);
+    assert!(world.partition.messages(&world.tenant)[0].is_dead);
+}

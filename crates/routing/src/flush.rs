@@ -45,8 +45,9 @@ pub struct Member {
 /// What a group remembers of one integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IntegrationLog {
-    /// When it was last told successfully.
-    pub delivered_at: Option<Timestamp>,
+    /// When it was last told successfully, or a message to it was given up: what
+    /// fires still is repeated from then on.
+    pub settled_at: Option<Timestamp>,
     /// A message on its way (offset of its record).
     pub pending: Option<u64>,
     /// A newer message that waits for `pending` to end.
@@ -80,12 +81,12 @@ pub fn flush_reason(
         }
     }
     if new_firing {
-        return Some(if known || log.delivered_at.is_some() { Reason::NewAlerts } else { Reason::First });
+        return Some(if known || log.settled_at.is_some() { Reason::NewAlerts } else { Reason::First });
     }
     if new_resolved && send_resolved {
         return Some(if firing { Reason::SomeResolved } else { Reason::AllResolved });
     }
-    let last = log.delivered_at?;
+    let last = log.settled_at?;
     let repeat = firing && log.pending.is_none() && last.plus(repeat_interval) <= now;
     repeat.then_some(Reason::Repeat)
 }
@@ -108,7 +109,7 @@ mod tests {
     ) {
         let now = Timestamp::from_secs(1_000_000);
         let log = IntegrationLog {
-            delivered_at: delivered_h_ago.map(|hours| now.minus(HOUR * hours)),
+            settled_at: delivered_h_ago.map(|hours| now.minus(HOUR * hours)),
             ..IntegrationLog::default()
         };
         let got = flush_reason(members.iter().copied(), 0, &log, send_resolved, HOUR * 4, now);

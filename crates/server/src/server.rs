@@ -108,6 +108,10 @@ impl Server {
     /// # Errors
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
+        // First of all: who can't be reached must not send anything either.
+        let refused = |source| StartError::Listen { address: options.http, source };
+        let listener = listen(options.http).map_err(refused)?;
+        let address = listener.local_addr()?;
         let clock = Arc::new(options.clock);
         let keys = Keys::open(&options.data)?;
         let tenants = Arc::new(Tenants::new(options.tenants));
@@ -145,15 +149,12 @@ impl Server {
             },
             started_at: clock.now(),
         });
+        let io = Arc::new(IoThreads::start(options.io_threads, &Arc::new(Front::new(Arc::clone(&app))))?);
         let tasks = vec![
             tokio::spawn(Arc::clone(&host).keep_deadlines()),
             tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
             tokio::spawn(keep_keys(Arc::clone(&app), keys)),
         ];
-        let refused = |source| StartError::Listen { address: options.http, source };
-        let listener = listen(options.http).map_err(refused)?;
-        let address = listener.local_addr()?;
-        let io = Arc::new(IoThreads::start(options.io_threads, &Arc::new(Front::new(Arc::clone(&app))))?);
         let acceptor = Arc::clone(&io);
         let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
         let server = Self { host, app, log, address, io, accepting, tasks };
@@ -219,12 +220,15 @@ impl Server {
     /// start.
     pub async fn stop(self, deadline: Duration) {
         let end = Instant::now() + deadline;
+        self.host.begin_drain();
         self.io.stop();
         let _ = self.accepting.await;
-        while self.io.open() > 0 && Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.host.drain(end.saturating_duration_since(Instant::now())).await;
+        let connections = async {
+            while self.io.open() > 0 && Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::join!(connections, self.host.drain(deadline));
         self.tasks.iter().for_each(JoinHandle::abort);
         let (host, log, io, app) = (self.host, self.log, self.io, self.app);
         let ended = tokio::task::spawn_blocking(move || {

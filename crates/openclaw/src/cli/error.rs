@@ -29,6 +29,8 @@ pub(crate) enum CliError {
     DemoFile(#[from] crate::demo::events::file::FileError),
     #[error(transparent)]
     Start(#[from] openclaw_server::StartError),
+    #[error("`{}` was not written by a demo and is not replaced", path.display())]
+    NotOurs { path: PathBuf },
     #[error("cannot start a runtime: {source}")]
     Runtime { source: io::Error },
     #[error("cannot use `{}`: {source}", path.display())]
@@ -70,6 +72,7 @@ impl CliError {
                 Some("write `{\"labels\": {\"alertname\": \"…\"}}`, or a list of such".to_owned())
             }
             Self::DemoFile(error) => Some(error.hint()),
+            Self::NotOurs { .. } => Some("give `--data` a folder of its own".to_owned()),
             Self::Role { .. } => Some("use `--role all`, the default".to_owned()),
             Self::InputTooLong { .. } => Some("send the alerts in parts".to_owned()),
             _ => None,

@@ -84,13 +84,19 @@ impl Folder {
     }
 }
 
+/// Every file of a demo begins with it; any other file is somebody's own.
+const MARK: &str = "# Written by `openclaw demo`.\n";
+
 fn put(path: &Path, text: &str) -> Result<(), CliError> {
+    if fs::read_to_string(path).is_ok_and(|known| !known.starts_with(MARK)) {
+        return Err(CliError::NotOurs { path: path.to_owned() });
+    }
     fs::write(path, text).map_err(|source| CliError::File { path: path.to_owned(), source })
 }
 
 fn main_file(port: u16) -> String {
     format!(
-        "# Written by `openclaw demo`.\n\
+        "{MARK}\
          listen: {{ http: \"127.0.0.1:{port}\" }}\n\
          data: ./data\n\
          tenants: ./tenants\n\
@@ -106,7 +112,7 @@ fn tenant_file(tenant: &str, sink: SocketAddr) -> String {
         "rating: { mode: observe }\n"
     };
     format!(
-        "# Written by `openclaw demo`.\n\
+        "{MARK}\
          tenant: {tenant}\n\
          {rating}\
          receivers:\n\

@@ -5,7 +5,11 @@ use openclaw_alert::{PARTITIONS, PartitionId, Timestamp};
 use openclaw_pipeline::Input;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// Before what is due is tried again on a full disk.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
 
 /// When each partition wants to be stepped. Set by any thread, waited for by
 /// one task.
@@ -71,12 +75,16 @@ impl Host {
         loop {
             self.keep_due().await;
             let next = self.deadlines.arm();
-            let wait = self.clock.until(next);
-            if wait.is_zero() {
-                if self.has_failed() {
-                    return;
-                }
+            let mut wait = self.clock.until(next);
+            if self.has_failed() {
+                return;
+            }
+            if wait.is_zero() && self.ready().is_ok() {
                 continue;
+            }
+            if wait.is_zero() {
+                // What is due can't be done while the disk is full.
+                wait = FULL_PAUSE;
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -29,6 +29,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// Before a step is tried again that the log had no room for.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+
 /// All partitions of this process and the log they share.
 pub(crate) struct Host {
     partitions: Vec<Mutex<Cell>>,
@@ -42,6 +45,8 @@ pub(crate) struct Host {
     work: tokio::runtime::Handle,
     /// Set when the server drains: nothing new is sent.
     draining: AtomicBool,
+    /// Set when a step was taken and could not be written.
+    broken: AtomicBool,
     /// Messages handed out to be sent, their outcome not written yet.
     attempts: AtomicUsize,
     /// Told when that number falls to 0.
@@ -86,6 +91,12 @@ pub(crate) enum Unavailable {
     /// More is waiting for the disk than it can take.
     #[error("too much is waiting for the disk")]
     Busy,
+    /// One request is more than a segment of the journal can hold.
+    #[error("the request is too large for the journal's segments; send smaller batches")]
+    TooLarge,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Draining,
 }
 
 impl From<AppendError> for Unavailable {
@@ -93,6 +104,7 @@ impl From<AppendError> for Unavailable {
         match error {
             AppendError::DiskFull => Self::DiskFull,
             AppendError::Busy => Self::Busy,
+            AppendError::TooLarge { .. } => Self::TooLarge,
             _ => Self::Failed,
         }
     }
@@ -111,9 +123,15 @@ impl Host {
         partition: PartitionId,
         input: &Input<'_>,
     ) -> Result<Stepped, Unavailable> {
-        let class = if matches!(input, Input::Alerts { .. }) { Class::Intake } else { Class::Outcome };
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Unavailable::Failed);
+        }
+        let class = match input {
+            Input::Sent { .. } | Input::Tick | Input::TurnedAway { .. } => Class::Outcome,
+            _ => Class::Intake,
+        };
         // Before anything is decided: what has been decided must be written.
-        let permit = self.log.admit(class)?;
+        let permit = self.log.admit(class, input.record_bytes_max() + Input::DUE_BYTES_MAX)?;
         let mut guard = self.lock(partition);
         let cell = &mut *guard;
         let now = self.clock.now().max(cell.stepped_at);
@@ -140,7 +158,11 @@ impl Host {
     ) -> Result<Stepped, Unavailable> {
         loop {
             match self.step(partition, input) {
-                Err(Unavailable::Busy) => self.room().await?,
+                Err(Unavailable::Busy) => {
+                    self.room().await?;
+                    // Room may be there and the next segment not.
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
                 other => return other,
             }
         }
@@ -166,7 +188,10 @@ impl Host {
             payload: &effects.payload,
         };
         cell.appended = self.log.append_with(permit, &frame).map_err(|error| {
-            tracing::error!(%error, partition = cell.partition.id().get(), "a step can't be written");
+            // Memory now knows what the journal doesn't: nothing may be built
+            // on it. The journal is whole; a restart goes on from there.
+            self.broken.store(true, Ordering::Relaxed);
+            tracing::error!(%error, partition = cell.partition.id().get(), "a step can't be written: restart");
             Unavailable::Failed
         })?;
         Ok(())
@@ -229,7 +254,10 @@ impl Host {
     /// Whether new alerts are taken in.
     pub(crate) fn ready(&self) -> Result<(), Unavailable> {
         if self.draining.load(Ordering::Relaxed) {
-            return Err(Unavailable::Busy);
+            return Err(Unavailable::Draining);
+        }
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Unavailable::Failed);
         }
         match self.log.health() {
             Health::Good => Ok(()),
@@ -240,7 +268,7 @@ impl Host {
 
     /// Whether the journal takes nothing any more.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.log.health(), Health::Failed(_))
+        self.broken.load(Ordering::Relaxed) || matches!(self.log.health(), Health::Failed(_))
     }
 
     /// The time at which some partition has something to do.

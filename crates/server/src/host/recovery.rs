@@ -66,6 +66,7 @@ impl Host {
             metrics: parts.metrics,
             work: parts.work,
             draining: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             attempts: AtomicUsize::new(0),
             all_over: Notify::new(),
             recent: Recent::default(),
@@ -80,7 +81,7 @@ impl Host {
             let cell = &mut *guard;
             let now = self.clock.now().max(cell.stepped_at);
             cell.partition.start(now, &mut cell.effects);
-            let permit = self.log.admit(Class::Outcome)?;
+            let permit = self.log.admit(Class::Outcome, 0)?;
             self.append(permit, cell, Class::Outcome, now)?;
             self.follow_up(cell);
         }

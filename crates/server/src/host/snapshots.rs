@@ -71,8 +71,12 @@ impl Host {
     }
 
     /// Nothing new is sent from here on; what is being sent may end.
-    pub(crate) async fn drain(&self, deadline: Duration) {
+    pub(crate) fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for what is being sent.
+    pub(crate) async fn drain(&self, deadline: Duration) {
         // What is not over by then is done again after the next start.
         let _ = tokio::time::timeout(deadline, self.all_sent()).await;
     }

@@ -3,19 +3,19 @@
 use super::Response;
 use super::ingest::{json, refuse};
 use super::service::{App, Target};
+use crate::host::Unavailable;
 use crate::tenants::TenantHandle;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use openclaw_alert::{Matcher, Timestamp};
+use openclaw_alert::Matcher;
 use openclaw_pipeline::{AlertView, ListKey, Phase};
 use openclaw_sources::alertmanager::{GettableAlert, write_gettable};
 use openclaw_state::Scope;
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Alerts looked up under one lock, and sent as one piece of the answer.
 const PAGE_ALERTS: usize = 256;
@@ -45,12 +45,13 @@ pub(super) async fn alerts(State(app): State<Arc<App>>, request: Request) -> Res
         Ok(keys) => keys,
         Err(unavailable) => return json(503, format!("\"{unavailable}\"")),
     };
-    let listing = Listing { handle, query, keys: keys.into(), started: false, ended: false };
-    let pages = stream::unfold(listing, |mut listing| async move {
-        let page = listing.next_page().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(page)), listing))
-    });
-    let mut response = http::Response::new(Body::from_stream(pages));
+    let listing = Listing { handle, query, keys, wrote_any: false };
+    let (pages, sent) = mpsc::channel(1);
+    // Pages are made here, on the work runtime; a body that made them itself
+    // would do so on the I/O thread that sends it.
+    tokio::spawn(listing.write(pages));
+    let body = stream::unfold(sent, |mut sent| async move { Some((sent.recv().await?, sent)) });
+    let mut response = http::Response::new(Body::from_stream(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
@@ -60,57 +61,43 @@ pub(super) async fn alerts(State(app): State<Arc<App>>, request: Request) -> Res
 struct Listing {
     handle: TenantHandle,
     query: Query,
-    keys: VecDeque<ListKey>,
-    started: bool,
-    ended: bool,
+    keys: Vec<ListKey>,
+    wrote_any: bool,
 }
 
 impl Listing {
-    async fn next_page(&mut self) -> Option<Vec<u8>> {
-        if self.ended {
-            return None;
+    /// Writes until the end, or until nobody listens any more.
+    async fn write(mut self, pages: mpsc::Sender<Result<Bytes, Unavailable>>) {
+        let keys = std::mem::take(&mut self.keys);
+        let mut out = vec![b'['];
+        for page in keys.chunks(PAGE_ALERTS) {
+            let written = self.write_page(page, &mut out).await;
+            let sent = pages.send(written.map(|()| Bytes::from(std::mem::take(&mut out)))).await;
+            if sent.is_err() {
+                return;
+            }
         }
-        let mut out = Vec::with_capacity(64 << 10);
-        if !self.started {
-            out.push(b'[');
-        }
-        let first = !self.started && out.len() == 1;
-        self.started = true;
-        let page: Vec<_> = self.keys.drain(..PAGE_ALERTS.min(self.keys.len())).collect();
-        self.ended = self.keys.is_empty();
-        let query = &self.query;
-        let written = self.handle.read(|partition, tenant, now| {
-            let alerts = page.iter().filter_map(|key| partition.alert(tenant, key.episode));
-            alerts.filter(|alert| query.wants(alert, now)).for_each(|alert| write_alert(&mut out, &alert));
-        });
-        if written.await.is_err() {
-            // The answer has begun: breaking it off is the only error left.
-            return None;
-        }
-        if first {
-            self.trim_first_comma(&mut out);
-        }
-        if self.ended {
-            out.push(b']');
-        }
-        Some(out)
+        out.push(b']');
+        // Whoever has gone away has seen enough.
+        let _ = pages.send(Ok(Bytes::from(out))).await;
     }
 
-    /// Alerts are written with a comma before each. If the first page holds
-    /// none, the first of a later page would keep its comma; then pages are
-    /// skipped here until one holds something.
-    fn trim_first_comma(&mut self, out: &mut Vec<u8>) {
-        if out.get(1) == Some(&b',') {
-            out.remove(1);
-        } else if !self.ended {
-            self.started = false;
-            out.clear();
-        }
+    async fn write_page(&mut self, page: &[ListKey], out: &mut Vec<u8>) -> Result<(), Unavailable> {
+        let Self { handle, query, wrote_any, .. } = self;
+        let write = handle.read(|partition, tenant, _| {
+            let alerts = page.iter().filter_map(|key| partition.alert(tenant, key.episode));
+            for alert in alerts.filter(|alert| query.wants(alert)) {
+                if std::mem::replace(wrote_any, true) {
+                    out.push(b',');
+                }
+                write_alert(out, &alert);
+            }
+        });
+        write.await
     }
 }
 
 fn write_alert(out: &mut Vec<u8>, alert: &AlertView<'_>) {
-    out.push(b',');
     let state = if alert.phase == Phase::Waiting { "unprocessed" } else { "active" };
     let gettable = GettableAlert {
         content: alert.content,
@@ -151,7 +138,7 @@ impl Query {
         Ok(parsed)
     }
 
-    fn wants(&self, alert: &AlertView<'_>, _now: Timestamp) -> bool {
+    fn wants(&self, alert: &AlertView<'_>) -> bool {
         let state = match alert.phase {
             Phase::Waiting => self.unprocessed,
             Phase::Firing => self.active,

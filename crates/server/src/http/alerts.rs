@@ -1,7 +1,7 @@
 //! `GET /api/v1/alerts…`: alerts with their scores and trails.
 
 use super::problem::{Problem, Read};
-use crate::tenants::Explained;
+use crate::tenants::{Explained, ReadError};
 use axum::Json;
 use axum::extract::{Path, Query};
 use http::StatusCode;
@@ -58,9 +58,23 @@ pub(super) async fn one(Read(handle): Read, Path(id): Path<String>) -> Result<Js
     let known = handle
         .read(|partition, tenant, _| partition.alert(tenant, id.offset).map(|alert| alert_json(&alert)))
         .await?;
-    let explained = handle.explain(id).await?;
-    let mut alert = known.unwrap_or_else(|| past_json(&explained));
-    alert["history"] = history(&explained);
+    let alert = match (known, handle.explain(id).await) {
+        (Some(mut alert), Ok(explained)) => {
+            alert["history"] = history(&explained);
+            alert
+        }
+        // It has fired for longer than the journal keeps its beginning.
+        (Some(mut alert), Err(ReadError::NotFound)) => {
+            alert["history"] = json!([]);
+            alert
+        }
+        (None, Ok(explained)) => {
+            let mut alert = past_json(&explained);
+            alert["history"] = history(&explained);
+            alert
+        }
+        (_, Err(error)) => return Err(error.into()),
+    };
     Ok(Json(alert))
 }
 
@@ -177,9 +191,6 @@ fn told_outgoing(what: &Happened) -> (&'static str, String, Value) {
             let what = if *kind == NotificationKind::Digest { "the digest" } else { "a group" };
             let reason = format!("{what} for `{receiver}` was opened, to be told at {flush_at}");
             ("held", reason, json!({ "receiver": receiver, "until": time(*flush_at) }))
-        }
-        Happened::Held { until } => {
-            ("held", format!("no news until {until}"), json!({ "until": time(*until) }))
         }
         Happened::Sent { entry, integration, reason, status, alerts } => (
             "sent",

@@ -35,6 +35,7 @@ pub(super) async fn post_alerts(app: &Arc<App>, request: Request<Incoming>) -> R
 
 async fn post_for(app: &Arc<App>, handle: TenantHandle, request: Request<Incoming>) -> Response {
     if let Err(response) = check_content_type(request.headers()) {
+        turned_away(app, &handle).await;
         return response;
     }
     let body = match body::read(request.into_body()).await {
@@ -56,7 +57,10 @@ async fn post_for(app: &Arc<App>, handle: TenantHandle, request: Request<Incomin
 async fn take(app: &App, handle: &TenantHandle, body: &[u8]) -> Response {
     let decoded = match alertmanager::decode(body) {
         Ok(decoded) => decoded,
-        Err(error) => return json(error.status(), error.body()),
+        Err(error) => {
+            turned_away(app, handle).await;
+            return json(error.status(), error.body());
+        }
     };
     crashpoint::hit("post");
     let source = &handle.config().alertmanager_source;
@@ -95,6 +99,9 @@ fn answer(decoded: &Decoded, stepped: &Stepped) -> Response {
 }
 
 fn unavailable_answer(unavailable: Unavailable) -> Response {
+    if unavailable == Unavailable::TooLarge {
+        return json(413, serde_json::json!({ "code": 413, "message": unavailable.to_string() }).to_string());
+    }
     let text = format!("\"{unavailable}\"");
     with_retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, &text), Duration::from_secs(5))
 }

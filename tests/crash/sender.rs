@@ -19,8 +19,10 @@ pub(crate) const FIRES_FOR: Duration = Duration::from_secs(3);
 /// Resends of a resolved alert after it was accepted.
 const RESOLVED_AGAIN: u32 = 2;
 
-/// Alerts in one post.
+/// Alerts in one post, and bytes of text in them: the segments of these tests
+/// are small.
 const BATCH_MAX: usize = 64;
+const BATCH_BYTES_MAX: usize = 130 << 10;
 
 /// Small, seeded, good enough to spread things.
 #[derive(Debug, Clone)]
@@ -134,12 +136,14 @@ impl State {
         let (at, is_ending) = (Instant::now(), self.is_ending);
         self.alive.retain(|alert| alert.resolved_accepted <= RESOLVED_AGAIN);
         let mut due = Vec::new();
+        let mut bytes = 0;
         for alert in &mut self.alive {
             if alert.resolved_at.is_none() && (is_ending || alert.resolve_at <= at) {
                 alert.resolved_at = Some(now());
                 alert.next_post = at;
             }
-            if alert.next_post <= at && due.len() < BATCH_MAX {
+            if alert.next_post <= at && due.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX {
+                bytes += alert.padding;
                 alert.next_post = at + RESEND;
                 alert.posts += 1;
                 due.push((alert.name.clone(), alert.status(), alert.alert()));

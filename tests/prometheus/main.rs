@@ -55,15 +55,21 @@ fn ten_minutes_of_our_absence_resolve_nothing() {
     support::until("Slack is told of the resolve", || {
         world.sink.seen_at("/slack").iter().any(|seen| slack_says(seen, "resolved"))
     });
+    let id = world.id_of_fault_0();
     world.server.take().unwrap().kill();
     pause(TEN_MINUTES);
+    // Back before Prometheus posts again, as it would be for most of a minute.
+    world.hold_prometheus(true);
     world.restart();
+    pause(Duration::from_secs(2));
+    world.hold_prometheus(false);
     let back = Instant::now();
     support::until("Prometheus posts again", || world.posts() > 2);
     while back.elapsed() < Duration::from_secs(7) {
         assert_eq!(statuses(&world.sink, "/hook", "0"), ["firing"]);
         pause(Duration::from_millis(100));
     }
+    assert_eq!(world.id_of_fault_0(), id, "it ended and began anew, which was not told in time");
     world.target.set(0);
     wait_status(&world.sink, "0", "resolved");
     assert_eq!(statuses(&world.sink, "/hook", "0"), ["firing", "resolved"]);

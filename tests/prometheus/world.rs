@@ -105,6 +105,7 @@ pub(crate) struct World {
     pub(crate) server: Option<Server>,
     folder: Folder,
     operator: String,
+    reader: String,
     prometheus: Child,
     prometheus_address: SocketAddr,
 }
@@ -134,11 +135,26 @@ impl World {
         let settings = settings(port, &access.yaml(&key), target.address, &scrapes);
         let prometheus_address = SocketAddr::from(([127, 0, 0, 1], self::port()));
         let prometheus = start(folder.path(), &settings, prometheus_address);
-        Self { sink, target, server, folder, operator, prometheus, prometheus_address }
+        Self { sink, target, server, folder, operator, reader, prometheus, prometheus_address }
     }
 
     pub(crate) fn restart(&mut self) {
         self.server = Some(self.folder.serve());
+    }
+
+    /// The episode of fault 0 that fires now.
+    pub(crate) fn id_of_fault_0(&self) -> String {
+        let server = self.server.as_ref().unwrap();
+        let page = server.get("/api/v1/alerts?limit=500", &self.reader).expect(200).json();
+        let fault_0 = page["alerts"].as_array().unwrap().iter().find(|alert| alert["labels"]["n"] == "0");
+        fault_0.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Stops Prometheus where it is, or lets it go on.
+    pub(crate) fn hold_prometheus(&self, is_held: bool) {
+        let signal = if is_held { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, &self.prometheus.id().to_string()]).status();
+        assert!(status.unwrap().success());
     }
 
     /// A sum over the samples of our own page that begin with this.

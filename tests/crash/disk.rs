@@ -112,6 +112,34 @@ fn rubbish_behind_the_last_commit_is_cut_off() {
     assert_eq!(names(&folder.serve(), &key).len(), ALERTS + 1);
 }
 
+/// What can't be written is not known either: neither now nor after a kill.
+#[test]
+fn a_post_beyond_a_segment_is_refused_whole() {
+    const COUNT: usize = 30;
+    let folder = Folder::new(&[("acme", SILENT)]);
+    let key = folder.full_key("acme");
+    let server = folder.serve();
+    let text = "x".repeat(60 << 10);
+    let alert =
+        |n: usize, value: &str| Alert::new(&name(n)).annotation("text", &text).annotation("value", value);
+    let before: Vec<_> = (0..COUNT).map(|n| alert(n, "before")).collect();
+    before.chunks(2).for_each(|two| server.post_alerts(&key, two));
+    let listed = server.alerts(&key);
+    // All of them over, and each with another text: some 1.8 MB of records.
+    let after: Vec<_> = (0..COUNT).map(|n| alert(n, "after").resolved()).collect();
+    for _ in 0..3 {
+        let answer = server.post("/api/v2/alerts", &key, &alerts::body(&after));
+        assert!([413, 503].contains(&answer.status), "{} {}", answer.status, answer.text());
+        assert_eq!(server.alerts(&key), listed);
+    }
+    after[..4].chunks(2).for_each(|two| server.post_alerts(&key, two));
+    server.post_alerts(&key, &[Alert::new("more")]);
+    server.kill();
+    let server = folder.serve();
+    let want: BTreeSet<_> = (4..COUNT).map(name).chain(["more".to_owned()]).collect();
+    assert_eq!(names(&server, &key), want);
+}
+
 /// A small file system of its own, where the machine lets users mount one.
 /// Where not, the simulator's disk has to do: this is no failure.
 fn small_disk(folder: &Folder) -> Option<ServeOptions> {

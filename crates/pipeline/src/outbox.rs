@@ -23,6 +23,8 @@ pub(crate) struct EntryAlert {
     pub(crate) status: Status,
     /// Whether this message is the first that tells of it.
     pub(crate) is_news: bool,
+    /// Whether the receiver may know of it from an earlier message.
+    pub(crate) may_be_known: bool,
 }
 
 /// How far a message has come.
@@ -71,7 +73,11 @@ impl Entry {
         let mut taken = Vec::new();
         for alert in &old.alerts {
             match self.alerts.iter_mut().find(|mine| mine.slot == alert.slot) {
-                Some(mine) => mine.is_news |= alert.is_news,
+                Some(mine) => {
+                    mine.is_news |= alert.is_news;
+                    mine.may_be_known =
+                        alert.may_be_known || old.ambiguous || alert.status == Status::Resolved;
+                }
                 None if alert.status == Status::Resolved => {
                     self.alerts.push(*alert);
                     taken.push(alert.slot);

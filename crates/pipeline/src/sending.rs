@@ -110,7 +110,7 @@ impl Partition {
         };
         let is_over = |told: &EntryAlert| {
             let ended = self.state.alerts.get(told.slot).is_some_and(|alert| alert.phase == Phase::Resolved);
-            told.is_news && told.status == Status::Firing && ended
+            !told.may_be_known && told.status == Status::Firing && ended
         };
         if entry.kind == NotificationKind::Digest
             || entry.in_flight

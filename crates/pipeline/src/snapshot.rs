@@ -190,6 +190,7 @@ fn write_entry(entry: &Entry, state: &State, out: &mut Vec<u8>) {
         out.put_varint(told.episode);
         put_status(out, told.status);
         out.put_u8(u8::from(told.is_news));
+        out.put_u8(u8::from(told.may_be_known));
     }
 }
 
@@ -220,7 +221,13 @@ fn read_entry(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
     };
     for _ in 0..r.length()? {
         let slot = state.alerts.slot_of(r.varint()?).ok_or(Corrupt("alert of a message"))?;
-        let told = EntryAlert { slot, episode: r.varint()?, status: status(r)?, is_news: flag(r)? };
+        let told = EntryAlert {
+            slot,
+            episode: r.varint()?,
+            status: status(r)?,
+            is_news: flag(r)?,
+            may_be_known: flag(r)?,
+        };
         if let Some(alert) = state.alerts.get_mut(slot) {
             alert.pins += 1;
         }

@@ -309,7 +309,7 @@ impl State {
                 let slot = self.alerts.slot_of(episode)?;
                 let alert = self.alerts.get_mut(slot)?;
                 alert.pins += 1;
-                Some(EntryAlert { slot, episode, status, is_news: false })
+                Some(EntryAlert { slot, episode, status, is_news: false, may_be_known: true })
             })
             .collect();
         let Some(group) = self.groups.get_mut(group_slot) else { return };
@@ -384,8 +384,8 @@ impl State {
     fn withdrawn(&mut self, id: u64) {
         let Some(entry) = self.outbox.remove(id) else { return };
         if let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot)) {
-            let was_news = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot && told.is_news);
-            for member in group.members.iter_mut().filter(|member| was_news(member.alert)) {
+            let told = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot);
+            for member in group.members.iter_mut().filter(|member| told(member.alert)) {
                 member.firing.clear(entry.integration);
             }
         }
@@ -425,7 +425,7 @@ impl State {
         if !entry.ambiguous
             && let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot))
         {
-            let missed = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot && told.is_news);
+            let missed = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot && !told.may_be_known);
             for member in group.members.iter_mut().filter(|member| missed(member.alert)) {
                 member.missed.set(entry.integration);
             }
@@ -467,6 +467,7 @@ fn mark_told(group: &mut Group, entry: &mut Entry) {
             continue;
         }
         told.is_news = !member.firing.has(integration) || member.missed.has(integration);
+        told.may_be_known = !told.is_news;
         member.firing.set(integration);
         member.missed.clear(integration);
     }

@@ -29,7 +29,7 @@ impl Partition {
         }
         let (id, tenant) = (group.id, group.tenant);
         let Some(settings) = self.settings(tenant).map(Arc::clone) else { return };
-        let Some(flush_at) = next_look(group, &settings, now) else { return };
+        let flush_at = next_look(group, &settings, now);
         if group.is_idle() {
             self.emit(&Record::GroupClosed { group: id }, now, out);
             return;
@@ -362,10 +362,10 @@ fn status_of(alert: &Alert) -> Status {
 }
 
 /// When the group is to be looked at again.
-fn next_look(group: &Group, settings: &TenantSettings, now: Timestamp) -> Option<Timestamp> {
+fn next_look(group: &Group, settings: &TenantSettings, now: Timestamp) -> Timestamp {
     match (group.kind, &settings.rating.mode) {
-        (NotificationKind::Digest, RatingMode::Enforce(digest)) => Some(digest.schedule.next_after(now)),
-        _ => Some(now.plus(settings.route.group_interval)),
+        (NotificationKind::Digest, RatingMode::Enforce(digest)) => digest.schedule.next_after(now),
+        _ => now.plus(settings.route.group_interval),
     }
 }
 

@@ -154,7 +154,21 @@ impl Trail {
     /// What happened, in order of time.
     #[must_use]
     pub fn finish(mut self) -> Vec<Event> {
-        self.events.sort_by_key(|event| event.offset);
+        // A group that opens for this alert is written before it, since the
+        // alert names it; to people it comes after.
+        let joined: Vec<(Timestamp, u64)> = self
+            .events
+            .iter()
+            .filter(|event| matches!(event.what, Happened::Grouped { .. }))
+            .map(|event| (event.at, event.offset))
+            .collect();
+        self.events.sort_by_key(|event| match event.what {
+            Happened::GroupOpened { .. } => {
+                let with = joined.iter().find(|(at, _)| *at == event.at);
+                (with.map_or(event.offset, |(_, offset)| *offset), true)
+            }
+            _ => (event.offset, false),
+        });
         self.events
     }
 

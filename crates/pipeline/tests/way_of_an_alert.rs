@@ -353,3 +353,28 @@ fn a_receiver_that_asks_for_longer_than_we_go_on_is_tried_once_more() {
     world.sent(second, told[0].0, &refused);
     assert!(world.partition.messages(&world.tenant)[0].is_dead);
 }
+
+#[test]
+fn a_trail_is_told_in_the_order_that_people_expect() {
+    use openclaw_pipeline::trail::{Happened, Trail};
+    let mut world = World::new(settings());
+    world.post(40, &[("A", "1", None)]);
+    let episode = world.partition.list(&world.tenant, at(41))[0].episode;
+    let mut trail = Trail::of(episode);
+    for _ in 0..3 {
+        world.log.iter().for_each(|(base, payload, written_at)| trail.read(*base, payload, *written_at));
+    }
+    let stages: Vec<_> = trail
+        .finish()
+        .iter()
+        .map(|event| match event.what {
+            Happened::Received { .. } => "received",
+            Happened::Rated { .. } => "rated",
+            Happened::Grouped { .. } => "grouped",
+            Happened::GroupOpened { .. } => "held",
+            Happened::Sent { .. } => "sent",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(stages, ["received", "rated", "grouped", "held", "sent"]);
+}

@@ -3,16 +3,13 @@
 use super::body::Whole;
 use super::problem::{Ingest, Problem};
 use axum::Json;
-use axum::extract::State;
 use openclaw_alert::{Labels, LabelsBuilder, Score};
 use openclaw_pipeline::RatingMode;
 use openclaw_rating::{AlertFacts, FactorValue, Model};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::service::App;
 use crate::tenants::TenantHandle;
 
 /// Alerts in one request.
@@ -25,11 +22,7 @@ struct Alert {
     labels: BTreeMap<String, String>,
 }
 
-pub(super) async fn post(
-    State(_): State<Arc<App>>,
-    Ingest(handle): Ingest,
-    Whole(body): Whole,
-) -> Result<Json<Value>, Problem> {
+pub(super) async fn post(Ingest(handle): Ingest, Whole(body): Whole) -> Result<Json<Value>, Problem> {
     let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     let parse_error =
         |error: serde_json::Error| Problem::at("", format!("an alert or an array of alerts: {error}"));

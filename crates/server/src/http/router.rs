@@ -95,7 +95,10 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     };
     let format = Format::from_accept(parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
     let text = app.metrics.write(&app.host, format);
-    let text = tenant.map_or(text.clone(), |tenant| only_tenant(&text, tenant.as_str()));
+    let text = match tenant {
+        Some(tenant) => only_tenant(&text, tenant.as_str()),
+        None => text,
+    };
     let mut response = http::Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     Ok(response)

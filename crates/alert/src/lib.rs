@@ -23,7 +23,10 @@ pub use content::Content;
 pub use id::EpisodeId;
 pub use incoming::{Batch, Incoming};
 pub use labels::{Labels, LabelsBuilder, fnv1a};
-pub use matcher::{MatchOp, Matcher, MatcherError, anchored};
+pub use matcher::{
+    MATCHER_BYTES_MAX, MatchOp, Matcher, MatcherError, PATTERN_BYTES_MAX, PatternError, anchored,
+    display_list,
+};
 pub use notification::{Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status};
 pub use score::{FACTOR_COUNT, FACTORS, Feedback, Score, logistic};
 pub use tenant::{PARTITIONS, PartitionId, TenantName, TenantNameError};

@@ -122,6 +122,8 @@ pub struct Notification {
     pub attempt: u32,
     /// When the message was decided.
     pub decided_at: Timestamp,
+    /// Who is on call for the receiver, where it has a rota.
+    pub on_call: Option<Arc<str>>,
     /// Its alerts, firing and resolved.
     pub alerts: Vec<NotifiedAlert>,
 }

@@ -1,8 +1,8 @@
 //! The group an alert joins.
 
-use crate::{GroupBy, Route};
+use crate::GroupBy;
+use openclaw_alert::Labels;
 use openclaw_alert::codec::Put;
-use openclaw_alert::{Labels, Timestamp};
 
 /// Appends the labels that define the group, encoded: the identity of a group
 /// within its route.
@@ -18,16 +18,10 @@ pub fn group_labels(group_by: &GroupBy, labels: Labels<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Alertmanager's group key of the root route: `{}:{alertname="A"}`.
+/// Alertmanager's group key: the route's key and the group's labels,
+/// `{}/{team="db"}:{alertname="A"}`.
 #[must_use]
-pub fn group_key(labels: Labels<'_>) -> String {
+pub fn group_key(route_key: &str, labels: Labels<'_>) -> String {
     let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    format!("{{}}:{{{}}}", pairs.join(", "))
-}
-
-/// When a group that `starts_at` opens is first told: after `group_wait`,
-/// but at once for an alert that has been firing for longer than that.
-#[must_use]
-pub fn first_flush_at(route: &Route, starts_at: Timestamp, now: Timestamp) -> Timestamp {
-    if starts_at.plus(route.group_wait) < now { now } else { now.plus(route.group_wait) }
+    format!("{route_key}:{{{}}}", pairs.join(", "))
 }

@@ -7,9 +7,26 @@
 mod digest;
 mod flush;
 mod group;
+mod index;
+mod inhibit;
+mod interval;
+mod rota;
 mod settings;
+mod silence;
+mod tree;
 
 pub use digest::{DigestSchedule, DigestScheduleError};
-pub use flush::{IntegrationLog, MAX_INTEGRATIONS, Member, Told, flush_reason};
-pub use group::{first_flush_at, group_key, group_labels};
-pub use settings::{GroupBy, Integration, Receiver, Route};
+pub use flush::{Hold, IntegrationLog, MAX_INTEGRATIONS, Member, NUMBERS, Standing, Told, flush_reason};
+pub use group::{group_key, group_labels};
+pub use inhibit::{InhibitRule, Inhibitor};
+pub use interval::{
+    DayOfMonthRange, IntervalError, Location, MinuteOfDay, MonthRange, NamedIntervals, TimeInterval,
+    TimeRange, Weekday, WeekdayRange, YearRange,
+};
+pub use rota::{OVERRIDES_MAX, Override, PEOPLE_MAX, Rota, RotaError, RotaSettings, Turn, WEEKS_MAX};
+pub use settings::{Integration, Receiver, Routing};
+pub use silence::{
+    NoUuid, PostedSilence, Silence, SilenceChange, SilenceId, SilenceRefusal, SilenceScope, SilenceState,
+    Silences,
+};
+pub use tree::{Escalation, GroupBy, ROUTES_MAX, Route, RouteId, RouteSettings, RouteTree, Unmet, Verdict};

@@ -1,44 +1,40 @@
 //! Validated settings of routing; Alertmanager's defaults.
 
+use crate::{InhibitRule, NamedIntervals, Rota, RouteTree};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// One route.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Route {
-    /// Who is told.
-    pub receiver: Arc<str>,
-    /// What makes alerts one group.
-    pub group_by: GroupBy,
-    /// How long a new group waits for more alerts.
-    pub group_wait: Duration,
-    /// How long after a notification the next may follow.
-    pub group_interval: Duration,
-    /// How long until a group that still fires is told again.
-    pub repeat_interval: Duration,
+/// Everything that decides who is told of a tenant's alerts.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    /// Where alerts go.
+    pub tree: RouteTree,
+    /// Who can be told; also those that have left the settings and still have
+    /// to hear that something is over.
+    pub receivers: Vec<Receiver>,
+    /// What keeps what quiet.
+    pub inhibit_rules: Arc<[InhibitRule]>,
+    /// Times by name, for silences; routes hold their own.
+    pub intervals: Vec<Arc<NamedIntervals>>,
 }
 
-impl Route {
-    /// A route with Alertmanager's default timers and one group for all.
+impl Routing {
+    /// Routing without rules or intervals.
     #[must_use]
-    pub fn new(receiver: &str) -> Self {
-        Self {
-            receiver: receiver.into(),
-            group_by: GroupBy::Labels(Vec::new()),
-            group_wait: Duration::from_secs(30),
-            group_interval: Duration::from_secs(5 * 60),
-            repeat_interval: Duration::from_secs(4 * 3600),
-        }
+    pub fn new(tree: RouteTree, receivers: Vec<Receiver>) -> Self {
+        Self { tree, receivers, inhibit_rules: Arc::new([]), intervals: Vec::new() }
     }
-}
 
-/// What makes alerts one group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupBy {
-    /// `['...']`: all labels, so each alert is a group of its own.
-    All,
-    /// The values of these labels.
-    Labels(Vec<String>),
+    /// The receiver of this name.
+    #[must_use]
+    pub fn receiver(&self, name: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|receiver| *receiver.name == *name)
+    }
+
+    /// The intervals of this name.
+    #[must_use]
+    pub fn interval(&self, name: &str) -> Option<&Arc<NamedIntervals>> {
+        self.intervals.iter().find(|named| *named.name == *name)
+    }
 }
 
 /// A receiver, as far as routing needs to know it.
@@ -48,11 +44,33 @@ pub struct Receiver {
     pub name: Arc<str>,
     /// Its integrations, in the order of the settings.
     pub integrations: Vec<Integration>,
+    /// Who is on call for it.
+    pub on_call: Option<Arc<Rota>>,
+}
+
+impl Receiver {
+    /// A receiver whose integrations are numbered in their order.
+    #[must_use]
+    pub fn new(name: &str, send_resolved: &[bool]) -> Self {
+        let integration = |(number, &send_resolved): (usize, &bool)| Integration {
+            number: number as u16,
+            send_resolved,
+            is_retired: false,
+        };
+        let integrations = send_resolved.iter().enumerate().map(integration).collect();
+        Self { name: name.into(), integrations, on_call: None }
+    }
 }
 
 /// One integration of a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integration {
+    /// Its number among all that this receiver has or had: what it was told is
+    /// remembered under it, so it outlives changes of the settings. Below
+    /// [`crate::NUMBERS`].
+    pub number: u16,
     /// Whether it is told that alerts have resolved.
     pub send_resolved: bool,
+    /// No longer in the settings: told only of the end of what it was told of.
+    pub is_retired: bool,
 }

@@ -1,6 +1,6 @@
 //! The log with its two threads: one commits, one does the upkeep.
 
-use crate::pending::{Checked, Chunk, PENDING_MAX, Pending};
+use crate::pending::{Checked, Chunk, PENDING_MAX, Pending, payload_max};
 use crate::reader::{Frames, Reader, Replay};
 use crate::segments::scan::Damage;
 use crate::snapshot::{Snapshot, SnapshotWriter};
@@ -123,6 +123,12 @@ impl Log {
         }
         self.shared.check_room(payload_max)?;
         Ok(Permit(()))
+    }
+
+    /// Most bytes of payload that one frame may have.
+    #[must_use]
+    pub fn payload_max(&self) -> usize {
+        payload_max(self.reader.store.geometry) as usize
     }
 
     /// Takes a frame that was let in.

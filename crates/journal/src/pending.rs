@@ -40,9 +40,13 @@ impl<'a> Checked<'a> {
     }
 }
 
+/// Most bytes of payload that one frame may have.
+pub(crate) fn payload_max(geometry: Geometry) -> u64 {
+    PAYLOAD_MAX.min(geometry.segment_bytes - SEGMENT_DATA - FRAME_HEADER as u64)
+}
+
 fn check_size(payload: usize, geometry: Geometry) -> Result<(), AppendError> {
-    let max = PAYLOAD_MAX.min(geometry.segment_bytes - SEGMENT_DATA - FRAME_HEADER as u64);
-    let bytes = payload as u64;
+    let (bytes, max) = (payload as u64, payload_max(geometry));
     if bytes > max { Err(AppendError::TooLarge { bytes, max }) } else { Ok(()) }
 }
 

@@ -20,6 +20,15 @@ pub enum Phase {
     Resolved,
 }
 
+/// A group that an alert is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// The group's slot.
+    pub(crate) group: u32,
+    /// It is there only until who was told of it has been told of its end.
+    pub(crate) is_departed: bool,
+}
+
 /// One episode.
 #[derive(Debug, Clone)]
 pub(crate) struct Alert {
@@ -36,10 +45,12 @@ pub(crate) struct Alert {
     pub(crate) tenant: u16,
     pub(crate) source: u16,
     pub(crate) phase: Phase,
-    /// The last thing a person did with it.
-    pub(crate) feedback: Option<Feedback>,
-    /// Groups that it is in, by slot.
-    pub(crate) groups: SmallVec<[u32; 1]>,
+    /// The last thing a person did with it, and when.
+    pub(crate) feedback: Option<(Feedback, Timestamp)>,
+    /// A person wants more people to know than its score says.
+    pub(crate) is_escalated: bool,
+    /// Groups that it is in.
+    pub(crate) groups: SmallVec<[Membership; 1]>,
     /// Outbox entries that will still read it.
     pub(crate) pins: u32,
     /// When the one reminder that counts is due; not durable.
@@ -49,6 +60,10 @@ pub(crate) struct Alert {
 impl Alert {
     pub(crate) fn labels(&self) -> Labels<'_> {
         Content::of(&self.content).labels
+    }
+
+    pub(crate) fn membership_mut(&mut self, group: u32) -> Option<&mut Membership> {
+        self.groups.iter_mut().find(|membership| membership.group == group)
     }
 }
 
@@ -66,12 +81,58 @@ pub(crate) struct NewAlert<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// An alert's place in listings, found without touching the alert itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed {
+    pub(crate) id: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) slot: u32,
+    pub(crate) tenant: u16,
+}
+
+/// Alerts in the order of their ids. Ids only grow, so that it is filled at
+/// its end; what has left is swept out when it is half of all.
+#[derive(Debug, Default)]
+struct Order {
+    listed: Vec<Listed>,
+    gone: usize,
+}
+
+/// No slot: the alert has left.
+const GONE: u32 = u32::MAX;
+
+impl Order {
+    fn push(&mut self, new: Listed) {
+        let at = match self.listed.last() {
+            Some(last) if last.id > new.id => self.listed.partition_point(|listed| listed.id < new.id),
+            _ => self.listed.len(),
+        };
+        self.listed.insert(at, new);
+    }
+
+    fn position(&self, id: u64) -> Option<usize> {
+        let at = self.listed.binary_search_by_key(&id, |listed| listed.id).ok()?;
+        (self.listed[at].slot != GONE).then_some(at)
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(at) = self.position(id) else { return };
+        self.listed[at].slot = GONE;
+        self.gone += 1;
+        if self.gone > 64 && self.gone * 2 > self.listed.len() {
+            self.listed.retain(|listed| listed.slot != GONE);
+            self.gone = 0;
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct AlertTable {
     slots: Vec<Option<Alert>>,
     free: Vec<u32>,
     by_identity: HashTable<u32>,
     by_id: HashTable<u32>,
+    order: Order,
     hasher: FixedState,
 }
 
@@ -84,6 +145,7 @@ impl AlertTable {
             free: Vec::new(),
             by_identity: HashTable::new(),
             by_id: HashTable::new(),
+            order: Order::default(),
             hasher: FixedState::with_seed(seed),
         }
     }
@@ -117,7 +179,7 @@ impl AlertTable {
     /// resolve and a new firing between two looks are no news.
     pub(crate) fn open(&mut self, new: NewAlert<'_>) -> u32 {
         let labels = Content::of(new.content).labels;
-        let hash = self.hash(new.tenant, labels);
+        let (hash, fingerprint) = (self.hash(new.tenant, labels), labels.fingerprint());
         let known = self.find(new.tenant, hash, labels);
         let mut alert = Alert {
             id: new.id,
@@ -132,6 +194,7 @@ impl AlertTable {
             source: new.source,
             phase: new.phase,
             feedback: None,
+            is_escalated: false,
             groups: SmallVec::new(),
             pins: 0,
             reminder_at: Timestamp::MAX,
@@ -149,7 +212,7 @@ impl AlertTable {
             }
             None => self.insert(alert),
         };
-        self.remember_id(new.id, slot);
+        self.remember(Listed { id: new.id, fingerprint, slot, tenant: new.tenant });
         slot
     }
 
@@ -171,11 +234,12 @@ impl AlertTable {
         slot
     }
 
-    fn remember_id(&mut self, id: u64, slot: u32) {
+    fn remember(&mut self, new: Listed) {
         let (slots, hasher) = (&self.slots, &self.hasher);
-        self.by_id.insert_unique(hasher.hash_one(id), slot, |&other| {
+        self.by_id.insert_unique(hasher.hash_one(new.id), new.slot, |&other| {
             hasher.hash_one(slots[other as usize].as_ref().map_or(0, |alert| alert.id))
         });
+        self.order.push(new);
     }
 
     fn forget_id(&mut self, id: u64) {
@@ -184,6 +248,7 @@ impl AlertTable {
         if let Ok(found) = self.by_id.find_entry(self.hasher.hash_one(id), same) {
             found.remove();
         }
+        self.order.remove(id);
     }
 
     /// Frees the slot of a resolved alert that nobody needs any more.
@@ -201,8 +266,24 @@ impl AlertTable {
         self.free.push(slot);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Alert)> {
-        self.slots.iter().enumerate().filter_map(|(slot, alert)| Some((slot as u32, alert.as_ref()?)))
+    /// All, in the order of their ids.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &Alert)> {
+        self.order.listed.iter().filter_map(|listed| Some((listed.slot, self.get(listed.slot)?)))
+    }
+
+    /// Those of one tenant.
+    pub(crate) fn of(&self, tenant: u16) -> impl Iterator<Item = (u32, &Alert)> {
+        self.listed(tenant, u64::MAX).filter_map(|listed| Some((listed.slot, self.get(listed.slot)?)))
+    }
+
+    /// The places of one tenant's alerts, in the order of their ids, those
+    /// before `before` only.
+    pub(crate) fn listed(&self, tenant: u16, before: u64) -> impl DoubleEndedIterator<Item = Listed> + '_ {
+        let end = self.order.listed.partition_point(|listed| listed.id < before);
+        self.order.listed[..end]
+            .iter()
+            .filter(move |listed| listed.tenant == tenant && listed.slot != GONE)
+            .copied()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! What a step brings about, for its caller to carry out.
 
 use openclaw_alert::{Notification, TenantName, Timestamp};
+use openclaw_routing::{SilenceId, SilenceRefusal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,16 @@ pub enum AlertEnd {
     Digested,
     /// Over before anybody was told.
     ResolvedEarly,
+    /// Over while a silence held it.
+    Silenced,
+    /// Over while another alert held it.
+    Inhibited,
+    /// Over while its route was muted.
+    Muted,
+    /// Decided and recorded, not sent: the tenant's delivery is in shadow.
+    Shadowed,
+    /// New settings send it elsewhere, and nobody had been told here.
+    Rerouted,
     /// The receiver has no integration.
     NoReceiver,
     /// Given up; can be read and replayed.
@@ -54,6 +65,11 @@ impl AlertEnd {
             AlertEnd::Merged => "merged",
             AlertEnd::Digested => "digested",
             AlertEnd::ResolvedEarly => "resolved_early",
+            AlertEnd::Silenced => "silenced",
+            AlertEnd::Inhibited => "inhibited",
+            AlertEnd::Muted => "muted",
+            AlertEnd::Shadowed => "shadowed",
+            AlertEnd::Rerouted => "rerouted",
             AlertEnd::NoReceiver => "no_receiver",
             AlertEnd::DeadLettered => "dead_lettered",
         }
@@ -86,6 +102,9 @@ pub struct Send {
 /// answers and sends once that is durable. Reused from step to step.
 #[derive(Debug, Default)]
 pub struct Effects {
+    /// Set by the caller: most bytes that a request's alerts may become in one
+    /// frame. New alerts beyond it are kept for the next steps.
+    pub room_bytes: usize,
     /// Records of this step, encoded; empty when nothing happened.
     pub payload: Vec<u8>,
     /// How many records.
@@ -104,6 +123,8 @@ pub struct Effects {
     pub scores: Vec<(u16, f32)>,
     /// Alerts that came to their end.
     pub ended: Vec<Ended>,
+    /// What became of a silence that was set or ended.
+    pub silence: Option<Result<SilenceId, SilenceRefusal>>,
     /// When the partition wants to be stepped again; [`Timestamp::MAX`] for never.
     pub next_deadline: Timestamp,
 }
@@ -116,6 +137,7 @@ impl Effects {
         self.scores.clear();
         self.ended.clear();
         *self = Self {
+            room_bytes: self.room_bytes,
             payload: std::mem::take(&mut self.payload),
             sends: std::mem::take(&mut self.sends),
             scores: std::mem::take(&mut self.scores),

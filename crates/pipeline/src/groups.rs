@@ -1,9 +1,10 @@
 //! Groups of alerts that are told together.
 
+use crate::outbox::Entry;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use openclaw_alert::{NotificationKind, Timestamp};
-use openclaw_routing::{IntegrationLog, Member, Told};
+use openclaw_routing::{IntegrationLog, Member, RouteId, Told};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -14,11 +15,20 @@ pub(crate) struct Group {
     pub(crate) id: u64,
     pub(crate) tenant: u16,
     pub(crate) kind: NotificationKind,
+    /// The route by which its alerts come; it may have left the settings.
+    pub(crate) route: RouteId,
+    /// The route as messages name it.
+    pub(crate) route_key: Arc<str>,
     pub(crate) receiver: Arc<str>,
     /// Encoded labels that define it.
     pub(crate) labels: Box<[u8]>,
     pub(crate) members: Vec<Member>,
     pub(crate) flush_at: Timestamp,
+    /// When it is looked at next: `flush_at`, or later after a quiet look;
+    /// not durable.
+    pub(crate) look_at: Timestamp,
+    /// Since when nobody is in it.
+    pub(crate) empty_since: Option<Timestamp>,
     /// By integration, as far as any was told.
     pub(crate) logs: SmallVec<[IntegrationLog; 1]>,
 }
@@ -36,13 +46,39 @@ impl Group {
         &mut self.logs[index]
     }
 
-    pub(crate) fn join(&mut self, alert: u32) {
-        self.members.push(Member {
-            alert,
-            firing: Told::default(),
-            resolved: Told::default(),
-            missed: Told::default(),
-        });
+    /// A new member.
+    pub(crate) fn join(&mut self, alert: u32, now: Timestamp) {
+        self.empty_since = None;
+        self.members.push(Member::new(alert, now));
+    }
+
+    /// One that may have departed is back.
+    pub(crate) fn rejoin(&mut self, alert: u32) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.alert == alert) {
+            member.is_departed = false;
+        }
+    }
+
+    /// Who was told earlier that an alert fires, and now of others without it,
+    /// is told of it again when it may be told again. As in Alertmanager, whose
+    /// log holds what the last message said.
+    pub(crate) fn mark_left_out(&mut self, entry: &Entry, fires: impl Fn(u32) -> bool) {
+        let number = entry.integration;
+        let is_in = |slot: u32| entry.alerts.binary_search_by_key(&slot, |told| told.slot).is_ok();
+        for member in self.members.iter_mut().filter(|member| member.firing.has(number)) {
+            if !is_in(member.alert) && fires(member.alert) {
+                member.lapsed.set(number);
+            }
+        }
+    }
+
+    /// Nobody knows of anything.
+    pub(crate) fn forget_what_was_told(&mut self) {
+        for member in &mut self.members {
+            let none = Told::default();
+            (member.firing, member.resolved, member.missed, member.lapsed) = (none, none, none, none);
+        }
+        self.logs.iter_mut().for_each(|log| log.settled_at = None);
     }
 
     /// Nothing on its way and nobody in it.
@@ -56,13 +92,20 @@ impl Group {
 pub(crate) struct GroupIdentity<'a> {
     pub(crate) tenant: u16,
     pub(crate) kind: NotificationKind,
+    pub(crate) route: RouteId,
     pub(crate) receiver: &'a str,
     pub(crate) labels: &'a [u8],
 }
 
 impl<'a> GroupIdentity<'a> {
     fn of(group: &'a Group) -> Self {
-        Self { tenant: group.tenant, kind: group.kind, receiver: &group.receiver, labels: &group.labels }
+        Self {
+            tenant: group.tenant,
+            kind: group.kind,
+            route: group.route,
+            receiver: &group.receiver,
+            labels: &group.labels,
+        }
     }
 }
 
@@ -138,6 +181,10 @@ impl GroupTable {
         }
         self.free.push(slot);
         Some(group)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.slots.iter_mut().flatten()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {

@@ -14,22 +14,29 @@
 mod alerts;
 mod effects;
 mod groups;
+mod looks;
 mod outbox;
 mod partition;
 mod record;
+mod routes;
 mod sending;
 mod settings;
+mod silences;
 mod snapshot;
 mod state;
 mod step;
 mod timers;
 pub mod trail;
 mod views;
+mod watch;
 
 pub use alerts::Phase;
 pub use effects::{Ack, AlertEnd, Effects, Ended, Send, Taken};
 pub use partition::Partition;
 pub use record::{Cause, End, Rated, Record, records};
-pub use settings::{Digest, RatingMode, RatingPolicy, RetryPolicy, TenantSettings};
+pub use settings::{
+    DeliveryMode, Digest, REARM_AFTER, RatingMode, RatingPolicy, RetryPolicy, TenantSettings,
+};
 pub use step::{Input, PastAlert};
-pub use views::{AlertView, ListKey, MessageView, TenantGauges};
+pub use views::{AlertView, GroupView, ListKey, MessageView, Suppression, TenantGauges};
+pub use watch::{INTERNAL_SOURCE, SOURCE_SILENT, WATCHDOG};

@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 use openclaw_alert::{NotificationKind, Reason, Status, Timestamp, fnv1a};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +49,11 @@ pub(crate) struct Entry {
     pub(crate) integration: u16,
     pub(crate) kind: NotificationKind,
     pub(crate) reason: Reason,
+    /// The group's route as messages name it.
+    pub(crate) route_key: Arc<str>,
     /// The group's labels, encoded.
     pub(crate) labels: Box<[u8]>,
+    /// In the order of their slots.
     pub(crate) alerts: Vec<EntryAlert>,
     pub(crate) decided_at: Timestamp,
     pub(crate) attempts: u32,
@@ -68,11 +71,19 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// What it says of the alert in a slot.
+    pub(crate) fn tells_of(&self, slot: u32) -> Option<&EntryAlert> {
+        let index = self.alerts.binary_search_by_key(&slot, |told| told.slot).ok()?;
+        self.alerts.get(index)
+    }
+
     /// Takes over what a superseded message had to say.
     pub(crate) fn absorb(&mut self, old: &Entry) -> Vec<u32> {
         let mut taken = Vec::new();
+        let known = self.alerts.len();
         for alert in &old.alerts {
-            match self.alerts.iter_mut().find(|mine| mine.slot == alert.slot) {
+            let mine = self.alerts[..known].binary_search_by_key(&alert.slot, |told| told.slot);
+            match mine.ok().and_then(|index| self.alerts.get_mut(index)) {
                 Some(mine) => {
                     mine.is_news |= alert.is_news;
                     mine.may_be_known =
@@ -85,6 +96,7 @@ impl Entry {
                 None => {}
             }
         }
+        self.alerts.sort_unstable_by_key(|told| told.slot);
         self.due = self.due.max(old.due);
         taken
     }
@@ -95,8 +107,8 @@ pub(crate) struct Outbox {
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
     by_id: HashMap<u64, u32, foldhash::fast::FixedState>,
-    /// Dead letters in the order they died.
-    dead: VecDeque<u64>,
+    /// Dead letters; the oldest messages are the first to go.
+    dead: BTreeSet<u64>,
 }
 
 impl Outbox {
@@ -138,7 +150,7 @@ impl Outbox {
         let entry = self.slots.get_mut(slot as usize)?.take();
         self.free.push(slot);
         if entry.as_ref().is_some_and(|entry| entry.progress == Progress::Dead) {
-            self.dead.retain(|&dead| dead != id);
+            self.dead.remove(&id);
         }
         entry
     }
@@ -149,7 +161,7 @@ impl Outbox {
         let entry = self.get_mut(id)?;
         entry.progress = Progress::Dead;
         let tenant = entry.tenant;
-        self.dead.push_back(id);
+        self.dead.insert(id);
         let of_tenant =
             || self.dead.iter().filter(|&&dead| self.get(dead).is_some_and(|e| e.tenant == tenant));
         (of_tenant().count() > DEAD_LETTERS_PER_TENANT).then(|| of_tenant().next().copied()).flatten()
@@ -157,7 +169,7 @@ impl Outbox {
 
     /// Takes a dead letter up again.
     pub(crate) fn revive(&mut self, id: u64, now: Timestamp) {
-        self.dead.retain(|&dead| dead != id);
+        self.dead.remove(&id);
         if let Some(entry) = self.get_mut(id) {
             entry.progress = Progress::Revived;
             entry.attempts = 0;

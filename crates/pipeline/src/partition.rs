@@ -1,15 +1,19 @@
 //! A partition: durable [`State`] and what can be worked out from it.
 
+use crate::Phase;
 use crate::effects::{AlertEnd, Effects, Ended};
 use crate::outbox::{Lane, Progress};
-use crate::record::{Record, records};
+use crate::record::{Placement, Record, records};
 use crate::settings::TenantSettings;
 use crate::state::State;
 use crate::timers::{Timer, Timers};
+use crate::watch::Watch;
 use hashbrown::HashMap;
 use openclaw_admission::{FairQueue, Gate};
 use openclaw_alert::codec::Corrupt;
-use openclaw_alert::{PartitionId, TenantName, Timestamp};
+use openclaw_alert::{PartitionId, TenantName, Timestamp, fnv1a};
+use openclaw_routing::{Inhibitor, SilenceId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +29,13 @@ pub struct Partition {
     configured: HashMap<TenantName, Arc<TenantSettings>, foldhash::fast::FixedState>,
     /// Slot and episode of alerts that wait for their tenant's limit.
     pub(crate) backlog: FairQueue<(u32, u64)>,
-    /// By tenant, receiver and integration.
-    pub(crate) lanes: HashMap<(u16, Arc<str>, u16), Lane, foldhash::fast::FixedState>,
+    pub(crate) lanes: HashMap<LaneKey, Lane, foldhash::fast::FixedState>,
+    /// Lanes that may have something to send.
+    pub(crate) stirred: BTreeSet<LaneKey>,
     pub(crate) scratch: Vec<u8>,
+    /// Silences, by tenant, that last until what they hold is over, of which
+    /// something ended in this step.
+    pub(crate) maybe_over: BTreeSet<(u16, SilenceId)>,
     /// When it wanted to be stepped again, while there are alerts.
     expected_by: Timestamp,
 }
@@ -40,11 +48,19 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 /// stood still, or is behind.
 const LAG_MAX: Duration = Duration::from_secs(15);
 
-/// A tenant's settings, and its bucket.
+/// Tenant, receiver and integration.
+pub(crate) type LaneKey = (u16, Arc<str>, u16);
+
+/// A tenant's settings, and what follows from them; not durable.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) settings: Arc<TenantSettings>,
     pub(crate) gate: Gate,
+    pub(crate) inhibitor: Inhibitor,
+    pub(crate) watch: Watch,
+    /// Alerts from this offset on are in the groups of these settings; `None`
+    /// when nothing is being moved.
+    pub(crate) moved_down_to: Option<u64>,
 }
 
 impl Partition {
@@ -59,7 +75,9 @@ impl Partition {
             configured: HashMap::default(),
             backlog: FairQueue::default(),
             lanes: HashMap::default(),
+            stirred: BTreeSet::new(),
             scratch: Vec::new(),
+            maybe_over: BTreeSet::new(),
             expected_by: Timestamp::MAX,
         }
     }
@@ -76,21 +94,68 @@ impl Partition {
         self.state.next_offset
     }
 
-    /// Sets a tenant's settings; its bucket starts full.
-    pub fn configure(&mut self, settings: Arc<TenantSettings>) {
+    /// Sets a tenant's settings before [`Partition::start`]. Later ones come
+    /// as [`crate::Input::Configure`].
+    pub fn configure(&mut self, settings: Arc<TenantSettings>, now: Timestamp) {
         if let Some(number) = self.state.tenant_number(settings.name.as_str()) {
-            self.set_policy(number, &settings);
+            self.set_policy(number, &settings, now);
         }
         self.configured.insert(settings.name.clone(), settings);
     }
 
-    fn set_policy(&mut self, tenant: u16, settings: &Arc<TenantSettings>) {
+    /// A tenant whose settings have gone: nothing is decided for it any more.
+    pub(crate) fn forget_settings(&mut self, tenant: &TenantName, now: Timestamp, out: &mut Effects) {
+        self.configured.remove(tenant);
+        let number = self.state.tenant_number(tenant.as_str());
+        if let Some(policy) = number.and_then(|number| self.policies.get_mut(usize::from(number))) {
+            *policy = None;
+        }
+        // What comes in until it is back is placed by nothing.
+        if let Some(number) = number {
+            self.unplace(number, now, out);
+        }
+    }
+
+    /// The tenant's alerts are in no particular groups until they have been
+    /// moved: whatever comes between, a crash or other settings, starts anew.
+    pub(crate) fn unplace(&mut self, tenant: u16, now: Timestamp, out: &mut Effects) {
+        if let Some(known) = self.state.tenant(tenant).filter(|known| known.placed_by.is_some()) {
+            let is_shadow = known.is_shadow;
+            self.emit(&Record::Placed { tenant, by: None, is_shadow }, now, out);
+        }
+    }
+
+    /// What places a tenant's alerts now.
+    pub(crate) fn placement(&self, tenant: u16) -> Option<Placement> {
+        let routing = self.settings(tenant)?.routing_identity().to_le_bytes();
+        let is_passthrough = self.state.tenant(tenant)?.is_passthrough;
+        Some(Placement(fnv1a(&[&routing, &[u8::from(is_passthrough)]]).max(1)))
+    }
+
+    fn set_policy(&mut self, tenant: u16, settings: &Arc<TenantSettings>, now: Timestamp) {
         let index = usize::from(tenant);
         if self.policies.len() <= index {
             self.policies.resize_with(index + 1, || None);
         }
-        self.policies[index] =
-            Some(Policy { settings: Arc::clone(settings), gate: Gate::new(&settings.limits) });
+        let before = self.policies[index].take();
+        // A bucket whose limits stay keeps its level; another starts full.
+        let same = before.as_ref().filter(|policy| policy.settings.limits == settings.limits);
+        let gate = same.map_or_else(|| Gate::new(&settings.limits), |policy| policy.gate);
+        let watch = Watch::new(settings, before.map(|policy| policy.watch), now);
+        let inhibitor = self.inhibitor_of(tenant, settings);
+        watch.reminders().for_each(|(at, reminder)| self.timers.set(at, reminder.timer(tenant)));
+        let settings = Arc::clone(settings);
+        self.policies[index] = Some(Policy { settings, gate, inhibitor, watch, moved_down_to: None });
+    }
+
+    fn inhibitor_of(&self, tenant: u16, settings: &TenantSettings) -> Inhibitor {
+        let mut inhibitor = Inhibitor::new(Arc::clone(&settings.routing.inhibit_rules));
+        if !inhibitor.is_idle() {
+            let firing = self.state.alerts.iter();
+            let firing = firing.filter(|(_, alert)| alert.tenant == tenant && alert.phase == Phase::Firing);
+            firing.for_each(|(slot, alert)| inhibitor.fired(slot, alert.labels()));
+        }
+        inhibitor
     }
 
     pub(crate) fn settings(&self, tenant: u16) -> Option<&Arc<TenantSettings>> {
@@ -121,7 +186,15 @@ impl Partition {
     pub fn start(&mut self, now: Timestamp, out: &mut Effects) {
         out.clear();
         out.base_offset = self.state.next_offset;
-        self.rebuild();
+        self.rebuild(now, out);
+        let watches = |settings: &&Arc<TenantSettings>| {
+            settings.watchdog.is_some() || !settings.silent_after.is_empty()
+        };
+        let mut watchful: Vec<_> = self.configured.values().filter(watches).map(|s| s.name.clone()).collect();
+        watchful.sort_unstable();
+        for tenant in watchful {
+            self.tenant_number_of(&tenant, now, out);
+        }
         if !self.state.tenants.is_empty() {
             let longest = self.configured.values().map(|settings| settings.resolve_timeout).max();
             let grace_until = now.plus(longest.unwrap_or_default());
@@ -160,18 +233,23 @@ impl Partition {
         self.emit(&Record::Refused { tenant, source, alerts: 0, grace_until: now.plus(grace) }, now, out);
     }
 
-    fn rebuild(&mut self) {
+    fn rebuild(&mut self, now: Timestamp, out: &mut Effects) {
         let configured: Vec<_> = self.configured.values().cloned().collect();
-        configured.into_iter().for_each(|settings| self.configure(settings));
+        for settings in configured {
+            self.configure(Arc::clone(&settings), now);
+            if let Some(number) = self.state.tenant_number(settings.name.as_str()) {
+                self.begin_move(number, now, out);
+            }
+        }
         let mut firing: Vec<(Timestamp, u32)> = Vec::new();
         let mut waiting: Vec<(u64, u32, u16, u32)> = Vec::new();
         for (slot, alert) in self.state.alerts.iter() {
             match alert.phase {
-                crate::Phase::Firing => firing.push((alert.end.at.at, slot)),
-                crate::Phase::Waiting => {
+                Phase::Firing => firing.push((alert.end.at.at, slot)),
+                Phase::Waiting => {
                     waiting.push((alert.id, slot, alert.tenant, cost_bytes(&alert.content)));
                 }
-                crate::Phase::Resolved => {}
+                Phase::Resolved => {}
             }
         }
         for (at, slot) in firing {
@@ -182,8 +260,14 @@ impl Partition {
             self.backlog.push(usize::from(tenant), (slot, id), bytes);
             self.timers.set(Timestamp::MIN, Timer::Backlog);
         }
+        let tenants = 0..self.state.tenants.len() as u16;
+        tenants.for_each(|tenant| self.retime(tenant, now));
         for (slot, group) in self.state.groups.iter() {
-            self.timers.set(group.flush_at, Timer::Group(slot));
+            self.timers.set(group.look_at, Timer::Group(slot));
+            if group.empty_since.is_some() {
+                // It looks by itself whether it is time to go.
+                self.timers.set(now, Timer::Group(slot));
+            }
         }
         for (slot, entry) in self.state.outbox.iter() {
             if entry.progress != Progress::Dead {
@@ -211,10 +295,58 @@ impl Partition {
         self.state.next_offset += 1;
         record.write(&mut out.payload);
         out.records += 1;
+        if let Record::Resolved { episode, .. } = *record {
+            self.before_end(episode, now);
+        }
         if let Some((at, timer)) = self.state.apply(offset, record, now) {
             self.remind(at, timer);
         }
+        match *record {
+            Record::Opened { .. } => self.after_start(offset),
+            Record::Admitted { episode, .. } => self.after_start(episode),
+            _ => {}
+        }
         offset
+    }
+
+    /// What follows the alerts that fire.
+    fn after_start(&mut self, episode: u64) {
+        let Some(slot) = self.state.alerts.slot_of(episode) else { return };
+        let Some(alert) = self.state.alerts.get(slot) else { return };
+        let policy = self.policies.get_mut(usize::from(alert.tenant)).and_then(Option::as_mut);
+        if let Some(policy) = policy.filter(|policy| !policy.inhibitor.is_idle()) {
+            policy.inhibitor.fired(slot, alert.labels());
+        }
+    }
+
+    fn before_end(&mut self, episode: u64, now: Timestamp) {
+        let Some(slot) = self.state.alerts.slot_of(episode) else { return };
+        let Some(alert) = self.state.alerts.get(slot) else { return };
+        let policy = self.policies.get_mut(usize::from(alert.tenant)).and_then(Option::as_mut);
+        if let Some(policy) = policy.filter(|policy| !policy.inhibitor.is_idle()) {
+            policy.inhibitor.ended(slot, alert.labels());
+        }
+        let over = self.until_resolved(alert.tenant, alert.labels(), now);
+        self.maybe_over.extend(over);
+    }
+
+    /// The number of a tenant, recorded on first sight.
+    pub(crate) fn tenant_number_of(
+        &mut self,
+        tenant: &TenantName,
+        now: Timestamp,
+        out: &mut Effects,
+    ) -> Option<u16> {
+        if let Some(number) = self.state.tenant_number(tenant.as_str()) {
+            return Some(number);
+        }
+        let settings = Arc::clone(self.configured.get(tenant)?);
+        self.emit(&Record::Tenant { name: tenant.as_str() }, now, out);
+        let number = self.state.tenant_number(tenant.as_str())?;
+        self.set_policy(number, &settings, now);
+        let (by, is_shadow) = (self.placement(number), settings.is_shadow());
+        self.emit(&Record::Placed { tenant: number, by, is_shadow }, now, out);
+        Some(number)
     }
 
     /// The number of a tenant and one of its sources, recorded on first sight.
@@ -225,16 +357,7 @@ impl Partition {
         now: Timestamp,
         out: &mut Effects,
     ) -> Option<(u16, u16)> {
-        let number = match self.state.tenant_number(tenant.as_str()) {
-            Some(number) => number,
-            None => {
-                let settings = Arc::clone(self.configured.get(tenant)?);
-                self.emit(&Record::Tenant { name: tenant.as_str() }, now, out);
-                let number = self.state.tenant_number(tenant.as_str())?;
-                self.set_policy(number, &settings);
-                number
-            }
-        };
+        let number = self.tenant_number_of(tenant, now, out)?;
         let find = |state: &State| {
             state.tenant(number)?.sources.iter().position(|known| *known.name == *source).map(|at| at as u16)
         };

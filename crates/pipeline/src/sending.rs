@@ -1,18 +1,15 @@
-//! Groups that are due, and messages on their way.
+//! Messages on their way.
 
 use crate::Phase;
-use crate::alerts::Alert;
 use crate::effects::{Ack, AlertEnd, Effects, Send};
-use crate::groups::Group;
 use crate::outbox::{Entry, EntryAlert, LANE_WINDOW, Progress, backoff, idempotency_key};
 use crate::partition::Partition;
 use crate::record::Record;
-use crate::settings::{RatingMode, TenantSettings};
 use crate::timers::Timer;
 use openclaw_alert::{
-    EpisodeId, Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status, Timestamp, Zoned,
+    EpisodeId, Labels, Notification, NotificationKind, NotifiedAlert, SendOutcome, Status, Timestamp, Zoned,
 };
-use openclaw_routing::{Integration, Member, flush_reason, group_key};
+use openclaw_routing::group_key;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,148 +17,6 @@ use std::time::Duration;
 const DETAIL_BYTES_MAX: usize = 300;
 
 impl Partition {
-    /// Looks at a group whose time has come: tells who has to be told, lets
-    /// resolved alerts go, closes the group when it is empty.
-    pub(crate) fn flush(&mut self, slot: u32, now: Timestamp, out: &mut Effects) {
-        let Some(group) = self.state.groups.get(slot) else { return };
-        if group.flush_at > now {
-            return; // an old reminder; the group has another
-        }
-        let (id, tenant) = (group.id, group.tenant);
-        let Some(settings) = self.settings(tenant).map(Arc::clone) else { return };
-        let flush_at = next_look(group, &settings, now);
-        if group.is_idle() {
-            self.emit(&Record::GroupClosed { group: id }, now, out);
-            return;
-        }
-        let before = self.state.next_offset;
-        let integrations =
-            settings.receiver(&group.receiver).map_or(&[][..], |receiver| &receiver.integrations);
-        self.count_untold(slot, integrations.is_empty(), out);
-        for (number, integration) in integrations.iter().enumerate() {
-            self.tell(slot, number as u16, *integration, &settings, now, out);
-        }
-        let left = self.leaving(slot);
-        if left.is_empty() && self.state.next_offset == before {
-            // A quiet look is no fact: after a restart the group is simply
-            // looked at once more.
-            self.timers.set(flush_at, Timer::Group(slot));
-            return;
-        }
-        self.emit(&Record::Flushed { group: id, flush_at, left }, now, out);
-    }
-
-    fn tell(
-        &mut self,
-        slot: u32,
-        integration: u16,
-        how: Integration,
-        settings: &TenantSettings,
-        now: Timestamp,
-        out: &mut Effects,
-    ) {
-        self.withdraw_moot(slot, integration, now, out);
-        let Some(group) = self.state.groups.get(slot) else { return };
-        let log = group.log(integration);
-        let reason = match group.kind {
-            NotificationKind::Digest => (!group.members.is_empty()).then_some(Reason::Digest),
-            NotificationKind::Page => {
-                let members = self.members(group).map(|(member, alert)| (member, status_of(alert)));
-                flush_reason(
-                    members,
-                    integration,
-                    &log,
-                    how.send_resolved,
-                    settings.route.repeat_interval,
-                    now,
-                )
-            }
-        };
-        let Some(reason) = reason else { return };
-        let is_digest = group.kind == NotificationKind::Digest;
-        let tells = |member: Member, alert: &Alert| match status_of(alert) {
-            Status::Firing => true,
-            Status::Resolved => is_digest || (how.send_resolved && was_told(member, integration)),
-        };
-        let alerts: Vec<_> = self
-            .members(group)
-            .filter(|&(member, alert)| tells(member, alert))
-            .map(|(_, alert)| (alert.id, status_of(alert)))
-            .collect();
-        let group = group.id;
-        let by = self.emit(&Record::Notify { group, integration, reason, alerts }, now, out);
-        out.ack = Ack::WhenDurable;
-        let waiting =
-            log.pending.filter(|&entry| self.state.outbox.get(entry).is_some_and(|entry| !entry.in_flight));
-        for entry in [log.queued, waiting].into_iter().flatten() {
-            self.emit(&Record::Superseded { entry, by }, now, out);
-        }
-        if self.state.groups.get(slot).is_some_and(|group| group.log(integration).pending == Some(by)) {
-            self.enqueue(by, now);
-        }
-    }
-
-    /// Takes back a message that the receiver has surely not taken and whose
-    /// alerts are all over: who was never told is not told of the end.
-    fn withdraw_moot(&mut self, slot: u32, integration: u16, now: Timestamp, out: &mut Effects) {
-        let Some(group) = self.state.groups.get(slot) else { return };
-        let Some(entry) = group.log(integration).pending.and_then(|id| self.state.outbox.get(id)) else {
-            return;
-        };
-        let is_over = |told: &EntryAlert| {
-            let ended = self.state.alerts.get(told.slot).is_some_and(|alert| alert.phase == Phase::Resolved);
-            !told.may_be_known && told.status == Status::Firing && ended
-        };
-        if entry.kind == NotificationKind::Digest
-            || entry.in_flight
-            || entry.ambiguous
-            || !entry.alerts.iter().all(is_over)
-        {
-            return;
-        }
-        let (id, tenant, receiver, over) =
-            (entry.id, entry.tenant, Arc::clone(&entry.receiver), count_news(entry));
-        self.ended(tenant, &receiver, AlertEnd::ResolvedEarly, over, out);
-        self.emit(&Record::Withdrawn { entry: id }, now, out);
-    }
-
-    /// Members that may be told of. One that waits for its tenant's limit is
-    /// told only if it was told before it fired again.
-    fn members<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = (Member, &'a Alert)> {
-        group.members.iter().filter_map(|member| {
-            let alert = self.state.alerts.get(member.alert)?;
-            (alert.phase != Phase::Waiting || member.firing.0 != 0).then_some((*member, alert))
-        })
-    }
-
-    fn count_untold(&self, slot: u32, no_receiver: bool, out: &mut Effects) {
-        let Some(group) = self.state.groups.get(slot).filter(|group| group.kind == NotificationKind::Page)
-        else {
-            return;
-        };
-        let untold =
-            |alert: &(Member, &Alert)| alert.0.firing.0 == 0 && status_of(alert.1) == Status::Resolved;
-        let (end, count) = if no_receiver {
-            (
-                AlertEnd::NoReceiver,
-                self.members(group).filter(|(_, a)| status_of(a) == Status::Resolved).count(),
-            )
-        } else {
-            (AlertEnd::ResolvedEarly, self.members(group).filter(untold).count())
-        };
-        self.ended(group.tenant, &group.receiver, end, count, out);
-    }
-
-    /// Who leaves the group after this look: what has resolved, and of a
-    /// digest all that it has told.
-    fn leaving(&self, slot: u32) -> Vec<u64> {
-        let Some(group) = self.state.groups.get(slot) else { return Vec::new() };
-        let leaves =
-            |alert: &Alert| group.kind == NotificationKind::Digest || status_of(alert) == Status::Resolved;
-        let members = group.members.iter().filter_map(|member| self.state.alerts.get(member.alert));
-        members.filter(|alert| alert.phase != Phase::Waiting && leaves(alert)).map(|alert| alert.id).collect()
-    }
-
     pub(crate) fn make_ready(&mut self, slot: u32, now: Timestamp) {
         let Some(entry) = self.state.outbox.at(slot) else { return };
         let waits_its_turn = entry.progress == Progress::Open && self.is_queued(entry);
@@ -178,7 +33,7 @@ impl Partition {
     }
 
     /// Puts a message among those to send as soon as its lane has room.
-    fn enqueue(&mut self, id: u64, now: Timestamp) {
+    pub(crate) fn enqueue(&mut self, id: u64, now: Timestamp) {
         let Some(slot) = self.state.outbox.slot_of(id) else { return };
         let Some(entry) = self.state.outbox.get_mut(id) else { return };
         if entry.due > now {
@@ -188,15 +43,18 @@ impl Partition {
         if !entry.in_line {
             entry.in_line = true;
             let key = (entry.tenant, Arc::clone(&entry.receiver), entry.integration);
-            self.lanes.entry(key).or_default().ready.push_back(id);
+            self.lanes.entry(key.clone()).or_default().ready.push_back(id);
+            self.stirred.insert(key);
         }
     }
 
     /// Hands out what may be sent now.
-    pub(crate) fn launch(&mut self, out: &mut Effects) {
+    pub(crate) fn launch(&mut self, now: Timestamp, out: &mut Effects) {
+        self.launch_nothing(now, out);
         let mut launched = Vec::new();
         let outbox = &mut self.state.outbox;
-        for lane in self.lanes.values_mut() {
+        for key in std::mem::take(&mut self.stirred) {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
             while lane.in_flight < LANE_WINDOW
                 && let Some(id) = lane.ready.pop_front()
             {
@@ -207,30 +65,59 @@ impl Partition {
                 lane.in_flight += 1;
                 launched.push(id);
             }
+            if lane.in_flight == 0 {
+                self.lanes.remove(&key);
+            }
         }
         for entry in launched {
-            if let Some(notification) = self.notification(entry) {
+            if let Some(notification) = self.notification(entry, now) {
                 out.sends.push(Send { entry, notification });
             }
         }
     }
 
-    fn notification(&self, id: u64) -> Option<Notification> {
+    /// What tenants in shadow would have sent is noted, and goes nowhere.
+    fn launch_nothing(&mut self, now: Timestamp, out: &mut Effects) {
+        // Noting one may stir the next in its line.
+        while let Some(key) = self.stirred.iter().find(|(tenant, ..)| self.is_shadow(*tenant)).cloned() {
+            self.stirred.remove(&key);
+            let ready = self.lanes.get_mut(&key).map(|lane| std::mem::take(&mut lane.ready));
+            ready.into_iter().flatten().for_each(|id| self.shadow(id, now, out));
+        }
+    }
+
+    fn is_shadow(&self, tenant: u16) -> bool {
+        self.settings(tenant).is_some_and(|settings| settings.is_shadow())
+    }
+
+    fn shadow(&mut self, id: u64, now: Timestamp, out: &mut Effects) {
+        let Some(entry) = self.state.outbox.get_mut(id) else { return };
+        entry.in_line = false;
+        let entry = entry.clone();
+        self.ended(entry.tenant, &entry.receiver, AlertEnd::Shadowed, self.count_news(&entry), out);
+        self.emit(&Record::Shadowed { entry: id }, now, out);
+        self.next_in_lane(&entry, now);
+    }
+
+    fn notification(&self, id: u64, now: Timestamp) -> Option<Notification> {
         let entry = self.state.outbox.get(id)?;
         let tenant = self.state.tenant(entry.tenant)?.name.clone();
         let partition = self.state.id;
         let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry)).collect();
+        let receiver = self.settings(entry.tenant).and_then(|settings| settings.receiver(&entry.receiver));
+        let on_call = receiver.and_then(|receiver| receiver.on_call.as_ref());
         Some(Notification {
             idempotency_key: idempotency_key(tenant.as_str(), partition.get(), entry),
             tenant,
             receiver: Arc::clone(&entry.receiver),
             integration: entry.integration,
-            group_key: group_key(openclaw_alert::Labels::from_encoded(&entry.labels)),
+            group_key: group_key(&entry.route_key, Labels::from_encoded(&entry.labels)),
             group_labels: entry.labels.clone(),
             kind: entry.kind,
             reason: entry.reason,
             attempt: entry.attempts + 1,
             decided_at: entry.decided_at,
+            on_call: on_call.map(|rota| Arc::clone(rota.on_call(now))),
             alerts,
         })
     }
@@ -265,6 +152,7 @@ impl Partition {
         let key = (entry.tenant, Arc::clone(&entry.receiver), entry.integration);
         if let Some(lane) = self.lanes.get_mut(&key) {
             lane.in_flight -= 1;
+            self.stirred.insert(key);
         }
         let attempt = entry.attempts + 1;
         match outcome {
@@ -278,7 +166,7 @@ impl Partition {
     }
 
     fn delivered(&mut self, entry: &Entry, attempt: u32, took: Duration, now: Timestamp, out: &mut Effects) {
-        let news = count_news(entry);
+        let news = self.count_news(entry);
         let end = match (entry.kind, entry.alerts.len()) {
             (NotificationKind::Digest, _) => AlertEnd::Digested,
             (NotificationKind::Page, 1) => AlertEnd::Delivered,
@@ -320,8 +208,19 @@ impl Partition {
         log.queued.filter(|_| log.pending == Some(entry.id))
     }
 
+    /// Alerts that come to their end with this message. An end is counted once
+    /// a receiver: at its first integration.
+    pub(crate) fn count_news(&self, entry: &Entry) -> usize {
+        let receiver = self.settings(entry.tenant).and_then(|settings| settings.receiver(&entry.receiver));
+        let first = receiver.and_then(|receiver| receiver.integrations.iter().find(|one| !one.is_retired));
+        match first {
+            Some(first) if first.number != entry.integration => 0,
+            _ => entry.alerts.iter().filter(|told| told.is_news).count(),
+        }
+    }
+
     fn give_up(&mut self, entry: &Entry, attempt: u32, detail: &str, now: Timestamp, out: &mut Effects) {
-        self.ended(entry.tenant, &entry.receiver, AlertEnd::DeadLettered, count_news(entry), out);
+        self.ended(entry.tenant, &entry.receiver, AlertEnd::DeadLettered, self.count_news(entry), out);
         self.emit(&Record::DeadLettered { entry: entry.id, attempt, detail }, now, out);
     }
 
@@ -341,31 +240,6 @@ impl Partition {
             out.ack = Ack::WhenDurable;
             self.enqueue(id, now);
         }
-    }
-}
-
-/// Alerts that come to their end with this message. An end is counted once a
-/// receiver: at its first integration.
-fn count_news(entry: &Entry) -> usize {
-    if entry.integration == 0 { entry.alerts.iter().filter(|told| told.is_news).count() } else { 0 }
-}
-
-fn was_told(member: Member, integration: u16) -> bool {
-    member.firing.has(integration) && !member.missed.has(integration)
-}
-
-fn status_of(alert: &Alert) -> Status {
-    match alert.phase {
-        Phase::Resolved => Status::Resolved,
-        Phase::Firing | Phase::Waiting => Status::Firing,
-    }
-}
-
-/// When the group is to be looked at again.
-fn next_look(group: &Group, settings: &TenantSettings, now: Timestamp) -> Timestamp {
-    match (group.kind, &settings.rating.mode) {
-        (NotificationKind::Digest, RatingMode::Enforce(digest)) => digest.schedule.next_after(now),
-        _ => now.plus(settings.route.group_interval),
     }
 }
 

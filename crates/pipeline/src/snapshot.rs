@@ -1,18 +1,19 @@
 //! The durable state as bytes, so that recovery need not begin with the first
 //! record ever written.
 
-use crate::alerts::{Alert, NewAlert, Phase};
+use crate::alerts::{Alert, Membership, NewAlert, Phase};
 use crate::groups::Group;
 use crate::outbox::{Entry, EntryAlert, Progress};
 use crate::partition::Partition;
 use crate::record::{
-    end, flag, kind, put_end, put_kind, put_status, put_time, put_zoned, reason, small, status, time, zoned,
+    Placement, end, flag, hold, kind, put_end, put_kind, put_status, put_time, put_zoned, reason, small,
+    status, time, zoned,
 };
 use crate::state::{Source, State, Tenant};
 use openclaw_alert::codec::{Corrupt, Put, Reader};
 use openclaw_alert::{Feedback, Score, TenantName, Timestamp};
 use openclaw_rating::Model;
-use openclaw_routing::{IntegrationLog, Member, Told};
+use openclaw_routing::{IntegrationLog, Member, RouteId, Silence, Silences, Told};
 use smallvec::SmallVec;
 
 impl Partition {
@@ -65,6 +66,12 @@ fn write_tenant(tenant: &Tenant, out: &mut Vec<u8>) {
         put_time(out, source.grace_until);
     }
     tenant.rating.write(out);
+    let silences: Vec<_> = tenant.silences.iter().collect();
+    out.put_varint(silences.len() as u64);
+    silences.into_iter().for_each(|silence| silence.write(out));
+    out.put_u64(Placement::number(tenant.placed_by));
+    out.put_u8(u8::from(tenant.is_shadow));
+    out.put_u8(u8::from(tenant.is_passthrough));
 }
 
 fn read_tenant(r: &mut Reader<'_>) -> Result<Tenant, Corrupt> {
@@ -72,7 +79,12 @@ fn read_tenant(r: &mut Reader<'_>) -> Result<Tenant, Corrupt> {
     let count = r.length()?;
     let sources = (0..count).map(|_| Ok(Source { name: r.str()?.into(), grace_until: time(r)? }));
     let sources = sources.collect::<Result<_, Corrupt>>()?;
-    Ok(Tenant { name, sources, rating: Model::read(r)? })
+    let mut tenant = Tenant { sources, rating: Model::read(r)?, ..Tenant::new(name) };
+    let silences = (0..r.length()?).map(|_| Silence::read(r)).collect::<Result<Vec<_>, Corrupt>>()?;
+    tenant.silences = Silences::of(silences);
+    tenant.placed_by = Placement::from_number(r.u64()?);
+    (tenant.is_shadow, tenant.is_passthrough) = (flag(r)?, flag(r)?);
+    Ok(tenant)
 }
 
 fn write_alert(alert: &Alert, out: &mut Vec<u8>) {
@@ -85,7 +97,9 @@ fn write_alert(alert: &Alert, out: &mut Vec<u8>) {
     put_time(out, alert.rated_at);
     alert.score.write(out);
     out.put_u8(alert.phase as u8);
-    out.put_u8(alert.feedback.map_or(0, |feedback| feedback as u8 + 1));
+    out.put_u8(alert.feedback.map_or(0, |(feedback, _)| feedback as u8 + 1));
+    put_time(out, alert.feedback.map_or(Timestamp::MIN, |(_, at)| at));
+    out.put_u8(u8::from(alert.is_escalated));
     out.put_bytes(&alert.content);
 }
 
@@ -99,14 +113,17 @@ fn read_alert(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         2 => Phase::Resolved,
         _ => return Err(Corrupt("phase")),
     };
-    let feedback = match r.u8()? {
+    let (feedback, feedback_at) = (r.u8()?, time(r)?);
+    let feedback = match feedback {
         0 => None,
-        number => Some(Feedback::from_number(number - 1).ok_or(Corrupt("feedback"))?),
+        number => Some((Feedback::from_number(number - 1).ok_or(Corrupt("feedback"))?, feedback_at)),
     };
+    let is_escalated = flag(r)?;
     let content = r.bytes()?;
     let slot = state.alerts.open(NewAlert { id, tenant, source, starts_at, end, score, phase, content, now });
     if let Some(alert) = state.alerts.get_mut(slot) {
         alert.feedback = feedback;
+        alert.is_escalated = is_escalated;
         alert.rated_at = rated_at;
     }
     Ok(())
@@ -116,9 +133,12 @@ fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
     out.put_varint(group.id);
     out.put_varint(group.tenant.into());
     put_kind(out, group.kind);
+    out.put_u64(group.route.0);
+    out.put_str(&group.route_key);
     out.put_str(&group.receiver);
     out.put_bytes(&group.labels);
     put_time(out, group.flush_at);
+    put_time(out, group.empty_since.unwrap_or(Timestamp::MIN));
     let members: Vec<_> = group
         .members
         .iter()
@@ -127,7 +147,11 @@ fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
     out.put_varint(members.len() as u64);
     for (episode, member) in members {
         out.put_varint(episode);
-        [member.firing, member.resolved, member.missed].iter().for_each(|told| out.put_varint(told.0.into()));
+        out.put_varint(member.since_s.into());
+        let told = [member.firing, member.resolved, member.missed, member.lapsed];
+        told.iter().for_each(|told| out.put_varint(told.0.into()));
+        out.put_u8(u8::from(member.is_departed));
+        out.put_u8(member.hold as u8);
     }
     out.put_varint(group.logs.len() as u64);
     for log in &group.logs {
@@ -138,31 +162,42 @@ fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
 }
 
 fn read_group(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
+    let (id, tenant, kind) = (r.varint()?, small(r)?, kind(r)?);
+    let (route, route_key) = (RouteId(r.u64()?), r.str()?.into());
+    let (receiver, labels) = (r.str()?.into(), r.bytes()?.into());
+    let (flush_at, empty_since) = (time(r)?, time(r)?);
     let mut group = Group {
-        id: r.varint()?,
-        tenant: small(r)?,
-        kind: kind(r)?,
-        receiver: r.str()?.into(),
-        labels: r.bytes()?.into(),
-        flush_at: time(r)?,
+        id,
+        tenant,
+        kind,
+        route,
+        route_key,
+        receiver,
+        labels,
+        flush_at,
+        look_at: flush_at,
+        empty_since: Some(empty_since).filter(|at| *at > Timestamp::MIN),
         members: Vec::new(),
         logs: SmallVec::new(),
     };
     for _ in 0..r.length()? {
         let alert = state.alerts.slot_of(r.varint()?).ok_or(Corrupt("member of a group"))?;
-        let (firing, resolved, missed) = (Told(small(r)?), Told(small(r)?), Told(small(r)?));
-        group.members.push(Member { alert, firing, resolved, missed });
+        let since_s = r.varint_u32()?;
+        let mut told = || Ok(Told(r.varint_u32()?));
+        let (firing, resolved, missed, lapsed) = (told()?, told()?, told()?, told()?);
+        let (is_departed, hold) = (flag(r)?, hold(r)?);
+        group.members.push(Member { alert, since_s, firing, resolved, missed, lapsed, is_departed, hold });
     }
     for _ in 0..r.length()? {
         let settled_at = Some(time(r)?).filter(|at| *at > Timestamp::MIN);
         let (pending, queued) = (r.varint()?.checked_sub(1), r.varint()?.checked_sub(1));
         group.logs.push(IntegrationLog { settled_at, pending, queued });
     }
-    let members: Vec<u32> = group.members.iter().map(|member| member.alert).collect();
-    let slot = state.groups.insert(group);
-    for member in members {
-        if let Some(alert) = state.alerts.get_mut(member) {
-            alert.groups.push(slot);
+    let members: Vec<_> = group.members.iter().map(|member| (member.alert, member.is_departed)).collect();
+    let group = state.groups.insert(group);
+    for (alert, is_departed) in members {
+        if let Some(alert) = state.alerts.get_mut(alert) {
+            alert.groups.push(Membership { group, is_departed });
         }
     }
     Ok(())
@@ -176,6 +211,7 @@ fn write_entry(entry: &Entry, state: &State, out: &mut Vec<u8>) {
     out.put_varint(entry.integration.into());
     put_kind(out, entry.kind);
     out.put_u8(entry.reason as u8);
+    out.put_str(&entry.route_key);
     out.put_bytes(&entry.labels);
     put_time(out, entry.decided_at);
     out.put_varint(entry.attempts.into());
@@ -203,6 +239,7 @@ fn read_entry(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         integration: small(r)?,
         kind: kind(r)?,
         reason: reason(r)?,
+        route_key: r.str()?.into(),
         labels: r.bytes()?.into(),
         decided_at: time(r)?,
         attempts: r.varint_u32()?,
@@ -233,6 +270,8 @@ fn read_entry(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         }
         entry.alerts.push(told);
     }
+    // Slots are not what they were.
+    entry.alerts.sort_unstable_by_key(|told| told.slot);
     let (id, is_dead) = (entry.id, entry.progress == Progress::Dead);
     state.outbox.insert(entry);
     if is_dead {

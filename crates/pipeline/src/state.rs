@@ -2,13 +2,16 @@
 //! decides nothing and knows no settings, so that live work and recovery come
 //! to the same state.
 
-use crate::alerts::{AlertTable, NewAlert, Phase};
+use crate::alerts::{AlertTable, Membership, NewAlert, Phase};
 use crate::groups::{Group, GroupTable};
 use crate::outbox::{Entry, EntryAlert, Outbox, Progress};
-use crate::record::{End, Rated, Record};
+use crate::record::{End, Placement, Rated, Record};
 use crate::timers::Timer;
-use openclaw_alert::{Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned};
+use openclaw_alert::{
+    Feedback, Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned,
+};
 use openclaw_rating::{AlertFacts, Model};
+use openclaw_routing::{Hold, Silences};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -18,6 +21,27 @@ pub(crate) struct Tenant {
     pub(crate) name: TenantName,
     pub(crate) sources: Vec<Source>,
     pub(crate) rating: Model,
+    pub(crate) silences: Silences,
+    /// What put its alerts into their groups; `None` while they are moved.
+    pub(crate) placed_by: Option<Placement>,
+    /// Whether messages were decided and not sent.
+    pub(crate) is_shadow: bool,
+    /// Everything goes straight to the default receiver.
+    pub(crate) is_passthrough: bool,
+}
+
+impl Tenant {
+    pub(crate) fn new(name: TenantName) -> Self {
+        Self {
+            name,
+            sources: Vec::new(),
+            rating: Model::default(),
+            silences: Silences::default(),
+            placed_by: None,
+            is_shadow: false,
+            is_passthrough: false,
+        }
+    }
 }
 
 /// What is known of one of a tenant's sources.
@@ -82,7 +106,7 @@ impl State {
             Record::Opened { tenant, source, starts_at, end, score, group, content } => {
                 let phase = Phase::Firing;
                 let new = NewAlert { id: offset, tenant, source, starts_at, end, score, phase, content, now };
-                return self.opened(new, group);
+                return self.opened(new, group, now);
             }
             Record::Deferred { tenant, source, starts_at, end, content } => {
                 let (phase, score) = (Phase::Waiting, openclaw_alert::Score::default());
@@ -116,32 +140,90 @@ impl State {
                 }
             }
             Record::Feedback { episode, action, ref rated, .. } => self.feedback(episode, action, rated, now),
-            _ => return self.apply_outgoing(offset, record, now),
+            Record::Rearmed { episode } => self.rearmed(episode, now),
+            Record::Notify { .. }
+            | Record::Superseded { .. }
+            | Record::Delivered { .. }
+            | Record::Retrying { .. }
+            | Record::DeadLettered { .. }
+            | Record::Revived { .. }
+            | Record::Withdrawn { .. }
+            | Record::Shadowed { .. } => return self.apply_outgoing(offset, record, now),
+            Record::SilenceSet { .. }
+            | Record::SilenceExpired { .. }
+            | Record::Placed { .. }
+            | Record::Passthrough { .. } => self.apply_setting(record, now),
+            Record::GroupOpened { .. }
+            | Record::Flushed { .. }
+            | Record::GroupClosed { .. }
+            | Record::Joined { .. }
+            | Record::Departed { .. }
+            | Record::Held { .. } => return self.apply_group(offset, record, now),
+        }
+        None
+    }
+
+    fn apply_setting(&mut self, record: &Record<'_>, now: Timestamp) {
+        match *record {
+            Record::SilenceSet { tenant, ref silence } => {
+                if let Some(tenant) = self.tenants.get_mut(usize::from(tenant)) {
+                    tenant.silences.set((**silence).clone(), now);
+                }
+            }
+            Record::SilenceExpired { tenant, silence, .. } => {
+                if let Some(tenant) = self.tenants.get_mut(usize::from(tenant)) {
+                    tenant.silences.expire(silence, now);
+                }
+            }
+            Record::Placed { tenant, by, is_shadow } => self.placed(tenant, by, is_shadow),
+            Record::Passthrough { tenant, is_on, .. } => {
+                if let Some(tenant) = self.tenants.get_mut(usize::from(tenant)) {
+                    tenant.is_passthrough = is_on;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_group(&mut self, offset: u64, record: &Record<'_>, now: Timestamp) -> Reminder {
+        match *record {
+            Record::GroupOpened { tenant, kind, route, route_key, receiver, labels, flush_at } => {
+                let slot = self.groups.insert(Group {
+                    id: offset,
+                    tenant,
+                    kind,
+                    route,
+                    route_key: route_key.into(),
+                    receiver: receiver.into(),
+                    labels: labels.into(),
+                    members: Vec::new(),
+                    flush_at,
+                    look_at: flush_at,
+                    empty_since: Some(now),
+                    logs: SmallVec::new(),
+                });
+                return Some((flush_at, Timer::Group(slot)));
+            }
+            Record::Flushed { group, flush_at, ref left } => return self.flushed(group, flush_at, left, now),
+            Record::GroupClosed { group } => {
+                if let Some(slot) = self.groups.slot_of(group) {
+                    self.groups.remove(slot);
+                }
+            }
+            Record::Joined { episode, group } => {
+                if let Some(slot) = self.alerts.slot_of(episode) {
+                    self.join(slot, group, now);
+                }
+            }
+            Record::Departed { group, ref alerts } => self.departed(group, alerts),
+            Record::Held { group, hold, ref alerts, .. } => self.held(group, hold, alerts, now),
+            _ => {}
         }
         None
     }
 
     fn apply_outgoing(&mut self, offset: u64, record: &Record<'_>, now: Timestamp) -> Reminder {
         match *record {
-            Record::GroupOpened { tenant, kind, receiver, labels, flush_at } => {
-                let slot = self.groups.insert(Group {
-                    id: offset,
-                    tenant,
-                    kind,
-                    receiver: receiver.into(),
-                    labels: labels.into(),
-                    members: Vec::new(),
-                    flush_at,
-                    logs: SmallVec::new(),
-                });
-                return Some((flush_at, Timer::Group(slot)));
-            }
-            Record::Flushed { group, flush_at, ref left } => return self.flushed(group, flush_at, left),
-            Record::GroupClosed { group } => {
-                if let Some(slot) = self.groups.slot_of(group) {
-                    self.groups.remove(slot);
-                }
-            }
             Record::Notify { group, integration, reason, ref alerts } => {
                 self.notify(offset, group, integration, reason, alerts, now);
             }
@@ -155,6 +237,7 @@ impl State {
             }
             Record::Revived { entry } => self.revived(entry, now),
             Record::Withdrawn { entry } => self.withdrawn(entry),
+            Record::Shadowed { entry } => self.shadowed(entry, now),
             _ => {}
         }
         None
@@ -162,7 +245,7 @@ impl State {
 
     fn add_tenant(&mut self, name: &str) {
         if let Ok(name) = TenantName::new(name) {
-            self.tenants.push(Tenant { name, sources: Vec::new(), rating: Model::default() });
+            self.tenants.push(Tenant::new(name));
         }
     }
 
@@ -181,9 +264,9 @@ impl State {
         open.for_each(|entry| entry.ambiguous = true);
     }
 
-    fn opened(&mut self, new: NewAlert<'_>, group: u64) -> Reminder {
+    fn opened(&mut self, new: NewAlert<'_>, group: u64, now: Timestamp) -> Reminder {
         let slot = self.alerts.open(new);
-        self.routed(slot, group)
+        self.routed(slot, group, now)
     }
 
     fn admitted(
@@ -203,27 +286,97 @@ impl State {
         if let Some(source) = self.source_mut(tenant, source) {
             source.grace_until = source.grace_until.max(grace_until);
         }
-        self.routed(slot, group)
+        self.routed(slot, group, now)
     }
 
     /// The alert has begun to fire: its tenant's rating learns that it was
     /// seen, and it joins its group.
-    fn routed(&mut self, slot: u32, group: u64) -> Reminder {
+    fn routed(&mut self, slot: u32, group: u64, now: Timestamp) -> Reminder {
+        self.join(slot, group, now);
         let alert = self.alerts.get_mut(slot)?;
-        if let Some(group_slot) = self.groups.slot_of(group)
-            && !alert.groups.contains(&group_slot)
-        {
-            alert.groups.push(group_slot);
-            if let Some(group) = self.groups.get_mut(group_slot) {
-                group.join(slot);
-            }
-        }
         alert.rated_at = alert.updated_at;
         let alert = self.alerts.get(slot)?;
         let tenant = self.tenants.get_mut(usize::from(alert.tenant))?;
         let source = tenant.sources.get(usize::from(alert.source))?;
         tenant.rating.seen(&AlertFacts { labels: alert.labels(), source: &source.name, at: alert.rated_at });
         Some((self.expires_at(slot)?, Timer::Alert(slot)))
+    }
+
+    fn join(&mut self, slot: u32, group: u64, now: Timestamp) {
+        let Some(alert) = self.alerts.get_mut(slot) else { return };
+        let Some(group_slot) = self.groups.slot_of(group) else { return };
+        let Some(group) = self.groups.get_mut(group_slot) else { return };
+        match alert.membership_mut(group_slot) {
+            Some(membership) if membership.is_departed => {
+                membership.is_departed = false;
+                group.rejoin(slot);
+            }
+            Some(_) => {}
+            None => {
+                alert.groups.push(Membership { group: group_slot, is_departed: false });
+                group.join(slot, now);
+            }
+        }
+    }
+
+    fn departed(&mut self, group: u64, alerts: &[u64]) {
+        let slots = self.slots_of(alerts);
+        let Some(group_slot) = self.groups.slot_of(group) else { return };
+        let Some(group) = self.groups.get_mut(group_slot) else { return };
+        for member in group.members.iter_mut().filter(|member| slots.binary_search(&member.alert).is_ok()) {
+            member.is_departed = true;
+            let alert = self.alerts.get_mut(member.alert);
+            if let Some(membership) = alert.and_then(|alert| alert.membership_mut(group_slot)) {
+                membership.is_departed = true;
+            }
+        }
+    }
+
+    /// Sorted.
+    fn slots_of(&self, episodes: &[u64]) -> Vec<u32> {
+        let mut slots: Vec<u32> =
+            episodes.iter().filter_map(|&episode| self.alerts.slot_of(episode)).collect();
+        slots.sort_unstable();
+        slots
+    }
+
+    fn held(&mut self, group: u64, hold: Hold, alerts: &[u64], now: Timestamp) {
+        let slots = self.slots_of(alerts);
+        let Some(group) = self.groups.slot_of(group).and_then(|slot| self.groups.get_mut(slot)) else {
+            return;
+        };
+        for member in group.members.iter_mut().filter(|member| slots.binary_search(&member.alert).is_ok()) {
+            member.hold = hold;
+            if hold == Hold::Free {
+                // What nobody could know of can't have been ignored.
+                member.count_from(now);
+            }
+        }
+    }
+
+    /// Told anew, everywhere.
+    fn rearmed(&mut self, episode: u64, now: Timestamp) {
+        let Some(slot) = self.alerts.slot_of(episode) else { return };
+        let Some(alert) = self.alerts.get_mut(slot) else { return };
+        alert.feedback = None;
+        for membership in alert.groups.clone() {
+            let Some(group) = self.groups.get_mut(membership.group) else { continue };
+            for member in group.members.iter_mut().filter(|member| member.alert == slot) {
+                member.lapsed = member.firing;
+                member.count_from(now);
+            }
+        }
+    }
+
+    fn placed(&mut self, number: u16, by: Option<Placement>, is_shadow: bool) {
+        let Some(tenant) = self.tenants.get_mut(usize::from(number)) else { return };
+        tenant.placed_by = by;
+        if std::mem::replace(&mut tenant.is_shadow, is_shadow) && !is_shadow {
+            // Nobody was really told.
+            for group in self.groups.iter_mut().filter(|group| group.tenant == number) {
+                group.forget_what_was_told();
+            }
+        }
     }
 
     fn renewed(&mut self, episode: u64, end: End, now: Timestamp) -> Reminder {
@@ -259,15 +412,10 @@ impl State {
         self.alerts.forget_if_done(slot);
     }
 
-    fn feedback(
-        &mut self,
-        episode: u64,
-        action: openclaw_alert::Feedback,
-        rated: &Rated<'_>,
-        now: Timestamp,
-    ) {
+    fn feedback(&mut self, episode: u64, action: Feedback, rated: &Rated<'_>, now: Timestamp) {
         if let Some(alert) = self.alerts.slot_of(episode).and_then(|slot| self.alerts.get_mut(slot)) {
-            alert.feedback = Some(action);
+            alert.feedback = Some((action, now));
+            alert.is_escalated |= action == Feedback::Escalate;
         }
         let Some(tenant) = self.tenants.get_mut(usize::from(rated.tenant)) else { return };
         let Some(source) = tenant.sources.get(usize::from(rated.source)) else { return };
@@ -275,18 +423,21 @@ impl State {
         tenant.rating.learn(&AlertFacts { labels, source: &source.name, at: rated.rated_at }, action, now);
     }
 
-    fn flushed(&mut self, group: u64, flush_at: Timestamp, left: &[u64]) -> Reminder {
+    fn flushed(&mut self, group: u64, flush_at: Timestamp, left: &[u64], now: Timestamp) -> Reminder {
         let group_slot = self.groups.slot_of(group)?;
-        let mut gone: Vec<u32> = left.iter().filter_map(|&episode| self.alerts.slot_of(episode)).collect();
-        gone.sort_unstable();
+        let gone = self.slots_of(left);
         let group = self.groups.get_mut(group_slot)?;
         group.flush_at = flush_at;
+        group.look_at = flush_at;
         if !gone.is_empty() {
             group.members.retain(|member| gone.binary_search(&member.alert).is_err());
+            if group.members.is_empty() {
+                group.empty_since = Some(now);
+            }
         }
         for slot in gone {
             if let Some(alert) = self.alerts.get_mut(slot) {
-                alert.groups.retain(|&mut other| other != group_slot);
+                alert.groups.retain(|membership| membership.group != group_slot);
             }
             self.alerts.forget_if_done(slot);
         }
@@ -321,6 +472,7 @@ impl State {
             integration,
             kind: group.kind,
             reason,
+            route_key: Arc::clone(&group.route_key),
             labels: group.labels.clone(),
             alerts: told,
             decided_at: now,
@@ -333,6 +485,9 @@ impl State {
             in_line: false,
         };
         mark_told(group, &mut entry);
+        let alerts = &self.alerts;
+        group
+            .mark_left_out(&entry, |slot| alerts.get(slot).is_some_and(|alert| alert.phase == Phase::Firing));
         let log = group.log_mut(integration);
         match log.pending {
             None => log.pending = Some(offset),
@@ -381,11 +536,19 @@ impl State {
         self.unpin(&entry);
     }
 
+    /// As far as its group goes, it has been told.
+    fn shadowed(&mut self, id: u64, now: Timestamp) {
+        let tenant = self.outbox.get(id).map(|entry| entry.tenant);
+        if let Some(tenant) = tenant.and_then(|tenant| self.tenants.get_mut(usize::from(tenant))) {
+            tenant.is_shadow = true;
+        }
+        self.delivered(id, now);
+    }
+
     fn withdrawn(&mut self, id: u64) {
         let Some(entry) = self.outbox.remove(id) else { return };
         if let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot)) {
-            let told = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot);
-            for member in group.members.iter_mut().filter(|member| told(member.alert)) {
+            for member in group.members.iter_mut().filter(|member| entry.tells_of(member.alert).is_some()) {
                 member.firing.clear(entry.integration);
             }
         }
@@ -425,7 +588,7 @@ impl State {
         if !entry.ambiguous
             && let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot))
         {
-            let missed = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot && !told.may_be_known);
+            let missed = |slot: u32| entry.tells_of(slot).is_some_and(|told| !told.may_be_known);
             for member in group.members.iter_mut().filter(|member| missed(member.alert)) {
                 member.missed.set(entry.integration);
             }
@@ -447,8 +610,7 @@ impl State {
         let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot)) else {
             return;
         };
-        let is_told = |slot: u32| entry.alerts.iter().any(|told| told.slot == slot);
-        for member in group.members.iter_mut().filter(|member| is_told(member.alert)) {
+        for member in group.members.iter_mut().filter(|member| entry.tells_of(member.alert).is_some()) {
             member.missed.clear(entry.integration);
         }
     }
@@ -470,6 +632,7 @@ fn mark_told(group: &mut Group, entry: &mut Entry) {
         told.may_be_known = !told.is_news;
         member.firing.set(integration);
         member.missed.clear(integration);
+        member.lapsed.clear(integration);
     }
     if group.kind == NotificationKind::Digest {
         entry.alerts.iter_mut().for_each(|told| told.is_news = true);

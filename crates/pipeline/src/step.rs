@@ -1,25 +1,26 @@
 //! The step: what happens to an input, in order.
 //!
 //! ```text
-//! alerts ─► merge with what is known ─► admission ─► rating ─► page or digest ─► group
+//! alerts ─► merge with what is known ─► admission ─► rating ─► page or digest ─► routes ─► groups
 //! time   ─► expiries ─► deferred alerts ─► groups that are due ─► messages that are due
 //! ```
 //!
 //! Each decision is a record, written and applied at once. The caller commits
 //! them as one frame, and only then answers and sends.
 
+use crate::Phase;
 use crate::effects::{Ack, AlertEnd, Effects};
 use crate::partition::{Partition, cost_bytes};
 use crate::record::{Cause, End, Rated, Record};
-use crate::settings::RatingMode;
+use crate::routes::{GroupIds, Wanted};
+use crate::settings::TenantSettings;
 use crate::timers::Timer;
-use crate::{Phase, groups::GroupIdentity};
+use crate::watch::INTERNAL_SOURCE;
 use openclaw_alert::{
-    Batch, Content, Feedback, Incoming, Labels, NotificationKind, Score, SendOutcome, TenantName, Timestamp,
-    Zoned,
+    Batch, Content, Feedback, Incoming, Labels, Score, SendOutcome, TenantName, Timestamp, Zoned,
 };
 use openclaw_rating::AlertFacts;
-use openclaw_routing::{first_flush_at, group_labels};
+use openclaw_routing::{PostedSilence, SilenceId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,17 @@ const RECORD_BYTES_PER_STEP: usize = 64 << 10;
 
 /// How often deferred alerts are let in at most.
 const BACKLOG_TICK: Duration = Duration::from_millis(10);
+
+/// Until an alert whose tenant has no settings is looked at again.
+const WITHOUT_SETTINGS: Duration = Duration::from_secs(60);
+
+/// Bytes of records from which on a request's new alerts are kept for the next
+/// steps: each may open a group on every route that it takes, and a frame has
+/// its bound.
+const INTAKE_BYTES_PER_STEP: usize = 8 << 20;
+
+/// What an alert that is kept for later takes beside its content.
+const KEPT_BESIDE_CONTENT: usize = 64;
 
 /// Turns of the fair queue in one step.
 const TURNS_PER_STEP: usize = 4;
@@ -81,6 +93,43 @@ pub enum Input<'a> {
         /// The outbox entry.
         entry: u64,
     },
+    /// A person sets or changes a silence.
+    SetSilence {
+        /// Whose, by the credential.
+        tenant: &'a TenantName,
+        /// What is asked for.
+        silence: &'a PostedSilence,
+        /// A new random id, for where one is needed.
+        new_id: SilenceId,
+    },
+    /// A person ends a silence.
+    ExpireSilence {
+        /// Whose, by the credential.
+        tenant: &'a TenantName,
+        /// Which.
+        silence: SilenceId,
+        /// By whom.
+        by: &'a str,
+    },
+    /// A tenant's settings are new or have changed.
+    Configure {
+        /// The settings.
+        settings: &'a Arc<TenantSettings>,
+    },
+    /// A tenant's settings have gone.
+    Forget {
+        /// Whose.
+        tenant: &'a TenantName,
+    },
+    /// The break-glass is opened or closed.
+    Passthrough {
+        /// Whose.
+        tenant: &'a TenantName,
+        /// Whether everything goes straight to the default receiver.
+        is_on: bool,
+        /// By whom.
+        by: &'a str,
+    },
     /// Time has passed.
     Tick,
 }
@@ -109,11 +158,34 @@ impl Input<'_> {
     pub fn record_bytes_max(&self) -> usize {
         /// An alert's times, score and group, and the group that it may open.
         const BESIDE_CONTENT: usize = 256;
+        /// Routes that alerts are given room for; with more, some wait a step.
+        const ROUTES: usize = 4;
         match self {
-            // The labels stand in the alert and may stand in its group again.
-            Input::Alerts { batch, .. } => 2 * batch.bytes() + batch.len() * BESIDE_CONTENT,
+            // The labels stand in the alert and may stand in its groups again.
+            Input::Alerts { batch, .. } => {
+                let let_in = ROUTES * (batch.bytes() + batch.len() * BESIDE_CONTENT);
+                let_in.min(INTAKE_BYTES_PER_STEP + self.record_bytes_min())
+            }
             Input::Feedback { of, by, note, .. } => of.labels.as_bytes().len() + by.len() + note.len(),
-            Input::TurnedAway { .. } | Input::Sent { .. } | Input::Revive { .. } | Input::Tick => 0,
+            // Ends by name what it takes the place of.
+            Input::SetSilence { silence, .. } => silence.bytes() + silence.created_by.len(),
+            Input::ExpireSilence { by, .. } | Input::Passthrough { by, .. } => by.len(),
+            Input::TurnedAway { .. }
+            | Input::Sent { .. }
+            | Input::Revive { .. }
+            | Input::Configure { .. }
+            | Input::Forget { .. }
+            | Input::Tick => 0,
+        }
+    }
+
+    /// Bytes of records that this input becomes at least, with all of its new
+    /// alerts kept for later steps.
+    #[must_use]
+    pub fn record_bytes_min(&self) -> usize {
+        match self {
+            Input::Alerts { batch, .. } => batch.bytes() + batch.len() * KEPT_BESIDE_CONTENT,
+            _ => self.record_bytes_max(),
         }
     }
 
@@ -134,10 +206,20 @@ impl Partition {
             Input::Feedback { of, action, by, note } => self.take_feedback(of, action, by, note, now, out),
             Input::Sent { entry, outcome, took } => self.take_outcome(entry, outcome, took, now, out),
             Input::Revive { entry } => self.revive(entry, now, out),
+            Input::SetSilence { tenant, silence, new_id } => {
+                self.set_silence(tenant, silence, new_id, now, out);
+            }
+            Input::ExpireSilence { tenant, silence, by } => {
+                self.expire_silence(tenant, silence, by, now, out);
+            }
+            Input::Configure { settings } => self.reconfigure(settings, now, out),
+            Input::Forget { tenant } => self.forget_settings(tenant, now, out),
+            Input::Passthrough { tenant, is_on, by } => self.passthrough(tenant, is_on, by, now, out),
             Input::Tick => {}
         }
         self.work_off(now, out);
-        self.launch(out);
+        self.end_silences(now, out);
+        self.launch(now, out);
         out.next_deadline = self.next_deadline(now);
     }
 
@@ -153,6 +235,10 @@ impl Partition {
                 Some((_, Timer::Group(slot))) => self.flush(slot, now, out),
                 Some((_, Timer::Entry(slot))) => self.make_ready(slot, now),
                 Some((_, Timer::Backlog)) => self.drain(now, out),
+                Some((_, Timer::Move(tenant))) => self.move_alerts(tenant, now, out),
+                Some((at, Timer::Watchdog(tenant))) => self.watchdog(tenant, at, now, out),
+                Some((at, Timer::Source(tenant, number))) => self.listen(tenant, number, at, now, out),
+                Some((_, Timer::Silences)) => {} // they are looked at in every step
             }
         }
     }
@@ -165,10 +251,18 @@ impl Partition {
         now: Timestamp,
         out: &mut Effects,
     ) {
-        let Some((tenant, source)) = self.number_of(tenant, source, now, out) else { return };
-        let Some(settings) = self.settings(tenant).map(Arc::clone) else { return };
-        let from = Origin { tenant, source, resolve_timeout: settings.resolve_timeout, now };
+        // Our own alerts come from nobody else.
+        let name = if source == INTERNAL_SOURCE { "external-openclaw" } else { source };
+        let Some((tenant, source)) = self.number_of(tenant, name, now, out) else { return };
+        self.heard(tenant, name, now, out);
+        let Some(settings) = self.settings(tenant) else { return };
+        let resolve_timeout = settings.resolve_timeout;
+        let mut from = Origin { tenant, source, resolve_timeout, is_internal: false, has_room: true, now };
+        let mut to_come = batch.bytes() + batch.len() * KEPT_BESIDE_CONTENT;
+        let room = if out.room_bytes == 0 { INTAKE_BYTES_PER_STEP + to_come } else { out.room_bytes };
         for alert in batch.iter() {
+            from.has_room = out.payload.len() + to_come <= room;
+            to_come -= alert.content.len() + KEPT_BESIDE_CONTENT;
             self.take_alert(&from, &alert, out);
         }
         if out.taken.refused > 0 {
@@ -180,15 +274,26 @@ impl Partition {
 
     fn take_alert(&mut self, from: &Origin, alert: &Incoming<'_>, out: &mut Effects) {
         let (starts_at, end) = from.times(alert);
+        self.take_content(from, starts_at, end, alert.content, out);
+    }
+
+    pub(crate) fn take_content(
+        &mut self,
+        from: &Origin,
+        starts_at: Zoned,
+        end: End,
+        content: &[u8],
+        out: &mut Effects,
+    ) {
         let over = end.at.at <= from.now;
-        let content = alert.view();
-        let hash = self.state.alerts.hash(from.tenant, content.labels);
-        let Some(slot) = self.state.alerts.find(from.tenant, hash, content.labels) else {
+        let labels = Content::of(content).labels;
+        let hash = self.state.alerts.hash(from.tenant, labels);
+        let Some(slot) = self.state.alerts.find(from.tenant, hash, labels) else {
             if over {
                 // Never seen, over already: nobody is waiting to hear of it.
                 out.taken.accepted += 1;
             } else {
-                self.open(from, starts_at, end, alert.content, out);
+                self.open(from, starts_at, end, content, out);
             }
             return;
         };
@@ -199,24 +304,24 @@ impl Partition {
                 // Of two ends the later counts.
                 let known_end = known.end;
                 let end = if end.at.at > known_end.at.at { end } else { known_end };
-                let changed = self.amend(from, slot, starts_at, end, alert.content, end != known_end, out);
+                let changed = self.amend(from, slot, starts_at, end, content, end != known_end, out);
                 out.taken.renewed += u32::from(!changed);
             }
             (Phase::Resolved, false) => {
                 let overlaps = starts_at.at < known.end.at.at;
                 let starts_at =
                     if overlaps && known.starts_at.at < starts_at.at { known.starts_at } else { starts_at };
-                self.open(from, starts_at, end, alert.content, out);
+                self.open(from, starts_at, end, content, out);
             }
             (Phase::Firing | Phase::Waiting, true) => {
                 let known_end = known.end;
-                let changed = self.amend(from, slot, starts_at, known_end, alert.content, false, out);
+                let changed = self.amend(from, slot, starts_at, known_end, content, false, out);
                 self.end(slot, episode, end.at, Cause::Posted, from.now, out);
                 out.taken.accepted += u32::from(!changed);
                 out.ack = Ack::WhenDurable;
             }
             (Phase::Firing | Phase::Waiting, false) => {
-                self.repeat(from, slot, starts_at, end, alert.content, out);
+                self.repeat(from, slot, starts_at, end, content, out);
             }
         }
     }
@@ -273,10 +378,13 @@ impl Partition {
     }
 
     fn open(&mut self, from: &Origin, starts_at: Zoned, end: End, content: &[u8], out: &mut Effects) {
-        let Origin { tenant, source, now, .. } = *from;
-        if self.admit(tenant, now) {
-            let (score, group) = self.rate_and_route(tenant, source, content, starts_at.at, now, out);
-            self.emit(&Record::Opened { tenant, source, starts_at, end, score, group, content }, now, out);
+        let Origin { tenant, source, is_internal, now, .. } = *from;
+        if is_internal || (from.has_room && self.admit(tenant, now)) {
+            let (score, groups) = self.rate_and_route(tenant, source, content, starts_at.at, now, out);
+            let group = groups.first().copied().unwrap_or_default();
+            let opened = Record::Opened { tenant, source, starts_at, end, score, group, content };
+            let episode = self.emit(&opened, now, out);
+            self.join_others(episode, &groups, now, out);
         } else {
             let bytes = cost_bytes(content);
             let bound = self.settings(tenant).map_or(0, |settings| settings.limits.backlog_bytes);
@@ -325,8 +433,8 @@ impl Partition {
             let more = backlog.turn(
                 |tenant| match policies.get_mut(tenant).and_then(Option::as_mut) {
                     Some(policy) => policy.gate.admit(now).is_ok(),
-                    // A tenant without settings any more: nothing holds it back.
-                    None => true,
+                    // A tenant without settings: it waits until they are back.
+                    None => false,
                 },
                 |_, item| turn.push(item),
             );
@@ -344,9 +452,10 @@ impl Partition {
 
     fn next_turn_at(&self, now: Timestamp) -> Option<Timestamp> {
         let next = |tenant: usize| {
-            self.policies.get(tenant).and_then(Option::as_ref).map_or(now, |policy| policy.gate.next_at(now))
+            let policy = self.policies.get(tenant).and_then(Option::as_ref);
+            policy.map(|policy| policy.gate.next_at(now))
         };
-        let at = self.backlog.waiting().map(next).min()?;
+        let at = self.backlog.waiting().filter_map(next).min()?;
         // With tokens left, the next turns are taken in the very next step.
         Some(if at <= now { now } else { at.max(now.plus(BACKLOG_TICK)) })
     }
@@ -358,12 +467,14 @@ impl Partition {
         }
         let (tenant, source, starts_at) = (alert.tenant, alert.source, alert.starts_at.at);
         let content = alert.content.clone();
-        let (score, group) = self.rate_and_route(tenant, source, &content, starts_at, now, out);
+        let (score, groups) = self.rate_and_route(tenant, source, &content, starts_at, now, out);
+        let group = groups.first().copied().unwrap_or_default();
         let grace = self.settings(tenant).map_or(Duration::ZERO, |settings| settings.resolve_timeout);
         self.emit(&Record::Admitted { episode, score, group, grace_until: now.plus(grace) }, now, out);
+        self.join_others(episode, &groups, now, out);
     }
 
-    /// Rates an alert and finds its group; opens the group where it is new.
+    /// Rates an alert and finds its groups; opens those that are new.
     fn rate_and_route(
         &mut self,
         tenant: u16,
@@ -372,59 +483,19 @@ impl Partition {
         starts_at: Timestamp,
         now: Timestamp,
         out: &mut Effects,
-    ) -> (Score, u64) {
+    ) -> (Score, GroupIds) {
         let labels = Content::of(content).labels;
         let score = self.rate(tenant, source, labels, now);
-        let value = score.value();
-        out.scores.push((tenant, value));
-        let Some(settings) = self.settings(tenant).map(Arc::clone) else { return (score, 0) };
-        let always_pages = || settings.rating.never_digest.iter().any(|matcher| matcher.matches(labels));
-        let group = match &settings.rating.mode {
-            RatingMode::Enforce(digest) if value < settings.rating.threshold && !always_pages() => {
-                let flush_at = digest.schedule.next_after(now);
-                self.scratch.clear();
-                self.join(tenant, NotificationKind::Digest, &digest.receiver, flush_at, now, out)
-            }
-            RatingMode::Observe | RatingMode::Enforce(_) => {
-                let route = &settings.route;
-                self.scratch.clear();
-                group_labels(&route.group_by, labels, &mut self.scratch);
-                let flush_at = first_flush_at(route, starts_at, now);
-                self.join(tenant, NotificationKind::Page, &route.receiver, flush_at, now, out)
-            }
-        };
-        (score, group)
+        out.scores.push((tenant, score.value()));
+        let is_internal = self.is_internal(tenant, source);
+        let wanted = Wanted { tenant, labels, score: score.value(), starts_at, is_internal };
+        (score, self.groups_for(&wanted, now, out))
     }
 
     fn rate(&self, tenant: u16, source: u16, labels: Labels<'_>, now: Timestamp) -> Score {
         let Some(tenant) = self.state.tenant(tenant) else { return Score::default() };
         let source = tenant.sources.get(usize::from(source)).map_or("", |source| &source.name);
         tenant.rating.rate(&AlertFacts { labels, source, at: now })
-    }
-
-    /// The id of the group with the labels in `scratch`.
-    fn join(
-        &mut self,
-        tenant: u16,
-        kind: NotificationKind,
-        receiver: &Arc<str>,
-        flush_at: Timestamp,
-        now: Timestamp,
-        out: &mut Effects,
-    ) -> u64 {
-        let labels = std::mem::take(&mut self.scratch);
-        let identity = GroupIdentity { tenant, kind, receiver, labels: &labels };
-        let known = self.state.groups.find(identity).and_then(|slot| self.state.groups.get(slot));
-        let id = match known.map(|group| group.id) {
-            Some(id) => id,
-            None => self.emit(
-                &Record::GroupOpened { tenant, kind, receiver, labels: &labels, flush_at },
-                now,
-                out,
-            ),
-        };
-        self.scratch = labels;
-        id
     }
 
     fn expire(&mut self, slot: u32, reminded_at: Timestamp, now: Timestamp, out: &mut Effects) {
@@ -436,28 +507,51 @@ impl Partition {
         if alert.phase != Phase::Firing {
             return;
         }
-        let (episode, at) = (alert.id, alert.end.at);
+        let (episode, at, tenant) = (alert.id, alert.end.at, alert.tenant);
+        if self.settings(tenant).is_none() {
+            // Nobody is let in for it, so its silence says nothing.
+            return self.remind(now.plus(WITHOUT_SETTINGS), Timer::Alert(slot));
+        }
         match self.state.expires_at(slot) {
             Some(expires_at) if expires_at > now => self.remind(expires_at, Timer::Alert(slot)),
             _ => self.end(slot, episode, at, Cause::Expired, now, out),
         }
     }
 
-    fn end(&mut self, slot: u32, episode: u64, at: Zoned, cause: Cause, now: Timestamp, out: &mut Effects) {
+    pub(crate) fn end(
+        &mut self,
+        slot: u32,
+        episode: u64,
+        at: Zoned,
+        cause: Cause,
+        now: Timestamp,
+        out: &mut Effects,
+    ) {
         let waiting = self.state.alerts.get(slot).filter(|alert| alert.phase == Phase::Waiting);
         if let Some(tenant) = waiting.map(|alert| alert.tenant)
             && let Some(settings) = self.settings(tenant)
         {
-            let receiver = Arc::clone(&settings.route.receiver);
+            let receiver = Arc::clone(&settings.routing.tree.root().receiver);
             self.ended(tenant, &receiver, AlertEnd::ResolvedEarly, 1, out);
         }
         self.emit(&Record::Resolved { episode, at, cause }, now, out);
     }
 
     fn turned_away(&mut self, tenant: &TenantName, source: &str, now: Timestamp, out: &mut Effects) {
-        if let Some((tenant, source)) = self.number_of(tenant, source, now, out) {
-            self.hold_expiry(tenant, source, now, out);
+        if let Some((tenant, number)) = self.number_of(tenant, source, now, out) {
+            self.hold_expiry(tenant, number, now, out);
+            self.heard(tenant, source, now, out);
         }
+    }
+
+    fn passthrough(&mut self, tenant: &TenantName, is_on: bool, by: &str, now: Timestamp, out: &mut Effects) {
+        let Some(tenant) = self.tenant_number_of(tenant, now, out) else { return };
+        out.ack = Ack::WhenDurable;
+        if self.state.tenant(tenant).is_some_and(|known| known.is_passthrough == is_on) {
+            return;
+        }
+        self.emit(&Record::Passthrough { tenant, is_on, by }, now, out);
+        self.begin_move(tenant, now, out);
     }
 
     fn take_feedback(
@@ -473,16 +567,25 @@ impl Partition {
         let (rated_at, score, labels) = (of.rated_at, of.score, of.labels.as_bytes());
         let rated = Rated { tenant, source, rated_at, score, labels };
         self.emit(&Record::Feedback { episode: of.episode, action, by, note, rated }, now, out);
+        if action == Feedback::Escalate
+            && let Some(slot) = self.state.alerts.slot_of(of.episode)
+        {
+            self.escalate(slot, now, out);
+        }
         out.ack = Ack::WhenDurable;
     }
 }
 
 /// Where a request's alerts come from.
-struct Origin {
-    tenant: u16,
-    source: u16,
-    resolve_timeout: Duration,
-    now: Timestamp,
+pub(crate) struct Origin {
+    pub(crate) tenant: u16,
+    pub(crate) source: u16,
+    pub(crate) resolve_timeout: Duration,
+    /// One of our own alerts, past every limit.
+    pub(crate) is_internal: bool,
+    /// Whether the step's frame has room for one more alert with its groups.
+    pub(crate) has_room: bool,
+    pub(crate) now: Timestamp,
 }
 
 impl Origin {

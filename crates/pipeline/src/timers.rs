@@ -16,6 +16,15 @@ pub(crate) enum Timer {
     Entry(u32),
     /// Deferred alerts may come in.
     Backlog,
+    /// Alerts of the tenant have to be taken to the groups of new settings.
+    Move(u16),
+    /// The tenant's watchdog has to be heard.
+    Watchdog(u16),
+    /// A source of the tenant, by its place among those that are watched, may
+    /// have gone silent.
+    Source(u16, u16),
+    /// Silences may be over, of more than one step can look at.
+    Silences,
 }
 
 /// Reminders by time. Not part of the durable state: recovery sets them anew.

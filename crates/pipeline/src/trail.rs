@@ -7,6 +7,7 @@ use crate::record::{Cause, Record, records};
 use openclaw_alert::{
     Content, Feedback, Labels, NotificationKind, PartitionId, Reason, Score, Status, Timestamp, Zoned, fnv1a,
 };
+use openclaw_routing::Hold;
 use std::time::Duration;
 
 /// One thing that happened to an alert.
@@ -32,6 +33,17 @@ pub enum Happened {
     Rated { score: Score },
     /// Joined a group.
     Grouped { group: u64 },
+    /// New settings send it elsewhere; here only its end is told.
+    Departed { group: u64 },
+    /// Something holds it back in a group; a silence, an alert or an interval
+    /// by its name.
+    Held { group: u64, hold: Hold, by: String },
+    /// Nothing holds it back any more.
+    Released { group: u64 },
+    /// Its acknowledgement was forgotten.
+    Rearmed,
+    /// The tenant's delivery is in shadow: the message was not sent.
+    Shadowed { entry: u64 },
     /// Its annotations, link or start changed.
     Changed,
     /// Ended.
@@ -97,10 +109,14 @@ pub fn frame_keys(partition: PartitionId, base_offset: u64, payload: &[u8], keys
                 Record::Admitted { episode, .. }
                 | Record::Changed { episode, .. }
                 | Record::Resolved { episode, .. }
-                | Record::Feedback { episode, .. },
+                | Record::Feedback { episode, .. }
+                | Record::Joined { episode, .. }
+                | Record::Rearmed { episode },
             ) => keys.push(episode_key(partition, episode)),
             Ok(Record::GroupOpened { .. }) => keys.push(group_key(partition, offset)),
-            Ok(Record::Notify { group, .. } | Record::Flushed { group, .. }) => {
+            Ok(
+                Record::Notify { group, .. } | Record::Departed { group, .. } | Record::Held { group, .. },
+            ) => {
                 keys.push(group_key(partition, group));
             }
             Ok(
@@ -109,7 +125,8 @@ pub fn frame_keys(partition: PartitionId, base_offset: u64, payload: &[u8], keys
                 | Record::Retrying { entry, .. }
                 | Record::DeadLettered { entry, .. }
                 | Record::Revived { entry }
-                | Record::Withdrawn { entry },
+                | Record::Withdrawn { entry }
+                | Record::Shadowed { entry },
             ) => keys.push(entry_key(partition, entry)),
             Ok(_) => {}
             Err(_) => return,
@@ -194,6 +211,13 @@ impl Trail {
             Record::Feedback { episode, action, by, note, .. } if episode == self.episode => {
                 vec![Happened::Feedback { action, by: by.to_owned(), note: note.to_owned() }]
             }
+            Record::Joined { episode, group } if episode == self.episode => {
+                if !self.groups.contains(&group) {
+                    self.groups.push(group);
+                }
+                vec![Happened::Grouped { group }]
+            }
+            Record::Rearmed { episode } if episode == self.episode => vec![Happened::Rearmed],
             _ => self.group_event(offset, record).or_else(|| self.entry_event(record)).into_iter().collect(),
         }
     }
@@ -220,8 +244,21 @@ impl Trail {
                 let (integration, reason, status) = (*integration, *reason, *status);
                 Some(Happened::Sent { entry: offset, integration, reason, status, alerts: alerts.len() })
             }
+            Record::Departed { group, alerts } if self.is_told_of(*group, alerts) => {
+                Some(Happened::Departed { group: *group })
+            }
+            Record::Held { group, hold: Hold::Free, alerts, .. } if self.is_told_of(*group, alerts) => {
+                Some(Happened::Released { group: *group })
+            }
+            Record::Held { group, hold, by, alerts } if self.is_told_of(*group, alerts) => {
+                Some(Happened::Held { group: *group, hold: *hold, by: (*by).to_owned() })
+            }
             _ => None,
         }
+    }
+
+    fn is_told_of(&self, group: u64, alerts: &[u64]) -> bool {
+        self.groups.contains(&group) && alerts.contains(&self.episode)
     }
 
     fn entry_event(&mut self, record: &Record<'_>) -> Option<Happened> {
@@ -244,6 +281,7 @@ impl Trail {
             }
             Record::Revived { entry } if mine(entry) => Some(Happened::Revived { entry }),
             Record::Withdrawn { entry } if mine(entry) => Some(Happened::Withdrawn { entry }),
+            Record::Shadowed { entry } if mine(entry) => Some(Happened::Shadowed { entry }),
             _ => None,
         }
     }

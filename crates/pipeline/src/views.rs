@@ -3,12 +3,15 @@
 
 use crate::Phase;
 use crate::alerts::Alert;
+use crate::groups::Group;
 use crate::outbox::{Entry, Progress};
 use crate::partition::Partition;
 use crate::step::PastAlert;
 use openclaw_alert::{
-    Content, EpisodeId, Feedback, NotificationKind, Reason, Score, TenantName, Timestamp, Zoned,
+    Content, EpisodeId, Feedback, Labels, NotificationKind, Reason, Score, TenantName, Timestamp, Zoned,
 };
+use openclaw_routing::{SilenceId, Silences};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// A place in a listing: sorts by fingerprint, then by episode.
@@ -45,6 +48,42 @@ pub struct AlertView<'a> {
     pub feedback: Option<Feedback>,
     /// Receivers of its groups.
     pub receivers: Vec<&'a str>,
+}
+
+/// What holds an alert back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Suppression {
+    /// Silences in force that match it, whatever their receivers.
+    pub silenced_by: Vec<SilenceId>,
+    /// Fingerprints of alerts that hold it.
+    pub inhibited_by: Vec<u64>,
+}
+
+impl Suppression {
+    /// Whether anything holds it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !self.silenced_by.is_empty() || !self.inhibited_by.is_empty()
+    }
+}
+
+/// A group of alerts.
+#[derive(Debug)]
+pub struct GroupView<'a> {
+    /// Offset of its first record.
+    pub id: u64,
+    /// Page or digest.
+    pub kind: NotificationKind,
+    /// Its receiver.
+    pub receiver: &'a Arc<str>,
+    /// Its route as messages name it.
+    pub route_key: &'a str,
+    /// The labels that its alerts share by definition.
+    pub labels: Labels<'a>,
+    /// Names of the intervals that mute it now.
+    pub muted_by: Vec<Arc<str>>,
+    /// Its alerts that have not ended, by fingerprint.
+    pub alerts: Vec<ListKey>,
 }
 
 /// A message on its way, or given up.
@@ -88,41 +127,111 @@ pub struct TenantGauges {
 }
 
 impl Partition {
-    /// Every alert of a tenant that has not ended, for a listing in pages:
-    /// take the keys, sort them, then look each up with [`Partition::alert`].
+    /// Every alert of a tenant that is in memory, for a listing in pages: take
+    /// the keys, sort them, then look each up with [`Partition::alert`]. Some
+    /// may have ended: see [`Partition::is_listed`].
     #[must_use]
-    pub fn list(&self, tenant: &TenantName, now: Timestamp) -> Vec<ListKey> {
+    pub fn list(&self, tenant: &TenantName) -> Vec<ListKey> {
         let Some(number) = self.state.tenant_number(tenant.as_str()) else { return Vec::new() };
-        let alerts = self.state.alerts.iter().filter(|(slot, alert)| {
-            alert.tenant == number
-                && match alert.phase {
-                    Phase::Waiting => true,
-                    Phase::Firing => self.state.expires_at(*slot).is_some_and(|at| at > now),
-                    Phase::Resolved => false,
-                }
-        });
-        alerts
-            .map(|(_, alert)| ListKey { fingerprint: alert.labels().fingerprint(), episode: alert.id })
-            .collect()
+        let listed = self.state.alerts.listed(number, u64::MAX);
+        listed.map(|listed| ListKey { fingerprint: listed.fingerprint, episode: listed.id }).collect()
     }
 
-    /// The alerts of a tenant that began last and are in memory, newest first.
+    /// Whether an alert has not ended.
     #[must_use]
-    pub fn latest(&self, tenant: &TenantName, count: usize) -> Vec<AlertView<'_>> {
-        let mut alerts: Vec<_> = self
-            .state
-            .alerts
-            .iter()
-            .map(|(_, alert)| alert)
-            .filter(|alert| self.owned(tenant, alert))
-            .collect();
-        let newest_first = |a: &&Alert, b: &&Alert| b.id.cmp(&a.id);
-        if alerts.len() > count {
-            alerts.select_nth_unstable_by(count, newest_first);
-            alerts.truncate(count);
+    pub fn is_listed(&self, alert: &AlertView<'_>, now: Timestamp) -> bool {
+        match alert.phase {
+            Phase::Waiting => true,
+            Phase::Firing => {
+                let slot = self.state.alerts.slot_of(alert.id.offset);
+                slot.and_then(|slot| self.state.expires_at(slot)).is_some_and(|at| at > now)
+            }
+            Phase::Resolved => false,
         }
-        alerts.sort_unstable_by(newest_first);
-        alerts.into_iter().map(|alert| self.view(alert)).collect()
+    }
+
+    /// A tenant's alerts in memory, the newest first, those older than `before`
+    /// only.
+    pub fn newest<'a>(
+        &'a self,
+        tenant: &TenantName,
+        before: Option<u64>,
+    ) -> impl Iterator<Item = AlertView<'a>> + 'a {
+        let number = self.state.tenant_number(tenant.as_str());
+        let before = before.unwrap_or(u64::MAX);
+        let listed =
+            number.into_iter().flat_map(move |number| self.state.alerts.listed(number, before).rev());
+        listed.filter_map(|listed| Some(self.view(self.state.alerts.get(listed.slot)?)))
+    }
+
+    /// What holds an alert of a tenant back now.
+    #[must_use]
+    pub fn suppression(&self, tenant: &TenantName, alert: &AlertView<'_>, now: Timestamp) -> Suppression {
+        let mut found = Suppression::default();
+        let Some(number) = self.state.tenant_number(tenant.as_str()) else { return found };
+        let Some(settings) = self.settings(number) else { return found };
+        if let Some(slot) = self.state.alerts.slot_of(alert.id.offset)
+            && let Some(source) = self.inhibited_by(slot).and_then(|slot| self.state.alerts.get(slot))
+        {
+            found.inhibited_by.push(source.labels().fingerprint());
+        }
+        let silences = self.silenced_by(number, settings, alert.content.labels, None, now);
+        found.silenced_by = silences.into_iter().map(|silence| silence.id).collect();
+        found
+    }
+
+    /// A tenant's silences; `None` before its first alert or silence.
+    #[must_use]
+    pub fn silences(&self, tenant: &TenantName) -> Option<&Silences> {
+        let number = self.state.tenant_number(tenant.as_str())?;
+        Some(&self.state.tenant(number)?.silences)
+    }
+
+    /// Whether a tenant's break-glass is open.
+    #[must_use]
+    pub fn is_passthrough(&self, tenant: &TenantName) -> bool {
+        let number = self.state.tenant_number(tenant.as_str());
+        number.and_then(|number| self.state.tenant(number)).is_some_and(|tenant| tenant.is_passthrough)
+    }
+
+    /// The ids of a tenant's groups, in the order of their labels and receivers.
+    #[must_use]
+    pub fn groups(&self, tenant: &TenantName) -> Vec<u64> {
+        let number = self.state.tenant_number(tenant.as_str());
+        let mine = self.state.groups.iter().map(|(_, group)| group);
+        let mut groups: Vec<_> =
+            mine.filter(|group| Some(group.tenant) == number && !self.escalates(group)).collect();
+        groups.sort_by(|a, b| {
+            let (left, right) = (Labels::from_encoded(&a.labels), Labels::from_encoded(&b.labels));
+            before(left, right).then_with(|| a.receiver.cmp(&b.receiver)).then(a.id.cmp(&b.id))
+        });
+        groups.into_iter().map(|group| group.id).collect()
+    }
+
+    /// A group of a tenant.
+    #[must_use]
+    pub fn group(&self, tenant: &TenantName, id: u64, now: Timestamp) -> Option<GroupView<'_>> {
+        let group = self.state.groups.get(self.state.groups.slot_of(id)?)?;
+        let number = self.state.tenant_number(tenant.as_str())?;
+        if group.tenant != number {
+            return None;
+        }
+        let route = self.settings(number).and_then(|settings| settings.routing.tree.get(group.route));
+        let members = group.members.iter().filter(|member| !member.is_departed);
+        let alerts = members.filter_map(|member| self.state.alerts.get(member.alert));
+        let alerts = alerts.filter(|alert| self.is_listed(&self.view(alert), now));
+        let key = |alert: &Alert| ListKey { fingerprint: alert.labels().fingerprint(), episode: alert.id };
+        let mut alerts: Vec<_> = alerts.map(key).collect();
+        alerts.sort_unstable();
+        Some(GroupView {
+            id,
+            kind: group.kind,
+            receiver: &group.receiver,
+            route_key: &group.route_key,
+            labels: Labels::from_encoded(&group.labels),
+            muted_by: route.map_or_else(Vec::new, |route| route.muted_by(now)),
+            alerts,
+        })
     }
 
     /// One alert of a tenant, by the offset of its first record.
@@ -135,11 +244,9 @@ impl Partition {
     /// The latest episode of the alert with this fingerprint that is in memory.
     #[must_use]
     pub fn episode_of(&self, tenant: &TenantName, fingerprint: u64) -> Option<u64> {
-        let found =
-            self.state.alerts.iter().filter(|(_, alert)| {
-                self.owned(tenant, alert) && alert.labels().fingerprint() == fingerprint
-            });
-        found.map(|(_, alert)| alert.id).max()
+        let number = self.state.tenant_number(tenant.as_str())?;
+        let mut listed = self.state.alerts.listed(number, u64::MAX).rev();
+        listed.find(|listed| listed.fingerprint == fingerprint).map(|listed| listed.id)
     }
 
     /// An alert as feedback needs it, if it is in memory and has been rated.
@@ -181,7 +288,13 @@ impl Partition {
     fn view<'a>(&'a self, alert: &'a Alert) -> AlertView<'a> {
         let source =
             self.state.tenant(alert.tenant).and_then(|tenant| tenant.sources.get(usize::from(alert.source)));
-        let groups = alert.groups.iter().filter_map(|&slot| self.state.groups.get(slot));
+        let mut receivers: Vec<&str> = Vec::with_capacity(alert.groups.len());
+        let memberships = alert.groups.iter().filter(|membership| !membership.is_departed);
+        for group in memberships.filter_map(|membership| self.state.groups.get(membership.group)) {
+            if !receivers.contains(&&*group.receiver) && !self.escalates(group) {
+                receivers.push(&group.receiver);
+            }
+        }
         AlertView {
             id: EpisodeId { partition: self.state.id, offset: alert.id },
             content: Content::of(&alert.content),
@@ -192,9 +305,16 @@ impl Partition {
             score: alert.score,
             phase: alert.phase,
             source: source.map_or("", |source| &source.name),
-            feedback: alert.feedback,
-            receivers: groups.map(|group| &*group.receiver).collect(),
+            feedback: alert.feedback.map(|(feedback, _)| feedback),
+            receivers,
         }
+    }
+
+    /// Whether a group is there for what nobody acknowledges.
+    fn escalates(&self, group: &Group) -> bool {
+        let tree = self.settings(group.tenant).map(|settings| &settings.routing.tree);
+        let tree = tree.filter(|tree| tree.has_escalations());
+        tree.and_then(|tree| tree.get(group.route)).is_some_and(|route| route.escalates_after.is_some())
     }
 
     /// A tenant's rating as learnt so far; `None` before its first alert.
@@ -217,6 +337,23 @@ impl Partition {
             .collect();
         messages.sort_unstable_by_key(|message| message.entry);
         messages
+    }
+
+    /// Whether anything is still to be told by an integration, or known to it
+    /// of an alert that is still here.
+    #[must_use]
+    pub fn refers_to(&self, tenant: &TenantName, receiver: &str, integration: u16) -> bool {
+        let Some(number) = self.state.tenant_number(tenant.as_str()) else { return false };
+        let mut groups = self.state.groups.iter().map(|(_, group)| group);
+        let mut messages = self.state.outbox.iter().map(|(_, entry)| entry);
+        let knows = |member: &openclaw_routing::Member| member.firing.has(integration);
+        let never = openclaw_routing::IntegrationLog::default();
+        groups.any(|group| {
+            let was_told = || group.members.iter().any(knows) || group.log(integration) != never;
+            group.tenant == number && *group.receiver == *receiver && was_told()
+        }) || messages.any(|entry| {
+            entry.tenant == number && *entry.receiver == *receiver && entry.integration == integration
+        })
     }
 
     /// Counts for gauges, of each tenant seen here.
@@ -260,4 +397,17 @@ fn message(entry: &Entry) -> MessageView {
         detail: entry.detail.clone(),
         is_dead: entry.progress == Progress::Dead,
     }
+}
+
+/// The order of label sets in listings of groups, as Alertmanager has it: the
+/// fewer labels first, then name by name, where who lacks a name comes first.
+fn before(left: Labels<'_>, right: Labels<'_>) -> Ordering {
+    let by_count = left.iter().count().cmp(&right.iter().count());
+    let mut pairs = left.iter().zip(right.iter());
+    let by_pair = pairs.find_map(|((a, av), (b, bv))| match a.cmp(b) {
+        Ordering::Equal if av == bv => None,
+        Ordering::Equal => Some(av.cmp(bv)),
+        lacks => Some(lacks.reverse()),
+    });
+    by_count.then(by_pair.unwrap_or(Ordering::Equal))
 }

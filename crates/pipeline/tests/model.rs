@@ -5,12 +5,11 @@
 mod exact;
 
 use exact::{Model, Post, Rules, Told};
-use openclaw_admission::Limits;
 use openclaw_alert::{
     Batch, LabelsBuilder, NotifiedAlert, SendOutcome, Status, TenantName, Timestamp, Zoned,
 };
-use openclaw_pipeline::{Effects, Input, Partition, RatingMode, RatingPolicy, RetryPolicy, TenantSettings};
-use openclaw_routing::{GroupBy, Integration, Receiver, Route};
+use openclaw_pipeline::{Effects, Input, Partition, TenantSettings};
+use openclaw_routing::{GroupBy, Receiver, RouteSettings, RouteTree, Routing};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,23 +71,18 @@ fn second(at: Timestamp) -> u64 {
 
 fn settings() -> TenantSettings {
     let seconds = Duration::from_secs;
+    let root = RouteSettings {
+        group_by: Some(GroupBy::Labels(vec!["alertname".into()])),
+        group_wait: Some(seconds(RULES.group_wait)),
+        group_interval: Some(seconds(RULES.group_interval)),
+        repeat_interval: Some(seconds(RULES.repeat_interval)),
+        ..RouteSettings::to("ops")
+    };
+    let receivers = vec![Receiver::new("ops", &RULES.send_resolved)];
+    let routing = Routing::new(RouteTree::new(&root).unwrap(), receivers);
     TenantSettings {
-        name: TenantName::new("acme").unwrap(),
-        limits: Limits::default(),
-        rating: RatingPolicy { mode: RatingMode::Observe, threshold: 0.75, never_digest: Vec::new() },
-        route: Route {
-            group_by: GroupBy::Labels(vec!["alertname".into()]),
-            group_wait: seconds(RULES.group_wait),
-            group_interval: seconds(RULES.group_interval),
-            repeat_interval: seconds(RULES.repeat_interval),
-            ..Route::new("ops")
-        },
-        receivers: vec![Receiver {
-            name: "ops".into(),
-            integrations: RULES.send_resolved.map(|send_resolved| Integration { send_resolved }).to_vec(),
-        }],
         resolve_timeout: seconds(RULES.resolve_timeout),
-        retry: RetryPolicy::default(),
+        ..TenantSettings::new(TenantName::new("acme").unwrap(), routing)
     }
 }
 
@@ -118,7 +112,7 @@ impl Real {
     }
 
     fn begin(&mut self) {
-        self.partition.configure(Arc::new(self.settings.clone()));
+        self.partition.configure(Arc::new(self.settings.clone()), at(self.now));
         self.partition.start(at(self.now), &mut self.out);
         self.keep();
     }
@@ -205,11 +199,11 @@ impl Real {
 
     fn active(&self) -> Vec<(usize, u64)> {
         let name = &self.settings.name;
-        let keys = self.partition.list(name, at(self.now));
-        let mut active: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let labels = self.partition.alert(name, key.episode).unwrap().content.labels;
+        let alerts = self.partition.newest(name, None);
+        let mut active: Vec<_> = alerts
+            .filter(|alert| self.partition.is_listed(alert, at(self.now)))
+            .map(|alert| {
+                let labels = alert.content.labels;
                 let group = NAMES.iter().position(|known| *known == labels.get("alertname")).unwrap();
                 (group, labels.get("n").parse().unwrap())
             })

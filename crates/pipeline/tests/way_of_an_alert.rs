@@ -2,10 +2,8 @@
 
 use openclaw_admission::Limits;
 use openclaw_alert::{Batch, LabelsBuilder, PartitionId, SendOutcome, Status, TenantName, Timestamp, Zoned};
-use openclaw_pipeline::{
-    Ack, Effects, Input, Partition, RatingMode, RatingPolicy, RetryPolicy, TenantSettings,
-};
-use openclaw_routing::{GroupBy, Integration, Receiver, Route};
+use openclaw_pipeline::{Ack, Effects, Input, Partition, TenantSettings};
+use openclaw_routing::{GroupBy, Receiver, RouteSettings, RouteTree, Routing};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,18 +12,15 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn settings() -> TenantSettings {
-    TenantSettings {
-        name: TenantName::new("acme").unwrap(),
-        limits: Limits::default(),
-        rating: RatingPolicy { mode: RatingMode::Observe, threshold: 0.75, never_digest: Vec::new() },
-        route: Route { group_by: GroupBy::Labels(vec!["alertname".into()]), ..Route::new("ops") },
-        receivers: vec![Receiver {
-            name: "ops".into(),
-            integrations: vec![Integration { send_resolved: true }],
-        }],
-        resolve_timeout: Duration::from_secs(300),
-        retry: RetryPolicy::default(),
-    }
+    let group_by = Some(GroupBy::Labels(vec!["alertname".into()]));
+    with_root(&RouteSettings { group_by, ..RouteSettings::to("ops") })
+}
+
+fn with_root(root: &RouteSettings) -> TenantSettings {
+    let routing = Routing::new(RouteTree::new(root).unwrap(), vec![Receiver::new("ops", &[true])]);
+    let mut settings = TenantSettings::new(TenantName::new("acme").unwrap(), routing);
+    settings.rating.never_digest = Vec::new();
+    settings
 }
 
 struct World {
@@ -44,7 +39,7 @@ impl World {
     fn new(settings: TenantSettings) -> Self {
         let tenant = settings.name.clone();
         let mut partition = Partition::new(tenant.partition(), 7);
-        partition.configure(Arc::new(settings.clone()));
+        partition.configure(Arc::new(settings.clone()), at(0));
         let mut out = Effects::default();
         partition.start(at(0), &mut out);
         Self { partition, out, log: Vec::new(), tenant, settings, now: at(0) }
@@ -130,7 +125,7 @@ impl World {
         let mut again = Vec::new();
         restored.write_snapshot(&mut again);
         assert_eq!(sorted_snapshot(&before), sorted_snapshot(&again), "a snapshot loses something");
-        restored.configure(Arc::new(self.settings.clone()));
+        restored.configure(Arc::new(self.settings.clone()), at(second));
         self.partition = restored;
         self.partition.start(at(second), &mut self.out);
         self.commit(at(second))
@@ -291,17 +286,17 @@ fn beyond_the_limit_alerts_wait_and_repeats_do_not() {
         world.tick(second);
     }
     assert_eq!(world.partition.gauges()[0].waiting, 0, "what was kept has come in");
-    assert_eq!(world.partition.list(&world.tenant, at(20)).len() as u32, 5 - refused);
+    assert_eq!(world.partition.list(&world.tenant).len() as u32, 5 - refused);
 }
 
 #[test]
 fn other_tenants_see_nothing() {
     let mut world = World::new(settings());
     world.post(2, &[("A", "1", None)]);
-    let episode = world.partition.list(&world.tenant, at(3))[0].episode;
+    let episode = world.partition.list(&world.tenant)[0].episode;
     let other = TenantName::new("globex").unwrap();
     assert!(world.partition.alert(&other, episode).is_none());
-    assert!(world.partition.list(&other, at(3)).is_empty());
+    assert!(world.partition.list(&other).is_empty());
     assert!(PartitionId::new(64).is_none());
 }
 
@@ -359,7 +354,7 @@ fn a_trail_is_told_in_the_order_that_people_expect() {
     use openclaw_pipeline::trail::{Happened, Trail};
     let mut world = World::new(settings());
     world.post(40, &[("A", "1", None)]);
-    let episode = world.partition.list(&world.tenant, at(41))[0].episode;
+    let episode = world.partition.list(&world.tenant)[0].episode;
     let mut trail = Trail::of(episode);
     for _ in 0..3 {
         world.log.iter().for_each(|(base, payload, written_at)| trail.read(*base, payload, *written_at));

@@ -6,7 +6,7 @@
 //! to. Where nobody outside can tell right from wrong (a source and we were
 //! apart, an answer was lost), it says right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Milliseconds since the run began, by the one true clock.
@@ -23,7 +23,7 @@ pub struct Terms {
     /// What fires may be told again after this time.
     pub repeat_ms: Ms,
     /// By integration: whether it wants to hear that alerts have resolved.
-    pub send_resolved: Vec<bool>,
+    pub send_resolved: BTreeMap<usize, bool>,
 }
 
 /// One alert in one request of its source.
@@ -85,15 +85,22 @@ struct Alert {
     gone_at: Ms,
 }
 
-/// What one integration has seen.
+/// What one integration has seen of one group.
 #[derive(Debug, Default)]
 struct Receiver {
     /// By alert: what it was told, oldest first.
     told: BTreeMap<u64, Vec<Told>>,
-    /// By key: the attempts it took.
-    keys: BTreeMap<String, Vec<Attempt>>,
-    /// By group: when it last took a message.
-    groups: BTreeMap<String, Ms>,
+    /// When it last took a message.
+    last: Option<Ms>,
+}
+
+/// Somebody has said that these alerts are not to be told of.
+#[derive(Debug)]
+struct Silenced {
+    tenant: usize,
+    alerts: BTreeSet<u64>,
+    from: Ms,
+    to: Ms,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +118,9 @@ struct Attempt {
     alerts: BTreeMap<u64, bool>,
 }
 
+/// By alert: the integrations that are told of it.
+pub type Tells = BTreeMap<u64, BTreeSet<usize>>;
+
 /// Collects what is seen from outside, and judges it.
 #[derive(Debug)]
 pub struct Checker {
@@ -118,7 +128,17 @@ pub struct Checker {
     /// How far the product's clock may be off.
     clock_slack_ms: Ms,
     alerts: BTreeMap<u64, Alert>,
-    receivers: BTreeMap<(usize, usize), Receiver>,
+    /// By tenant, integration and group.
+    receivers: BTreeMap<(usize, usize, String), Receiver>,
+    /// By tenant, integration and key: the attempts that were taken.
+    attempts: BTreeMap<(usize, usize, String), Vec<Attempt>>,
+    /// By tenant: since when who is told of an alert.
+    tells: BTreeMap<usize, Vec<(Ms, Tells)>>,
+    silenced: Vec<Silenced>,
+    /// Times in which nothing may be said of an alert that fires.
+    quiet: Vec<(u64, Ms, Ms)>,
+    /// Alerts that keep others quiet, and these.
+    inhibits: Vec<(u64, u64)>,
     crashes: Vec<Ms>,
     /// Times in which nobody can be expected to be told: of one tenant, or of all.
     troubles: Vec<(Option<usize>, Ms, Ms)>,
@@ -134,6 +154,11 @@ impl Checker {
             clock_slack_ms,
             alerts: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            tells: BTreeMap::new(),
+            silenced: Vec::new(),
+            quiet: Vec::new(),
+            inhibits: Vec::new(),
             crashes: Vec::new(),
             troubles: Vec::new(),
             violations: Vec::new(),
@@ -174,10 +199,37 @@ impl Checker {
         self.troubles.push((tenant, from, to));
     }
 
+    /// A tenant's settings say this from now on.
+    pub fn reloaded(&mut self, tenant: usize, at: Ms, tells: Tells) {
+        self.tells.entry(tenant).or_default().push((at, tells));
+    }
+
+    /// An alert may be held in this time.
+    pub fn quiet(&mut self, alert: u64, from: Ms, to: Ms) {
+        let slack_ms = self.clock_slack_ms;
+        self.quiet.push((alert, from.saturating_sub(slack_ms), to.saturating_add(slack_ms)));
+    }
+
+    /// While the one fires, the other may be held.
+    pub fn inhibits(&mut self, source: u64, target: u64) {
+        self.inhibits.push((source, target));
+    }
+
+    /// A silence was acknowledged.
+    pub fn silenced(&mut self, tenant: usize, alerts: BTreeSet<u64>, from: Ms, to: Ms) {
+        self.silenced.push(Silenced { tenant, alerts, from, to });
+    }
+
+    /// A silence of a tenant may be over.
+    pub fn silence_ends(&mut self, tenant: usize, at: Ms) {
+        let mine = self.silenced.iter_mut().filter(|silenced| silenced.tenant == tenant);
+        mine.for_each(|silenced| silenced.to = silenced.to.min(at));
+    }
+
     /// The sender learnt that the receiver took the latest attempt of a message.
     pub fn confirmed(&mut self, tenant: usize, integration: usize, key: &str, at: Ms) {
-        let receiver = self.receivers.entry((tenant, integration)).or_default();
-        if let Some(attempt) = receiver.keys.get_mut(key).and_then(|attempts| attempts.last_mut()) {
+        let attempts = self.attempts.get_mut(&(tenant, integration, key.to_owned()));
+        if let Some(attempt) = attempts.and_then(|attempts| attempts.last_mut()) {
             attempt.confirmed_at = Some(at);
         }
     }
@@ -195,8 +247,7 @@ impl Checker {
     pub fn took(&mut self, message: &Taken) {
         message.alerts.keys().for_each(|&alert| self.saw(message.tenant, alert, message.at));
         self.check_resolved(message);
-        let at = (message.tenant, message.integration);
-        let attempts = self.receivers.get(&at).and_then(|receiver| receiver.keys.get(&message.key));
+        let attempts = self.attempts.get(&(message.tenant, message.integration, message.key.clone()));
         let broken = match attempts.and_then(|attempts| attempts.last()) {
             Some(before) => self.judge_repeat(before, message),
             None => self.judge_new(message),
@@ -208,7 +259,7 @@ impl Checker {
     }
 
     fn remember(&mut self, message: &Taken) {
-        let receiver = self.receivers.entry((message.tenant, message.integration)).or_default();
+        let receiver = self.receivers.entry(message.place()).or_default();
         for (&alert, &fires) in &message.alerts {
             receiver.told.entry(alert).or_default().push(Told {
                 at: message.at,
@@ -216,10 +267,11 @@ impl Checker {
                 fires,
             });
         }
-        receiver.groups.insert(message.group.clone(), message.at);
+        receiver.last = Some(message.at);
         let attempt =
             Attempt { sent_at: message.sent_at, confirmed_at: None, alerts: message.alerts.clone() };
-        receiver.keys.entry(message.key.clone()).or_default().push(attempt);
+        let key = (message.tenant, message.integration, message.key.clone());
+        self.attempts.entry(key).or_default().push(attempt);
     }
 
     fn violated(&mut self, promise: &'static str, at: Ms, text: String) {
@@ -245,15 +297,14 @@ impl Checker {
 
     /// P3: a new message has news, or comes after the repeat interval.
     fn judge_new(&self, message: &Taken) -> Option<String> {
-        let receiver = self.receivers.get(&(message.tenant, message.integration))?;
+        let receiver = self.receivers.get(&message.place())?;
         let is_news =
             |(alert, fires): (&u64, &bool)| match receiver.told.get(alert).and_then(|told| told.last()) {
-                Some(told) if told.fires == *fires => self.has_changed(*alert, told, message.at),
+                Some(told) if told.fires == *fires => self.has_changed(*alert, told, message),
                 Some(_) | None => true,
             };
         let repeat_ms = self.terms[message.tenant].repeat_ms.saturating_sub(self.clock_slack_ms);
-        let last = receiver.groups.get(&message.group).copied();
-        let is_due = last.is_some_and(|last| last + repeat_ms <= message.sent_at);
+        let is_due = receiver.last.is_some_and(|last| last + repeat_ms <= message.sent_at);
         let fires = message.alerts.values().any(|fires| *fires);
         if message.alerts.iter().any(is_news) || (is_due && fires) {
             return None;
@@ -263,9 +314,18 @@ impl Checker {
 
     /// What was told was once more true, and once more not, before it was
     /// told again: another episode, whose first word may have been lost.
-    fn has_changed(&self, alert: u64, told: &Told, now: Ms) -> bool {
-        let Some(alert) = self.alerts.get(&alert) else { return false };
+    ///
+    /// What was held meanwhile, or has other routes since, may be told again.
+    fn has_changed(&self, alert: u64, told: &Told, message: &Taken) -> bool {
+        let now = message.at;
         let since = told.decided_at.saturating_sub(self.clock_slack_ms);
+        let reloads = self.tells.get(&message.tenant).into_iter().flatten();
+        let is_rerouted = reloads.map(|(at, _)| *at).any(|at| (since..=now).contains(&at));
+        let was_held = self.quiets_of(alert).iter().any(|&(from, to)| from <= now && to >= since);
+        if told.fires && (is_rerouted || was_held) {
+            return true;
+        }
+        let Some(alert) = self.alerts.get(&alert) else { return false };
         let mut said = alert.statements.iter().filter(|statement| (since..=now).contains(&statement.at));
         if told.fires {
             said.any(|statement| !statement.fires) || alert.lapsed(since, now, self.clock_slack_ms)
@@ -302,7 +362,7 @@ impl Checker {
     /// When it was decided to tell the integration that the alert fires, after
     /// it was last told that it had resolved.
     fn told_firing_at(&self, alert: u64, message: &Taken) -> Option<Ms> {
-        let told = self.receivers.get(&(message.tenant, message.integration))?.told.get(&alert)?;
+        let told = self.receivers.get(&message.place())?.told.get(&alert)?;
         let open = told.iter().rev().take_while(|told| told.fires);
         open.last().map(|told| told.decided_at)
     }
@@ -310,55 +370,124 @@ impl Checker {
     /// Judges what could not be judged before the end.
     #[must_use]
     pub fn finish(mut self, end: Ms) -> Vec<Violation> {
-        let alerts = std::mem::take(&mut self.alerts);
-        for (&number, alert) in &alerts {
-            for integration in 0..self.terms[alert.tenant].send_resolved.len() {
-                self.check_told(number, alert, integration, end);
-            }
+        let mut found = Vec::new();
+        for (&number, alert) in &self.alerts {
+            self.check_told(number, alert, &mut found);
+            self.check_closed(number, alert, end, &mut found);
         }
+        self.check_silences(&mut found);
+        self.violations.append(&mut found);
         self.violations.sort_by_key(|violation| violation.at);
         self.violations
     }
 
-    /// P1 and P2: each acknowledged change that lasts is told, and nobody is
-    /// left with an alert that is over.
-    fn check_told(&mut self, number: u64, alert: &Alert, integration: usize, end: Ms) {
-        let wants_resolved = self.terms[alert.tenant].send_resolved[integration];
-        for run in alert.runs() {
+    /// P1: each acknowledged alert that lasts is told to everybody who is to
+    /// be told.
+    fn check_told(&self, number: u64, alert: &Alert, found: &mut Vec<Violation>) {
+        for run in alert.runs().iter().filter(|run| run.fires) {
             let Some(acknowledged_at) = run.acknowledged_at else { continue };
             let lasts_until = run.lasts_until.saturating_sub(self.clock_slack_ms);
-            let due = self.deadline(alert.tenant, acknowledged_at);
-            let Some(due) = due.filter(|due| *due < lasts_until) else { continue };
-            let told = self.view(alert.tenant, integration, number, due);
-            if run.fires && told != Some(true) {
-                let text = format!(
-                    "alert {number} was acknowledged at {acknowledged_at} ms, told {told:?} to {integration}"
-                );
-                self.violated("P1", due, text);
+            let due = self.deadline(alert.tenant, acknowledged_at, Some(number));
+            let Some(at) = due.filter(|due| *due < lasts_until) else { continue };
+            for integration in self.tells_at(alert.tenant, number, at) {
+                if !self.knows(alert.tenant, integration, number, at) {
+                    let text = format!(
+                        "alert {number} was acknowledged at {acknowledged_at} ms, and not told to {integration}"
+                    );
+                    found.push(Violation { promise: "P1", at, text });
+                }
             }
-            // With a clock that is behind, an end that is told lies in the future.
-            let is_certain = wants_resolved && self.clock_slack_ms == 0;
-            if !run.fires && told == Some(true) && is_certain {
-                let text = format!(
-                    "the end of alert {number} was acknowledged at {acknowledged_at} ms, and not told to {integration}"
-                );
-                self.violated("P2", due, text);
-            }
-        }
-        if wants_resolved && self.view(alert.tenant, integration, number, end) == Some(true) {
-            self.violated("P2", end, format!("alert {number} is left open at {integration}"));
         }
     }
 
-    /// What an integration takes an alert for at some time.
-    fn view(&self, tenant: usize, integration: usize, alert: u64, at: Ms) -> Option<bool> {
-        let told = self.receivers.get(&(tenant, integration))?.told.get(&alert)?;
-        told.iter().take_while(|told| told.at <= at).last().map(|told| told.fires)
+    /// P2: nobody is left with an alert that is over.
+    fn check_closed(&self, number: u64, alert: &Alert, end: Ms, found: &mut Vec<Violation>) {
+        let wants = &self.terms[alert.tenant].send_resolved;
+        for ((tenant, integration, group), receiver) in &self.receivers {
+            let Some(told) = receiver.told.get(&number).filter(|_| *tenant == alert.tenant) else { continue };
+            if !wants.get(integration).copied().unwrap_or_default() {
+                continue;
+            }
+            if let Some(at) = self.left_open(alert, told) {
+                let text = format!("the end of alert {number} was not told to {integration}, {group}");
+                found.push(Violation { promise: "P2", at, text });
+            }
+            if view(told, end) == Some(true) {
+                let text = format!("alert {number} is left open at {integration}, {group}");
+                found.push(Violation { promise: "P2", at: end, text });
+            }
+        }
+    }
+
+    /// When an acknowledged end should have been told, and was not.
+    fn left_open(&self, alert: &Alert, told: &[Told]) -> Option<Ms> {
+        // With a clock that is behind, an end that is told lies in the future.
+        if self.clock_slack_ms > 0 {
+            return None;
+        }
+        let runs = alert.runs();
+        let mut due = runs.iter().filter(|run| !run.fires).filter_map(|run| {
+            let due = self.deadline(alert.tenant, run.acknowledged_at?, None)?;
+            (due < run.lasts_until).then_some(due)
+        });
+        due.find(|due| view(told, *due) == Some(true))
+    }
+
+    /// Nothing is said of an alert that fires while a silence holds it.
+    fn check_silences(&self, found: &mut Vec<Violation>) {
+        for silenced in &self.silenced {
+            let from = silenced.from.saturating_add(self.clock_slack_ms);
+            let to = silenced.to.saturating_sub(self.clock_slack_ms);
+            let mine = self.receivers.iter().filter(|((tenant, ..), _)| *tenant == silenced.tenant);
+            for ((_, integration, _), receiver) in mine {
+                for (alert, told) in receiver.told.iter().filter(|(alert, _)| silenced.alerts.contains(alert))
+                {
+                    let is_wrong =
+                        |told: &&Told| told.fires && from < told.decided_at && told.decided_at < to;
+                    if let Some(wrong) = told.iter().find(is_wrong) {
+                        let text = format!(
+                            "alert {alert} is silenced from {from} to {to} ms, and {integration} is told of it"
+                        );
+                        found.push(Violation { promise: "silence", at: wrong.at, text });
+                    }
+                }
+            }
+        }
+    }
+
+    fn tells_at(&self, tenant: usize, alert: u64, at: Ms) -> BTreeSet<usize> {
+        let mut said = self.tells.get(&tenant).into_iter().flatten().filter(|(since, _)| *since <= at);
+        said.next_back().and_then(|(_, tells)| tells.get(&alert)).cloned().unwrap_or_default()
+    }
+
+    /// Whether an integration takes an alert for one that fires at some time.
+    fn knows(&self, tenant: usize, integration: usize, alert: u64, at: Ms) -> bool {
+        let mine = self.receivers.iter().filter(|(place, _)| (place.0, place.1) == (tenant, integration));
+        let told = mine.filter_map(|(_, receiver)| receiver.told.get(&alert));
+        told.map(|told| view(told, at)).any(|view| view == Some(true))
+    }
+
+    /// When an alert may have been held.
+    fn quiets_of(&self, alert: u64) -> Vec<(Ms, Ms)> {
+        let quiet = self.quiet.iter().filter(|(quiet, ..)| *quiet == alert);
+        let mut quiet: Vec<(Ms, Ms)> = quiet.map(|&(_, from, to)| (from, to)).collect();
+        let sources = self.inhibits.iter().filter(|(source, target)| *target == alert && *source != alert);
+        for source in sources.filter_map(|(source, _)| self.alerts.get(source)) {
+            let runs = source.runs();
+            // To a clock that is behind, an end in the future is a firing alert.
+            let is_certain = self.clock_slack_ms == 0;
+            let next = |index: usize| runs.get(index + 1).filter(|_| is_certain);
+            let ends = |index: usize| next(index).and_then(|next| next.acknowledged_at);
+            let firing = runs.iter().enumerate().filter(|(_, run)| run.fires);
+            // One that falls silent may be taken to fire for long.
+            quiet.extend(firing.map(|(index, run)| (run.since, ends(index).unwrap_or(Ms::MAX))));
+        }
+        quiet
     }
 
     /// The first time by which nothing was in the way for as long as patience
     /// lasts.
-    fn deadline(&self, tenant: usize, from: Ms) -> Option<Ms> {
+    fn deadline(&self, tenant: usize, from: Ms, firing: Option<u64>) -> Option<Ms> {
         let patience = self.terms.get(tenant)?.patience_ms;
         let mut troubles: Vec<(Ms, Ms)> = self
             .troubles
@@ -366,20 +495,35 @@ impl Checker {
             .filter(|(of, ..)| of.is_none_or(|of| of == tenant))
             .map(|&(_, from, to)| (from, to))
             .collect();
+        let reloads = self.tells.get(&tenant).into_iter().flatten();
+        troubles.extend(reloads.map(|&(at, _)| (at, at)));
+        troubles.extend(firing.iter().flat_map(|&alert| self.quiets_of(alert)));
         troubles.sort_unstable();
         let mut begin = from;
         for (from, to) in troubles {
-            if from >= begin + patience {
+            if from >= begin.saturating_add(patience) {
                 break;
             }
             begin = begin.max(to);
         }
-        Some(begin + patience)
+        begin.checked_add(patience)
     }
+}
+
+impl Taken {
+    fn place(&self) -> (usize, usize, String) {
+        (self.tenant, self.integration, self.group.clone())
+    }
+}
+
+/// What somebody who was told this takes an alert for at some time.
+fn view(told: &[Told], at: Ms) -> Option<bool> {
+    told.iter().take_while(|told| told.at <= at).last().map(|told| told.fires)
 }
 
 /// Statements in a row that say the same.
 struct Run {
+    since: Ms,
     fires: bool,
     /// The first 2xx.
     acknowledged_at: Option<Ms>,
@@ -397,7 +541,7 @@ impl Alert {
                     run.lasts_until = run.lasts_until.min(statement.at);
                 }
                 let (fires, acknowledged_at) = (statement.fires, None);
-                runs.push(Run { fires, acknowledged_at, lasts_until: 0 });
+                runs.push(Run { since: statement.at, fires, acknowledged_at, lasts_until: 0 });
             }
             if let Some(run) = runs.last_mut() {
                 let acknowledged_at = run.acknowledged_at.into_iter().chain(statement.acknowledged_at).min();

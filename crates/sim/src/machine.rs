@@ -163,7 +163,7 @@ impl Machine {
         for id in self.partitions.keys().copied().collect::<Vec<_>>() {
             let Some(hosted) = self.partitions.get_mut(&id) else { continue };
             let own = tenants.iter().filter(|tenant| tenant.name.partition() == id);
-            own.for_each(|tenant| hosted.partition.configure(Arc::clone(tenant)));
+            own.for_each(|tenant| hosted.partition.configure(Arc::clone(tenant), now));
             let is_old = self.flaws.skips_grace && hosted.stepped_at > Timestamp::MIN;
             let believed = if is_old { long_before(hosted.stepped_at) } else { now.max(hosted.stepped_at) };
             hosted.partition.start(believed, &mut self.out);

@@ -2,11 +2,12 @@
 
 use crate::checker::{Ms, Terms};
 use crate::disk::Random;
+use crate::routes::{Habitat, Meant, Routes};
 use openclaw_admission::Limits;
 use openclaw_alert::TenantName;
 use openclaw_journal::Options;
-use openclaw_pipeline::{RatingMode, RatingPolicy, RetryPolicy, TenantSettings};
-use openclaw_routing::{GroupBy, Integration, Receiver, Route};
+use openclaw_pipeline::{RetryPolicy, TenantSettings};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,11 +110,22 @@ pub struct Spell {
     pub mood: Mood,
 }
 
+/// Settings, and what they say in plain words.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    /// What decides about the tenant's alerts.
+    pub settings: Arc<TenantSettings>,
+    /// Who is told.
+    pub routes: Routes,
+}
+
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct TenantPlan {
-    /// What decides about its alerts.
-    pub settings: Arc<TenantSettings>,
+    /// Its settings, in the order in which they come.
+    pub generations: Vec<Generation>,
+    /// What stays the same in all of them.
+    pub habitat: Habitat,
     /// What its receivers may expect.
     pub terms: Terms,
     /// When its receivers are not healthy.
@@ -170,6 +182,12 @@ pub enum Fault {
     Clock(i64),
     /// A source is turned away for a while.
     Refuse(usize, Ms),
+    /// A tenant's settings change to the next.
+    Reload(usize),
+    /// A person of a tenant silences some alerts for so long.
+    Silence(usize, Meant, Ms),
+    /// A person of a tenant ends its latest silence.
+    EndSilence(usize),
 }
 
 /// A whole run.
@@ -207,7 +225,11 @@ impl Plan {
             }
         }
         let has_clock_faults = random.one_in(3);
-        let faults = draw_faults(sources.len(), has_clock_faults, random);
+        let mut faults = draw_faults(sources.len(), has_clock_faults, random);
+        for (number, tenant) in tenants.iter().enumerate() {
+            draw_changes_of_mind(number, tenant, &mut faults, random);
+        }
+        faults.sort_by_key(|(at, _)| *at);
         let segment_bytes = 4096 * (4 + 4 * random.below(4));
         let options = Options {
             segment_bytes,
@@ -237,36 +259,29 @@ fn seconds(random: &mut Random, from: u64, to: u64) -> Duration {
 }
 
 fn draw_tenant(name: &TenantName, random: &mut Random) -> TenantPlan {
-    let group_by = match random.below(3) {
-        0 => GroupBy::All,
-        1 => GroupBy::Labels(Vec::new()),
-        _ => GroupBy::Labels(vec!["alertname".into()]),
-    };
-    let route = Route {
-        group_by,
-        group_wait: seconds(random, 1, 20),
-        group_interval: seconds(random, 10, 40),
-        repeat_interval: seconds(random, 200, 900),
-        ..Route::new("ops")
-    };
+    let habitat = Habitat::draw(random);
     let is_tight = random.one_in(5);
     let limits =
         if is_tight { Limits { rate_per_s: 0.04, burst: 1, backlog_bytes: 600 } } else { Limits::default() };
-    let send_resolved = if random.one_in(3) { vec![true, false] } else { vec![true] };
-    let integrations = send_resolved.iter().map(|&send_resolved| Integration { send_resolved }).collect();
     let in_the_way_ms = if is_tight { 4 * MINUTE } else { MINUTE };
-    let patience_ms = (route.group_wait + 2 * route.group_interval).as_millis() as Ms + in_the_way_ms;
-    let terms = Terms { patience_ms, repeat_ms: route.repeat_interval.as_millis() as Ms, send_resolved };
-    let settings = TenantSettings {
-        name: name.clone(),
-        limits,
-        rating: RatingPolicy { mode: RatingMode::Observe, threshold: 0.75, never_digest: Vec::new() },
-        route,
-        receivers: vec![Receiver { name: "ops".into(), integrations }],
-        resolve_timeout: seconds(random, 240, 300),
-        retry: RetryPolicy { longest: Duration::from_secs(20), ..RetryPolicy::default() },
-    };
-    TenantPlan { settings: Arc::new(settings), terms, spells: draw_spells(random) }
+    let patience_ms = (habitat.group_wait + 2 * habitat.group_interval).as_millis() as Ms + in_the_way_ms;
+    let repeat_ms = habitat.repeat_interval.as_millis() as Ms;
+    let terms = Terms { patience_ms, repeat_ms, send_resolved: habitat.send_resolved.clone() };
+    let resolve_timeout = seconds(random, 240, 300);
+    let mut told_before = BTreeSet::new();
+    let mut generations = Vec::new();
+    for _ in 0..=random.below(5) {
+        let routes = Routes::draw(&habitat, random);
+        let settings = TenantSettings {
+            limits,
+            resolve_timeout,
+            retry: RetryPolicy { longest: Duration::from_secs(20), ..RetryPolicy::default() },
+            ..TenantSettings::new(name.clone(), routes.routing(&habitat, &told_before))
+        };
+        told_before.extend(routes.live());
+        generations.push(Generation { settings: Arc::new(settings), routes });
+    }
+    TenantPlan { generations, habitat, terms, spells: draw_spells(random) }
 }
 
 fn draw_spells(random: &mut Random) -> Vec<Spell> {
@@ -321,6 +336,32 @@ fn draw_faults(sources: usize, has_clock_faults: bool, random: &mut Random) -> V
     }
     faults.sort_by_key(|(at, _)| *at);
     faults
+}
+
+/// What people change: settings, now and then just before the process ends,
+/// and silences.
+fn draw_changes_of_mind(
+    number: usize,
+    tenant: &TenantPlan,
+    faults: &mut Vec<(Ms, Fault)>,
+    random: &mut Random,
+) {
+    for _ in 1..tenant.generations.len() {
+        let at = random.below(BUSY_MS);
+        faults.push((at, Fault::Reload(number)));
+        match random.below(4) {
+            0 => faults.push((at + random.below(20), Fault::Crash(draw_crash(random)))),
+            1 => faults.push((at, Fault::CrashAt(draw_point(random), draw_crash(random)))),
+            _ => {}
+        }
+    }
+    for _ in 0..random.below(4) {
+        let (at, lasts) = (random.below(BUSY_MS), MINUTE + random.below(12 * MINUTE));
+        faults.push((at, Fault::Silence(number, Meant::draw(random), lasts)));
+        if random.one_in(3) {
+            faults.push((at + random.below(lasts), Fault::EndSilence(number)));
+        }
+    }
 }
 
 fn draw_fault(sources: usize, has_clock_faults: bool, random: &mut Random) -> Fault {

@@ -5,7 +5,7 @@ use openclaw_sim::plan::Plan;
 use openclaw_sim::world::{Bug, World};
 
 /// Runs that a fault may hide in.
-const SEEDS: std::ops::Range<u64> = 0..60;
+const SEEDS: std::ops::Range<u64> = 0..400;
 
 #[track_caller]
 fn check(bug: Bug, promises: &[&str]) {
@@ -57,4 +57,19 @@ fn planted_bug_cross_tenant_read() {
 #[test]
 fn planted_bug_skipped_sync() {
     check(Bug::SkippedSync, &["P1"]);
+}
+
+#[test]
+fn planted_bug_lost_silence() {
+    check(Bug::LostSilence, &["silence"]);
+}
+
+#[test]
+fn planted_bug_forgotten_receiver() {
+    check(Bug::ForgottenReceiver, &["P2"]);
+}
+
+#[test]
+fn planted_bug_stale_settings() {
+    check(Bug::StaleSettings, &["P1"]);
 }

@@ -4,8 +4,8 @@
 use openclaw_admission::Limits;
 use openclaw_alert::{Batch, LabelsBuilder, SendOutcome, Status, TenantName, Timestamp, Zoned};
 use openclaw_journal::{Options, Position};
-use openclaw_pipeline::{Input, RatingMode, RatingPolicy, RetryPolicy, Taken, TenantSettings};
-use openclaw_routing::{GroupBy, Integration, Receiver, Route};
+use openclaw_pipeline::{Input, Taken, TenantSettings};
+use openclaw_routing::{GroupBy, Receiver, RouteSettings, RouteTree, Routing};
 use openclaw_sim::disk::PowerLossDisk;
 use openclaw_sim::machine::{Flaws, Machine, Stepped};
 use openclaw_sim::plan::neighbours;
@@ -40,22 +40,16 @@ fn at(ms: u64) -> Timestamp {
 }
 
 fn settings(name: &TenantName) -> Arc<TenantSettings> {
+    let root = RouteSettings {
+        group_by: Some(GroupBy::All),
+        group_wait: Some(Duration::from_millis(GROUP_WAIT_MS)),
+        group_interval: Some(Duration::from_secs(10)),
+        ..RouteSettings::to("ops")
+    };
+    let routing = Routing::new(RouteTree::new(&root).unwrap(), vec![Receiver::new("ops", &[true])]);
     Arc::new(TenantSettings {
-        name: name.clone(),
         limits: Limits { rate_per_s: RATE_PER_S as f64, burst: BURST, backlog_bytes: 256 << 10 },
-        rating: RatingPolicy { mode: RatingMode::Observe, threshold: 0.75, never_digest: Vec::new() },
-        route: Route {
-            group_by: GroupBy::All,
-            group_wait: Duration::from_millis(GROUP_WAIT_MS),
-            group_interval: Duration::from_secs(10),
-            ..Route::new("ops")
-        },
-        receivers: vec![Receiver {
-            name: "ops".into(),
-            integrations: vec![Integration { send_resolved: true }],
-        }],
-        resolve_timeout: Duration::from_secs(300),
-        retry: RetryPolicy::default(),
+        ..TenantSettings::new(name.clone(), routing)
     })
 }
 

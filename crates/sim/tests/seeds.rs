@@ -16,7 +16,7 @@ const SEEDS: u64 = 300;
 const SHOWN: usize = 60;
 
 /// What a usual test run has to have seen, or it shows less than it seems to.
-const WANTED: [&str; 19] = [
+const WANTED: [&str; 21] = [
     "BeforeAppend",
     "Appended",
     "SaidOnce",
@@ -32,6 +32,8 @@ const WANTED: [&str; 19] = [
     "refused",
     "turned away",
     "told again",
+    "reload",
+    "silenced",
     "first notification",
     "some alerts resolved",
     "all alerts resolved",

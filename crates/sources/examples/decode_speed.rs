@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a stopwatch for a terminal")]
 
 use openclaw_alert::{Timestamp, Zoned};
-use openclaw_sources::alertmanager::{GettableAlert, decode, write_gettable};
+use openclaw_sources::alertmanager::{GettableAlert, GettableStatus, decode, write_gettable};
 use std::time::Instant;
 
 const ALERTS: usize = 100;
@@ -57,7 +57,12 @@ fn main() {
                 ends_at: at,
                 updated_at: at.at,
                 receivers: &["ops"],
-                state: "active",
+                status: GettableStatus {
+                    state: "active",
+                    silenced_by: &[],
+                    inhibited_by: &[],
+                    muted_by: &[],
+                },
             };
             write_gettable(&mut out, &alert);
         }

@@ -1,4 +1,5 @@
-//! Alertmanager's API v2: `POST /api/v2/alerts` in, `GET /api/v2/alerts` out.
+//! Alertmanager's API v2: alerts and silences, as they are posted and as they
+//! are shown.
 //!
 //! What a stranger can send is bounded: the constants below. An alert beyond
 //! a bound is refused alone and by name; its valid neighbours are kept, as
@@ -7,12 +8,19 @@
 mod decode;
 mod errors;
 mod gettable;
+mod silence;
+#[cfg(test)]
+mod silence_tests;
 #[cfg(test)]
 mod tests;
 
 pub use decode::decode;
 pub use errors::{Bound, DecodeError, RejectReason, Rejected};
-pub use gettable::{GettableAlert, write_gettable};
+pub use gettable::{GettableAlert, GettableStatus, write_gettable, write_receiver};
+pub use silence::{
+    GettableSilence, MATCHERS_MAX, Notes, PostableSilence, SILENCE_BODY_BYTES_MAX, SilenceError,
+    decode_silence, write_silence,
+};
 
 use openclaw_alert::Batch;
 

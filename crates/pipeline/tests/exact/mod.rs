@@ -60,8 +60,12 @@ struct Group {
     /// anything is forgotten, and taken again.
     noted_flush_at: u64,
     alerts: BTreeMap<u64, Alert>,
+    /// An empty group goes half a minute later.
+    empty_since: Option<u64>,
     delivered_at: [Option<u64>; 2],
 }
+
+const LINGER_S: u64 = 30;
 
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -111,9 +115,11 @@ impl Model {
     fn open(&mut self, post: &Post, alert: Alert) {
         let waited = alert.starts_at + self.rules.group_wait < self.now;
         let flush_at = if waited { self.now } else { self.now + self.rules.group_wait };
-        let new =
-            Group { flush_at, noted_flush_at: flush_at, alerts: BTreeMap::new(), delivered_at: [None; 2] };
-        self.groups.entry(post.group).or_insert(new).alerts.insert(post.n, alert);
+        let (noted_flush_at, alerts, empty_since) = (flush_at, BTreeMap::new(), None);
+        let new = Group { flush_at, noted_flush_at, alerts, empty_since, delivered_at: [None; 2] };
+        let group = self.groups.entry(post.group).or_insert(new);
+        group.empty_since = None;
+        group.alerts.insert(post.n, alert);
     }
 
     pub(crate) fn turn_away(&mut self) {
@@ -133,7 +139,10 @@ impl Model {
     pub(crate) fn wait_until(&mut self, until: u64) {
         while let Some((due, is_flush, group, n)) = self.next_due().filter(|next| next.0 <= until) {
             self.now = self.now.max(due);
-            if is_flush {
+            let empty_since = self.groups.get(&group).and_then(|group| group.empty_since);
+            if empty_since.is_some_and(|since| since + LINGER_S <= self.now) {
+                self.groups.remove(&group);
+            } else if is_flush {
                 self.flush(group);
             } else if let Some(alert) = self.groups.get_mut(&group).and_then(|g| g.alerts.get_mut(&n)) {
                 alert.fires = false;
@@ -144,7 +153,10 @@ impl Model {
 
     /// What is due first; at the same second alerts end before groups are told.
     fn next_due(&self) -> Option<(u64, bool, usize, u64)> {
-        let flushes = self.groups.iter().map(|(&number, group)| (group.flush_at, true, number, 0));
+        let look = |group: &Group| {
+            group.empty_since.map_or(group.flush_at, |since| group.flush_at.min(since + LINGER_S))
+        };
+        let flushes = self.groups.iter().map(|(&number, group)| (look(group), true, number, 0));
         let ends = self.groups.iter().flat_map(|(&number, group)| {
             let firing = group.alerts.iter().filter(|(_, alert)| alert.fires);
             firing.map(move |(&n, alert)| (alert.ends_at.max(self.grace_until), false, number, n))
@@ -155,10 +167,6 @@ impl Model {
     fn flush(&mut self, number: usize) {
         let (now, rules, name) = (self.now, self.rules, self.names[number]);
         let Some(group) = self.groups.get_mut(&number) else { return };
-        if group.alerts.is_empty() {
-            self.groups.remove(&number);
-            return;
-        }
         let mut told_somebody = false;
         for integration in 0..2 {
             let send_resolved = rules.send_resolved[integration];
@@ -178,6 +186,9 @@ impl Model {
         let known = group.alerts.len();
         group.alerts.retain(|_, alert| alert.fires);
         group.flush_at = now + rules.group_interval;
+        if group.alerts.is_empty() && group.empty_since.is_none() {
+            group.empty_since = Some(now);
+        }
         if told_somebody || group.alerts.len() < known {
             group.noted_flush_at = group.flush_at;
         }

@@ -25,6 +25,9 @@ impl World {
             Fault::Pause(ms) => self.pause(ms),
             Fault::Clock(off_ms) => self.set_clock(off_ms),
             Fault::Refuse(source, ms) => self.refuse(source, ms),
+            Fault::Reload(tenant) => self.reload(tenant),
+            Fault::Silence(tenant, means, ms) => self.silence(tenant, means, ms),
+            Fault::EndSilence(tenant) => self.end_silence(tenant),
         }
     }
 
@@ -127,6 +130,7 @@ impl World {
         self.checker.trouble(None, down_since, self.now);
         self.tick_at = Ms::MAX;
         self.commit_is_due = false;
+        self.lose_silences();
         self.commit_soon();
     }
 

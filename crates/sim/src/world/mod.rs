@@ -5,6 +5,7 @@
 //! has found.
 
 mod faults;
+mod people;
 mod sends;
 mod sources;
 
@@ -16,6 +17,8 @@ use crate::plan::{BUSY_MS, Crash, END_MS, Fault, Plan, Point};
 use openclaw_alert::{Feedback, PartitionId, TenantName, Timestamp};
 use openclaw_journal::{Disk, Position};
 use openclaw_pipeline::{Input, TenantSettings};
+use openclaw_routing::SilenceId;
+use people::SetSilence;
 use sends::Attempt;
 use sources::{Request, Source};
 use std::collections::BTreeMap;
@@ -45,6 +48,12 @@ pub enum Bug {
     CrossTenantRead,
     /// Commits don't sync.
     SkippedSync,
+    /// Silences are gone after a start.
+    LostSilence,
+    /// Who has left the settings hears nothing more.
+    ForgottenReceiver,
+    /// New settings count from the next start on.
+    StaleSettings,
 }
 
 /// What happens next.
@@ -79,6 +88,7 @@ enum Event {
 /// What waits for a commit.
 enum Waiting {
     Answer(Request),
+    Silence(SetSilence),
     Send(Box<Attempt>),
 }
 
@@ -124,6 +134,10 @@ pub struct World {
     crash_at: Option<(Point, Crash)>,
     power_off: Option<Crash>,
     refused_until: Vec<Ms>,
+    /// By tenant: which of its settings count.
+    generations: Vec<usize>,
+    /// By tenant: its silences, the latest last.
+    silences: Vec<Vec<SilenceId>>,
     sources: Vec<Source>,
     checker: Checker,
     outcome: Outcome,
@@ -158,6 +172,8 @@ impl World {
             crash_at: None,
             power_off: None,
             refused_until: vec![0; plan.sources.len()],
+            generations: vec![0; plan.tenants.len()],
+            silences: vec![Vec::new(); plan.tenants.len()],
             sources: plan.sources.iter().map(Source::new).collect(),
             checker,
             outcome,
@@ -183,6 +199,8 @@ impl World {
     }
 
     fn begin(&mut self) {
+        self.expect_holds();
+        (0..self.plan.tenants.len()).for_each(|tenant| self.expect(tenant));
         self.boot(0, None);
         for (tenant, plan) in self.plan.tenants.iter().enumerate() {
             let spells = plan.spells.iter();
@@ -252,11 +270,12 @@ impl World {
     }
 
     fn tenants(&self) -> Vec<Arc<TenantSettings>> {
-        self.plan.tenants.iter().map(|tenant| Arc::clone(&tenant.settings)).collect()
+        let current = self.plan.tenants.iter().zip(&self.generations);
+        current.map(|(tenant, &number)| Arc::clone(&tenant.generations[number].settings)).collect()
     }
 
     fn name(&self, tenant: usize) -> TenantName {
-        self.plan.tenants[tenant].settings.name.clone()
+        self.plan.tenants[tenant].generations[0].settings.name.clone()
     }
 
     fn disk(&self) -> Arc<dyn Disk> {
@@ -344,6 +363,7 @@ impl World {
         for (_, waiting) in ready {
             match waiting {
                 Waiting::Answer(request) => self.acknowledge(&request),
+                Waiting::Silence(set) => self.silenced(set),
                 Waiting::Send(attempt) => {
                     let at = self.now + self.random.below(5);
                     self.schedule(at, Event::Depart(attempt));
@@ -401,7 +421,11 @@ impl World {
         let Some(partition) = self.machine.as_ref().and_then(|machine| machine.partition_of(&name)) else {
             return;
         };
-        let keys = partition.list(&name, now);
+        let mut keys = partition.list(&name);
+        keys.retain(|key| {
+            let alert = partition.alert(&name, key.episode);
+            alert.is_some_and(|alert| partition.is_listed(&alert, now))
+        });
         let seen: Vec<u64> = keys
             .iter()
             .filter_map(|key| partition.alert(&name, key.episode)?.content.labels.get("n").parse().ok())

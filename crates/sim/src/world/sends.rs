@@ -4,6 +4,7 @@ use super::{Bug, Event, Waiting, World, span};
 use crate::checker::{Ms, Taken};
 use crate::machine::Stepped;
 use crate::plan::{Mood, Point};
+use crate::routes::integration;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, Status};
 use openclaw_pipeline::Input;
 use std::time::Duration;
@@ -40,7 +41,8 @@ fn failed(after: Option<Duration>, ambiguous: bool, detail: &str) -> SendOutcome
 impl World {
     pub(super) fn queue_sends(&mut self, partition: PartitionId, stepped: &mut Stepped) {
         for send in std::mem::take(&mut stepped.sends) {
-            let tenant = self.plan.tenants.iter().position(|t| t.settings.name == send.notification.tenant);
+            let tenant =
+                (0..self.plan.tenants.len()).find(|&tenant| self.name(tenant) == send.notification.tenant);
             let attempt = Attempt {
                 life: self.life,
                 partition,
@@ -108,7 +110,7 @@ impl World {
         });
         self.checker.took(&Taken {
             tenant: *tenant,
-            integration: notification.integration.into(),
+            integration: integration(&notification.receiver, notification.integration),
             key: notification.idempotency_key.clone(),
             group: notification.group_key.clone(),
             decided_at: self.when(notification.decided_at),
@@ -132,7 +134,7 @@ impl World {
         self.in_flight -= 1;
         if attempt.outcome == SendOutcome::Delivered {
             let Attempt { tenant, notification, .. } = &*attempt;
-            let integration = notification.integration.into();
+            let integration = integration(&notification.receiver, notification.integration);
             self.checker.confirmed(*tenant, integration, &notification.idempotency_key, self.now);
             self.say_it_again(&attempt);
         }
@@ -197,8 +199,19 @@ impl World {
     }
 
     fn swallows(&mut self, attempt: &Attempt) -> bool {
+        if self.bug == Some(Bug::ForgottenReceiver) && self.has_left(attempt) {
+            return true;
+        }
         let tells_of_end = attempt.notification.alerts.iter().any(|alert| alert.status == Status::Resolved);
         self.bug == Some(Bug::LostResolve) && tells_of_end && self.random.one_in(10)
+    }
+
+    /// Whether the message is to somebody who has left the settings.
+    fn has_left(&self, attempt: &Attempt) -> bool {
+        let Attempt { tenant, notification, .. } = attempt;
+        let Some(plan) = self.plan.tenants.get(*tenant) else { return false };
+        let routes = &plan.generations[self.generations[*tenant]].routes;
+        !routes.live().contains(&*notification.receiver)
     }
 
     fn say_it_again(&mut self, attempt: &Attempt) {

@@ -3,6 +3,7 @@
 use super::{Bug, Event, Waiting, World, span, statement};
 use crate::checker::Ms;
 use crate::plan::{Point, RESEND_MS, RESOLVED_FOR_MS, SourcePlan};
+use crate::routes::alertname;
 use openclaw_alert::{Batch, LabelsBuilder, Zoned};
 use openclaw_pipeline::Input;
 
@@ -168,7 +169,7 @@ impl World {
     /// Tells the checker what the source is about to say.
     fn state(&mut self, number: usize, said: &[usize]) -> Request {
         let (now, source) = (self.now, &self.sources[number]);
-        let timeout = self.plan.tenants[source.plan.tenant].settings.resolve_timeout;
+        let timeout = self.plan.tenants[source.plan.tenant].generations[0].settings.resolve_timeout;
         let mut statements = Vec::new();
         for &watched in said {
             let alert = source.plan.watched[watched].number;
@@ -187,7 +188,7 @@ impl World {
         for &watched in said {
             let alert = source.plan.watched[watched].number;
             let (mut labels, mut annotations) = (LabelsBuilder::default(), LabelsBuilder::default());
-            labels.push("alertname", if alert.is_multiple_of(2) { "Even" } else { "Odd" });
+            labels.push("alertname", alertname(alert));
             labels.push("n", &alert.to_string());
             // What is measured changes now and then, and with it the text.
             annotations.push("value", &(self.now / 400_000).to_string());

@@ -2,6 +2,7 @@
 
 use openclaw_alert::json::{write_json_labels, write_json_string};
 use openclaw_alert::{Content, Timestamp, Zoned};
+use std::sync::Arc;
 
 /// What the answer says about one alert.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +17,21 @@ pub struct GettableAlert<'a> {
     pub updated_at: Timestamp,
     /// Receivers that its routes lead to.
     pub receivers: &'a [&'a str],
+    /// Where it stands.
+    pub status: GettableStatus<'a>,
+}
+
+/// What the answer says about where an alert stands.
+#[derive(Debug, Clone, Copy)]
+pub struct GettableStatus<'a> {
     /// `unprocessed`, `active` or `suppressed`.
     pub state: &'a str,
+    /// Ids of the silences that hold it.
+    pub silenced_by: &'a [String],
+    /// Fingerprints of the alerts that hold it.
+    pub inhibited_by: &'a [u64],
+    /// Names of the intervals that mute it.
+    pub muted_by: &'a [Arc<str>],
 }
 
 /// Digits of a second's fraction in Alertmanager's answers.
@@ -31,12 +45,12 @@ pub fn write_gettable(out: &mut Vec<u8>, alert: &GettableAlert<'_>) {
     write_time(out, b",\"endsAt\":\"", alert.ends_at);
     out.extend_from_slice(b",\"fingerprint\":\"");
     write_hex(out, content.labels.fingerprint());
-    out.extend_from_slice(b"\",\"receivers\":[");
-    write_receivers(out, alert.receivers);
-    write_time(out, b"],\"startsAt\":\"", alert.starts_at);
-    out.extend_from_slice(b",\"status\":{\"inhibitedBy\":[],\"mutedBy\":[],\"silencedBy\":[],\"state\":");
-    write_json_string(out, alert.state);
-    write_time(out, b"},\"updatedAt\":\"", Zoned::utc(alert.updated_at));
+    out.extend_from_slice(b"\",\"receivers\":");
+    write_array(out, alert.receivers, write_receiver);
+    write_time(out, b",\"startsAt\":\"", alert.starts_at);
+    out.extend_from_slice(b",\"status\":");
+    write_status(out, &alert.status);
+    write_time(out, b",\"updatedAt\":\"", Zoned::utc(alert.updated_at));
     if !content.generator_url.is_empty() {
         out.extend_from_slice(b",\"generatorURL\":");
         write_json_string(out, content.generator_url);
@@ -46,7 +60,7 @@ pub fn write_gettable(out: &mut Vec<u8>, alert: &GettableAlert<'_>) {
     out.push(b'}');
 }
 
-fn write_time(out: &mut Vec<u8>, before: &[u8], time: Zoned) {
+pub(super) fn write_time(out: &mut Vec<u8>, before: &[u8], time: Zoned) {
     out.extend_from_slice(before);
     time.write_rfc3339(out, FRACTION_DIGITS);
     out.push(b'"');
@@ -58,10 +72,36 @@ fn write_hex(out: &mut Vec<u8>, number: u64) {
     }
 }
 
-fn write_receivers(out: &mut Vec<u8>, receivers: &[&str]) {
-    for (index, name) in receivers.iter().enumerate() {
-        out.extend_from_slice(if index == 0 { b"{\"name\":".as_slice() } else { b",{\"name\":" });
-        write_json_string(out, name);
-        out.push(b'}');
+/// Appends `{"name":…}`, a receiver as the answers name it.
+pub fn write_receiver(out: &mut Vec<u8>, name: &&str) {
+    out.extend_from_slice(b"{\"name\":");
+    write_json_string(out, name);
+    out.push(b'}');
+}
+
+fn write_status(out: &mut Vec<u8>, status: &GettableStatus<'_>) {
+    out.extend_from_slice(b"{\"inhibitedBy\":");
+    write_array(out, status.inhibited_by, |out, fingerprint| {
+        out.push(b'"');
+        write_hex(out, *fingerprint);
+        out.push(b'"');
+    });
+    out.extend_from_slice(b",\"mutedBy\":");
+    write_array(out, status.muted_by, |out, name| write_json_string(out, name));
+    out.extend_from_slice(b",\"silencedBy\":");
+    write_array(out, status.silenced_by, |out, id| write_json_string(out, id));
+    out.extend_from_slice(b",\"state\":");
+    write_json_string(out, status.state);
+    out.push(b'}');
+}
+
+fn write_array<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, item);
     }
+    out.push(b']');
 }

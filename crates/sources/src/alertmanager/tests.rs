@@ -240,7 +240,10 @@ fn a_body_of_prometheus() {
     "#);
 }
 
-fn gettable(content: Content<'_>, receivers: &[&str]) -> String {
+const ACTIVE: GettableStatus<'_> =
+    GettableStatus { state: "active", silenced_by: &[], inhibited_by: &[], muted_by: &[] };
+
+fn gettable(content: Content<'_>, receivers: &[&str], status: GettableStatus<'_>) -> String {
     let mut out = Vec::new();
     let alert = GettableAlert {
         content,
@@ -248,7 +251,7 @@ fn gettable(content: Content<'_>, receivers: &[&str]) -> String {
         ends_at: Zoned::parse("2026-03-01T12:34:56Z").unwrap(),
         updated_at: Timestamp::from_secs(1_772_368_256),
         receivers,
-        state: "active",
+        status,
     };
     write_gettable(&mut out, &alert);
     String::from_utf8(out).unwrap()
@@ -258,11 +261,31 @@ fn gettable(content: Content<'_>, receivers: &[&str]) -> String {
 fn an_alert_in_an_answer() {
     let decoded = decode(PROMETHEUS_BODY.as_bytes()).unwrap();
     let shown: Vec<String> =
-        decoded.batch.iter().map(|alert| gettable(alert.view(), &["ops", "d\"b"])).collect();
+        decoded.batch.iter().map(|alert| gettable(alert.view(), &["ops", "d\"b"], ACTIVE)).collect();
     assert_snapshot!(shown.join("\n"), @r#"
     {"annotations":{"description":"5xx > 1 % on \"web\" for 10m, now 3.25 %","summary":"Errors on web-1"},"endsAt":"2026-03-01T12:34:56.000Z","fingerprint":"7f1c69267c900b1f","receivers":[{"name":"ops"},{"name":"d\"b"}],"startsAt":"2026-03-01T12:30:56.789+05:30","status":{"inhibitedBy":[],"mutedBy":[],"silencedBy":[],"state":"active"},"updatedAt":"2026-03-01T12:30:56.000Z","generatorURL":"http://prom:9090/graph?g0.expr=rate%28errors%5B5m%5D%29+%3E+1&g0.tab=1","labels":{"alertname":"HighErrors","instance":"web-1:9090","job":"web","severity":"critical"}}
     {"annotations":{},"endsAt":"2026-03-01T12:34:56.000Z","fingerprint":"448881ef475b9b26","receivers":[{"name":"ops"},{"name":"d\"b"}],"startsAt":"2026-03-01T12:30:56.789+05:30","status":{"inhibitedBy":[],"mutedBy":[],"silencedBy":[],"state":"active"},"updatedAt":"2026-03-01T12:30:56.000Z","labels":{"alertname":"Watchdog","severity":"none"}}
     "#);
+}
+
+#[test]
+fn what_holds_an_alert_is_named() {
+    let decoded = decode(PROMETHEUS_BODY.as_bytes()).unwrap();
+    let (first, silenced_by) = (decoded.batch.iter().next().unwrap(), ["a".to_owned(), "b\"".to_owned()]);
+    let status = GettableStatus {
+        state: "suppressed",
+        silenced_by: &silenced_by,
+        inhibited_by: &[1, u64::MAX],
+        muted_by: &["night".into()],
+    };
+    let shown: Value = serde_json::from_str(&gettable(first.view(), &[], status)).unwrap();
+    let want = json!({
+        "state": "suppressed",
+        "silencedBy": ["a", "b\""],
+        "inhibitedBy": ["0000000000000001", "ffffffffffffffff"],
+        "mutedBy": ["night"],
+    });
+    assert_eq!((&shown["status"], &shown["receivers"]), (&want, &json!([])));
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -351,7 +374,7 @@ proptest! {
         let decoded = decode(&body).unwrap();
         let receivers: Vec<&str> = receivers.iter().map(String::as_str).collect();
         for incoming in decoded.batch.iter() {
-            let got: Value = serde_json::from_str(&gettable(incoming.view(), &receivers)).unwrap();
+            let got: Value = serde_json::from_str(&gettable(incoming.view(), &receivers, ACTIVE)).unwrap();
             let labels: BTreeMap<_, _> = alert.labels.iter().filter(|(_, value)| !value.is_empty()).collect();
             prop_assert_eq!(&got["labels"], &json!(labels));
             prop_assert_eq!(&got["annotations"], &json!(alert.annotations.clone().unwrap_or_default()));

@@ -57,6 +57,7 @@ pub(crate) fn page(alerts: Vec<NotifiedAlert>) -> Notification {
         idempotency_key: "6f1b2c3d4e5f60718293a4b5c6d7e8f9".to_owned(),
         attempt: 1,
         decided_at: NOW,
+        on_call: None,
         alerts,
     }
 }

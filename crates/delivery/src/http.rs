@@ -4,6 +4,7 @@
 use crate::Target;
 use crate::connect::{Connector, pooled};
 use crate::outcome::retry_after;
+use crate::words::Words;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -35,10 +36,8 @@ pub(crate) struct Http<C = Connector> {
 /// One attempt's bounds and what it goes over; given to the kinds.
 pub(crate) struct Exchange<'s> {
     pub(crate) http: &'s Http,
-    /// Our own address, for links back.
-    pub(crate) external_url: &'s str,
+    pub(crate) words: Words<'s>,
     pub(crate) deadline: Instant,
-    pub(crate) now: Timestamp,
 }
 
 /// What a receiver said, whole or up to the bound.
@@ -69,7 +68,7 @@ impl Exchange<'_> {
             detail: "the idempotency key can't be a header's value".to_owned(),
         })?;
         headers.insert(IDEMPOTENCY_KEY, key);
-        let answer = self.http.post(target, headers, body, self.deadline, self.now).await;
+        let answer = self.http.post(target, headers, body, self.deadline, self.words.now).await;
         answer.map_err(|Unanswered { ambiguous, detail }| SendOutcome::Retry {
             after: None,
             ambiguous,
@@ -122,7 +121,8 @@ fn request(target: &Target, headers: HeaderMap, body: OneShot) -> Request<OneSho
     headers.insert(USER_AGENT, OUR_NAME);
     headers.insert(CONTENT_TYPE, JSON);
     if let Some(credential) = target.authorization() {
-        headers.insert(AUTHORIZATION, credential.clone());
+        // What is set beside the address is newer than what stands in it.
+        headers.entry(AUTHORIZATION).or_insert_with(|| credential.clone());
     }
     request
 }

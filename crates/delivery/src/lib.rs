@@ -14,6 +14,7 @@ mod fixture;
 mod group;
 mod headline;
 mod http;
+mod http_config;
 mod kind;
 mod outcome;
 mod secret;
@@ -28,10 +29,13 @@ mod slots;
 #[cfg(test)]
 mod snapshot_tests;
 mod target;
+pub mod template;
 mod text;
 pub mod webhook;
+mod words;
 
 pub use headline::summary;
+pub use http_config::{HttpConfig, HttpConfigError};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};
 pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};

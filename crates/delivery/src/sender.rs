@@ -4,6 +4,7 @@ use crate::connect;
 use crate::http::{Exchange, Http};
 use crate::settings::Integration;
 use crate::slots::Slots;
+use crate::words::{TemplateFaults, Words};
 use openclaw_alert::{Notification, SendOutcome, Timestamp};
 use std::num::NonZeroU16;
 use tokio::time::{Instant, timeout_at};
@@ -41,6 +42,7 @@ pub struct Sender {
     http: Http,
     slots: Slots,
     external_url: String,
+    faults: TemplateFaults,
 }
 
 impl Sender {
@@ -54,7 +56,15 @@ impl Sender {
             http: Http::new(connect::connector()?),
             slots: Slots::new(options.sends_max, options.sends_per_tenant_max),
             external_url: options.external_url,
+            faults: TemplateFaults::default(),
         })
+    }
+
+    /// Messages that were sent in the service's words because their owner's
+    /// templates failed, since the start.
+    #[must_use]
+    pub fn template_faults(&self) -> u64 {
+        self.faults.get()
     }
 
     /// One attempt. Repeats carry the key of the notification again, so that a
@@ -70,7 +80,8 @@ impl Sender {
         let deadline = Instant::now() + kind.timeout().get();
         let waiting = timeout_at(deadline, self.slots.acquire(&notification.tenant)).await;
         let Ok(Ok(_slot)) = waiting else { return still_waiting() };
-        let exchange = Exchange { http: &self.http, external_url: &self.external_url, deadline, now };
+        let words = Words { external_url: &self.external_url, now, faults: &self.faults };
+        let exchange = Exchange { http: &self.http, words, deadline };
         kind.send(&exchange, notification).await
     }
 }

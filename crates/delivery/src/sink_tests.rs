@@ -293,3 +293,54 @@ fn defaults_are_alertmanagers() {
     assert_eq!(webhook.timeout().get(), Duration::from_secs(10));
     assert_eq!([webhook.name(), slack.name()], ["webhook", "slack"]);
 }
+
+#[tokio::test]
+async fn credentials_and_headers_go_along_and_stay_unseen() {
+    for index in 0..2 {
+        let sink =
+            Sink::new(vec![Reply::Stay(answer("200 OK", "ok")), Reply::Stay(answer("400 Bad", PLANTED))])
+                .await;
+        let host = sink.address.to_string();
+        let (mut integration, _) = kinds("http", &host, PATIENCE).swap_remove(index);
+        let http = match &mut integration {
+            Integration::Webhook(settings) => &mut settings.http,
+            Integration::Slack(settings) => &mut settings.http,
+        };
+        http.set_authorization("Bearer", &Secret::new(PLANTED)).unwrap();
+        http.add_header("X-Scope-OrgID", &Secret::new(PLANTED)).unwrap();
+        assert!(!format!("{integration:?}").contains(PLANTED));
+        let sender = sender();
+        for want in ["delivered", "never"] {
+            let outcome = sender.send(&integration, &page(vec![latency("a")]), NOW).await;
+            assert_eq!(verdict(&outcome), want);
+        }
+        let request = &sink.requests()[0];
+        assert_eq!(request.header("authorization"), Some("Bearer hunter2"), "what is set beats the address");
+        assert_eq!(request.header("x-scope-orgid"), Some(PLANTED));
+    }
+}
+
+#[tokio::test]
+async fn a_webhooks_address_may_be_a_template() {
+    use crate::template::TemplateSet;
+    let sink = Sink::new(vec![Reply::Stay(answer("200 OK", ""))]).await;
+    let send = async |text: String| {
+        let template = TemplateSet::default().template(&text).unwrap();
+        let settings = webhook::Settings::new(webhook::Address::Template(template));
+        let sender = sender();
+        let outcome = sender.send(&Integration::Webhook(settings), &page(vec![latency("a")]), NOW).await;
+        (outcome, sender.template_faults())
+    };
+    let (outcome, faults) = send(format!("http://{}/{{{{ CommonLabels.cluster }}}}", sink.address)).await;
+    assert_eq!((outcome, faults), (SendOutcome::Delivered, 0));
+    assert!(sink.requests()[0].head.starts_with("POST /eu HTTP/1.1"));
+    let (outcome, faults) = send("ftp://{{ CommonLabels.cluster }}".to_owned()).await;
+    assert!(
+        matches!(&outcome, SendOutcome::Never { detail } if detail.contains("gives no address")),
+        "{outcome:?}"
+    );
+    assert_eq!(faults, 0);
+    let (outcome, faults) = send("http://{{ Status | date('x') }}".to_owned()).await;
+    assert!(matches!(outcome, SendOutcome::Never { .. }));
+    assert_eq!(faults, 1);
+}

@@ -1,6 +1,8 @@
 //! The same notifications in every state, as each kind puts them.
 
 use crate::fixture::{NOW, alert, encoded, latency, page, resolved, score};
+use crate::template::Template;
+use crate::words::Words;
 use crate::{Secret, Target, slack, summary, webhook};
 use openclaw_alert::{Notification, NotificationKind, Reason};
 
@@ -26,6 +28,7 @@ fn states() -> Vec<(&'static str, u32, Notification)> {
         ("mixed", 0, mixed),
         ("truncated", 1, truncated),
         ("digest", 0, digest()),
+        ("on_call", 0, on_call()),
         ("odd", 0, odd()),
         ("empty", 0, page(Vec::new())),
     ]
@@ -40,6 +43,12 @@ fn digest() -> Notification {
     digest.group_key = "{}:{}".to_owned();
     digest.group_labels = encoded(&[]);
     digest
+}
+
+fn on_call() -> Notification {
+    let mut notification = page(vec![latency("a:9090")]);
+    notification.on_call = Some("Ada <!channel> Lovelace".into());
+    notification
 }
 
 fn odd() -> Notification {
@@ -75,11 +84,11 @@ fn slack_bodies() {
     let url = Target::parse(&Secret::new("https://hooks.slack.example/services/T0/B0/x")).unwrap();
     let mut settings = slack::Settings::new(url);
     for (name, _, notification) in states() {
-        let body = slack::body(&settings, &notification, EXTERNAL_URL);
+        let body = slack::body(&settings, &notification, &Words::sample(EXTERNAL_URL));
         insta::assert_snapshot!(format!("slack_{name}"), pretty(&body));
     }
-    settings.channel = Some("#ops".to_owned());
-    let body = slack::body(&settings, &page(vec![latency("a:9090")]), "");
+    settings.channel = Some(Template::plain("#ops"));
+    let body = slack::body(&settings, &page(vec![latency("a:9090")]), &Words::sample(""));
     insta::assert_snapshot!("slack_channel_without_links", pretty(&body));
 }
 

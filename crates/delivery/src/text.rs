@@ -30,6 +30,22 @@ pub(crate) fn push_clipped(
     }
 }
 
+/// Appends `text` with its lines, at most `units_max` UTF-16 units of it; what
+/// is cut ends in `…`.
+pub(crate) fn push_clipped_lines(out: &mut String, text: &str, units_max: usize) {
+    if units(text) <= units_max {
+        out.push_str(text);
+        return;
+    }
+    let mut units_left = units_max.saturating_sub(1);
+    for char in text.chars() {
+        let Some(rest) = units_left.checked_sub(char.len_utf16()) else { break };
+        units_left = rest;
+        out.push(char);
+    }
+    out.push('…');
+}
+
 pub(crate) fn as_it_is(_: char) -> Option<&'static str> {
     None
 }
@@ -70,6 +86,17 @@ mod tests {
             ("", 1, ""),
         ] {
             assert_eq!(clipped(text, units_max), want, "{text:?} {units_max}");
+        }
+    }
+
+    #[test]
+    fn lines_stay_and_the_end_is_cut() {
+        for (text, units_max, want) in
+            [("a\nb", 3, "a\nb"), ("a\nbc", 3, "a\n…"), ("a😀b", 3, "a…"), ("", 1, "")]
+        {
+            let mut out = String::new();
+            push_clipped_lines(&mut out, text, units_max);
+            assert_eq!(out, want);
         }
     }
 

@@ -1,16 +1,18 @@
 //! Slack's incoming webhooks, and servers that take the same.
 
 mod answer;
+mod attachment;
+#[cfg(test)]
+mod own_tests;
 mod payload;
 mod settings;
 
 pub(crate) use payload::body;
-pub use settings::Settings;
+pub use settings::{Action, Confirm, Field, Settings};
 
 use crate::Timeout;
 use crate::http::Exchange;
 use crate::kind::{Kind, Sending};
-use http::HeaderMap;
 use openclaw_alert::{Notification, SendOutcome};
 
 impl Kind for Settings {
@@ -36,9 +38,9 @@ impl Kind for Settings {
 }
 
 async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
-    let body = body(settings, notification, exchange.external_url);
+    let body = body(settings, notification, &exchange.words);
     let key = &notification.idempotency_key;
-    match exchange.post(&settings.api_url, key, HeaderMap::new(), body).await {
+    match exchange.post(&settings.api_url, key, settings.http.headers(), body).await {
         Ok(answer) => answer::judge(settings.api_url.host(), &answer),
         Err(outcome) => outcome,
     }

@@ -6,11 +6,14 @@
 //! section over 3000 units and, undocumented, blocks over some 13,000 in all.
 
 use super::Settings;
+use super::attachment::{attachment, envelope};
 use crate::group::{View, ordered};
 use crate::headline::{push_score, push_subject, state};
+use crate::template::{RenderError, Rendering};
 use crate::text::{push_clipped, units};
+use crate::words::Words;
 use openclaw_alert::{Labels, Notification, NotificationKind, Status, Zoned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const ALERTS_MAX: usize = 10;
 const BLOCKS_UNITS_MAX: usize = 11_000;
@@ -19,23 +22,50 @@ const NAME_UNITS_MAX: usize = 120;
 const LABELS_MAX: usize = 8;
 const LABEL_UNITS_MAX: usize = 100;
 const URL_UNITS_MAX: usize = 400;
+const NOTE_UNITS_MAX: usize = 300;
 
 const RED: &str = "#c4302b";
 const GREEN: &str = "#2e8b57";
 const GREY: &str = "#7a7f87";
 
-/// The body, as it is sent.
-pub(crate) fn body(settings: &Settings, notification: &Notification, external_url: &str) -> Vec<u8> {
-    let text = title(notification);
-    let blocks = blocks(notification, external_url);
-    let mut message = json!({
-        "text": text,
-        "attachments": [{ "color": colour(notification), "fallback": text, "blocks": blocks }],
-    });
-    if let Some(channel) = &settings.channel {
-        message["channel"] = json!(channel);
+/// The body, as it is sent. Where the owner's templates fail, ours is sent in
+/// their place, with a note: words may be lost, the alert may not.
+pub(crate) fn body(settings: &Settings, notification: &Notification, words: &Words<'_>) -> Vec<u8> {
+    let message = if settings.has_words() {
+        let rendering = words.rendering(notification);
+        own(settings, notification, words, &rendering).unwrap_or_else(|error| {
+            let note = words.note(notification, "slack_configs", &error);
+            ours(notification, words.external_url, Some(&note))
+        })
+    } else {
+        ours(notification, words.external_url, None)
+    };
+    Value::Object(message).to_string().into_bytes()
+}
+
+/// The owner's words, in the message that is theirs or around ours.
+fn own(
+    settings: &Settings,
+    notification: &Notification,
+    words: &Words<'_>,
+    rendering: &Rendering,
+) -> Result<Map<String, Value>, RenderError> {
+    let mut envelope = envelope(settings, rendering)?;
+    if settings.has_own_message() {
+        envelope.insert("attachments".to_owned(), json!([attachment(settings, rendering)?]));
+        return Ok(envelope);
     }
-    message.to_string().into_bytes()
+    let mut message = ours(notification, words.external_url, None);
+    message.append(&mut envelope);
+    Ok(message)
+}
+
+fn ours(notification: &Notification, external_url: &str, note: Option<&str>) -> Map<String, Value> {
+    let text = title(notification);
+    let blocks = blocks(notification, external_url, note);
+    let attachment = json!({ "color": colour(notification), "fallback": text, "blocks": blocks });
+    let parts = [("text", json!(text)), ("attachments", json!([attachment]))];
+    parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn colour(notification: &Notification) -> &'static str {
@@ -51,10 +81,14 @@ fn title(notification: &Notification) -> String {
     push_subject(&mut out, notification, escape);
     out.push_str(" · ");
     push_score(&mut out, notification);
+    if let Some(person) = &notification.on_call {
+        out.push_str("\nOn call: ");
+        push_clipped(&mut out, person, NAME_UNITS_MAX, escape);
+    }
     out
 }
 
-fn blocks(notification: &Notification, external_url: &str) -> Vec<Value> {
+fn blocks(notification: &Notification, external_url: &str, note: Option<&str>) -> Vec<Value> {
     let views = by_urgency(notification);
     let group = Labels::from_encoded(&notification.group_labels);
     let mut blocks = Vec::new();
@@ -65,7 +99,11 @@ fn blocks(notification: &Notification, external_url: &str) -> Vec<Value> {
         units_left = rest;
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
-    let footer = footer(notification, views.len() - blocks.len(), external_url);
+    let mut footer = footer(notification, views.len() - blocks.len(), external_url);
+    if let Some(note) = note {
+        footer.push_str(" · ");
+        push_clipped(&mut footer, note, NOTE_UNITS_MAX, escape);
+    }
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": footer }] }));
     blocks
 }
@@ -182,7 +220,7 @@ mod tests {
 
     fn message(notification: &Notification) -> Value {
         let url = Target::parse(&Secret::new("https://hooks.slack.example/services/x")).unwrap();
-        let body = body(&Settings::new(url), notification, "https://openclaw.example");
+        let body = body(&Settings::new(url), notification, &Words::sample("https://openclaw.example"));
         serde_json::from_slice(&body).unwrap()
     }
 

@@ -4,16 +4,17 @@ mod payload;
 mod settings;
 mod signature;
 
-pub(crate) use payload::body;
-pub use settings::Settings;
+pub use payload::body;
+pub use settings::{Address, Settings};
 pub use signature::{SigningKey, SigningKeyError};
 
-use crate::Timeout;
 use crate::http::Exchange;
 use crate::kind::{Kind, Sending};
 use crate::outcome::of_status;
+use crate::{Secret, Target, Timeout};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use openclaw_alert::{Notification, SendOutcome};
+use std::borrow::Cow;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -42,22 +43,51 @@ impl Kind for Settings {
 }
 
 async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
-    let body = body(notification, settings.max_alerts, exchange.external_url);
-    let key = &notification.idempotency_key;
-    let headers = match &settings.secret {
-        Some(secret) => signed(secret, key, exchange, &body),
-        None => HeaderMap::new(),
+    let target = match target(&settings.url, exchange, notification) {
+        Ok(target) => target,
+        Err(outcome) => return outcome,
     };
-    match exchange.post(&settings.url, key, headers, body).await {
-        Ok(answer) => of_status(settings.url.host(), &answer),
+    let body = body(notification, settings.max_alerts, exchange.words.external_url);
+    let key = &notification.idempotency_key;
+    let mut headers = settings.http.headers();
+    if let Some(secret) = &settings.secret {
+        sign(&mut headers, secret, key, exchange, &body);
+    }
+    match exchange.post(&target, key, headers, body).await {
+        Ok(answer) => of_status(target.host(), &answer),
         Err(outcome) => outcome,
     }
 }
 
-fn signed(secret: &SigningKey, id: &str, exchange: &Exchange<'_>, body: &[u8]) -> HeaderMap {
-    let seconds = exchange.now.secs();
-    let signature = secret.sign(id, exchange.now, body);
-    let values = [(ID, id), (TIMESTAMP, &seconds.to_string()), (SIGNATURE, &signature)];
-    // An id that is no header value is refused where the key becomes one.
-    values.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))).collect()
+/// An address that a template can't make is no address: nothing could be sent,
+/// so that the alert ends where it can be read and replayed.
+fn target<'s>(
+    address: &'s Address,
+    exchange: &Exchange<'_>,
+    notification: &Notification,
+) -> Result<Cow<'s, Target>, SendOutcome> {
+    let template = match address {
+        Address::Fixed(target) => return Ok(Cow::Borrowed(target)),
+        Address::Template(template) => template,
+    };
+    let rendered = exchange.words.rendering(notification).render(template);
+    let text = rendered.map_err(|error| {
+        let detail = exchange.words.note(notification, "`url`", &error);
+        SendOutcome::Never { detail }
+    })?;
+    let target = Target::parse(&Secret::new(text.trim()));
+    target.map(Cow::Owned).map_err(|error| SendOutcome::Never {
+        detail: format!("the template in `url` gives no address: {error}"),
+    })
+}
+
+fn sign(headers: &mut HeaderMap, secret: &SigningKey, id: &str, exchange: &Exchange<'_>, body: &[u8]) {
+    let seconds = exchange.words.now.secs();
+    let signature = secret.sign(id, exchange.words.now, body);
+    for (name, text) in [(ID, id), (TIMESTAMP, &seconds.to_string()), (SIGNATURE, &signature)] {
+        // An id that is no header value is refused where the key becomes one.
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
 }

@@ -15,8 +15,10 @@ const NO_END: &str = "0001-01-01T00:00:00Z";
 const BYTES_PER_ALERT: usize = 700;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
-/// The body, as it is signed and sent.
-pub(crate) fn body(notification: &Notification, max_alerts: u32, external_url: &str) -> Vec<u8> {
+/// The body, as it is signed and sent: also what templates are tried on
+/// elsewhere, since it names all that a template sees.
+#[must_use]
+pub fn body(notification: &Notification, max_alerts: u32, external_url: &str) -> Vec<u8> {
     let views = ordered(notification);
     let shown = shown(&views, max_alerts);
     let mut out = Vec::with_capacity(1024 + BYTES_PER_ALERT * shown.len());
@@ -82,6 +84,9 @@ fn write_rating(out: &mut Vec<u8>, notification: &Notification, shown: &[View<'_
     key(out, ",\"score\":");
     write_float(out, notification.top_score());
     text(out, ",\"idempotency_key\":", &notification.idempotency_key);
+    if let Some(person) = &notification.on_call {
+        text(out, ",\"on_call\":", person);
+    }
     key(out, ",\"attempt\":");
     number(out, notification.attempt as usize);
     key(out, ",\"alerts\":");

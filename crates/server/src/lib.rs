@@ -15,11 +15,13 @@ mod clock;
 mod host;
 mod http;
 mod observe;
+mod reload;
 mod server;
 mod tenants;
 
 pub use clock::Clock;
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use observe::Totals;
+pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
-pub use tenants::TenantConfig;
+pub use tenants::{Origin, SettingsSource, TenantConfig};

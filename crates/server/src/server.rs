@@ -5,7 +5,8 @@ use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::{App, Front, IoThreads, Options};
 use crate::observe::{Metrics, Totals};
-use crate::tenants::{TenantConfig, Tenants};
+use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
+use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::Timestamp;
 use openclaw_delivery::{SenderError, SenderOptions};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
@@ -40,6 +41,8 @@ pub struct ServerOptions {
     pub snapshots: SnapshotPolicy,
     /// The tenants.
     pub tenants: Vec<TenantConfig>,
+    /// Where the tenants come from while the service runs.
+    pub source: Arc<dyn SettingsSource>,
     /// `/metrics` without a credential.
     pub public_metrics: bool,
     /// `/console` without a credential.
@@ -113,8 +116,9 @@ impl Server {
         let listener = listen(options.http).map_err(refused)?;
         let address = listener.local_addr()?;
         let clock = Arc::new(options.clock);
-        let keys = Keys::open(&options.data)?;
-        let tenants = Arc::new(Tenants::new(options.tenants));
+        let keys = Arc::new(Keys::open(&options.data)?);
+        let (tenants, left_out) = registered(&keys, &*options.source, options.tenants);
+        let tenants = Arc::new(tenants);
         let metrics = Arc::new(Metrics::new());
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
@@ -137,11 +141,22 @@ impl Server {
         let host = Host::recover(parts, snapshot.as_ref())?;
         drop(snapshot);
         let recovery = began.elapsed();
+        metrics.reloaded(left_out.is_empty(), clock.now());
+        let reloader = Arc::new(Reloader {
+            host: Arc::clone(&host),
+            tenants: Arc::clone(&tenants),
+            metrics: Arc::clone(&metrics),
+            keys: Arc::clone(&keys),
+            source: options.source,
+            turns: Turns::default(),
+        });
+        reloader.left(&left_out);
         let app = Arc::new(App {
             host: Arc::clone(&host),
             auth: Auth::new(keys.load()?, Arc::clone(&tenants)),
             tenants,
             metrics,
+            reloader: Arc::clone(&reloader),
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,
@@ -154,11 +169,23 @@ impl Server {
             tokio::spawn(Arc::clone(&host).keep_deadlines()),
             tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
             tokio::spawn(keep_keys(Arc::clone(&app), keys)),
+            tokio::spawn(Arc::clone(&reloader).keep_watch()),
+            tokio::spawn(Arc::clone(&reloader).keep_switches()),
+            tokio::spawn(reloader.keep_pruned()),
         ];
         let acceptor = Arc::clone(&io);
         let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
         let server = Self { host, app, log, address, io, accepting, tasks };
         Ok((server, Opened { journal: report, recovery }))
+    }
+
+    /// Reads the settings anew and puts them in force. Also done when they
+    /// change.
+    ///
+    /// # Errors
+    /// With what was in force still in force.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.app.reloader.reload().await
     }
 
     /// Where it listens.
@@ -259,30 +286,49 @@ fn keys_of(frame: &StoredFrame, keys: &mut Vec<u64>) {
     frame_keys(frame.partition, frame.base_offset, &frame.payload, keys);
 }
 
-async fn keep_keys(app: Arc<App>, keys: Keys) {
-    let mut keys = Some(keys);
+/// The tenants, and those that are left out, which don't keep the others from
+/// starting. Every integration keeps its number until it is known who still
+/// needs it.
+fn registered(
+    keys: &Keys,
+    source: &dyn SettingsSource,
+    configs: Vec<TenantConfig>,
+) -> (Tenants, Vec<NotInForce>) {
+    let (mut registered, mut left_out) = (Vec::new(), Vec::new());
+    for config in configs {
+        let name = config.name().clone();
+        match register(keys, source, config, |_| true) {
+            Ok(tenant) => registered.push(tenant),
+            Err(error) => {
+                tracing::error!(tenant = %name, %error, "the tenant is left out: it is tried again");
+                left_out.push(NotInForce::new(&name, &error));
+            }
+        }
+    }
+    let tenants = Tenants::new(registered);
+    tenants.set_senders(senders_of_others(keys, source, |name| tenants.get(name).is_some()));
+    (tenants, left_out)
+}
+
+/// Follows the keys in `state.db`. Nothing else may hold this up.
+async fn keep_keys(app: Arc<App>, keys: Arc<Keys>) {
     let mut seen = None;
     loop {
         tokio::time::sleep(KEYS_LOOK).await;
-        let Some(open) = keys.take() else { return };
+        let open = Arc::clone(&keys);
         let looked = tokio::task::spawn_blocking(move || {
-            let version = open.version();
-            let changed = match &version {
-                Ok(version) if Some(*version) == seen => None,
-                Ok(_) => Some(open.load()),
-                Err(_) => None,
-            };
-            (open, version, changed)
+            let version = open.version()?;
+            let changed = if seen == Some(version) { None } else { Some(open.load()?) };
+            Ok::<_, StateError>((version, changed))
         });
-        let Ok((open, version, changed)) = looked.await else { return };
-        keys = Some(open);
-        match (version, changed) {
-            (Ok(version), Some(Ok(table))) => {
+        match looked.await {
+            Ok(Ok((version, Some(table)))) => {
                 app.auth.set_keys(table);
                 seen = Some(version);
             }
-            (Err(error), _) | (_, Some(Err(error))) => tracing::warn!(%error, "the keys can't be read again"),
-            (Ok(_), None) => {}
+            Ok(Ok((_, None))) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the keys can't be read again"),
+            Err(_) => return,
         }
     }
 }

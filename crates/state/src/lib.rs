@@ -1,5 +1,6 @@
-//! What people edit and a restart must keep: today the credentials, in one
-//! SQLite file `state.db` in the data folder.
+//! What people edit and a restart must keep: credentials, the switches of the
+//! break-glass and the register of integrations, in one SQLite file `state.db`
+//! in the data folder.
 //!
 //! [`Keys`] is the store. Several processes may have it open: the command line
 //! adds and revokes keys beside a running server, which polls
@@ -20,5 +21,7 @@ mod table;
 pub use error::StateError;
 pub use key::{KEY_ID_LENGTH, KEY_LENGTH, KeyId, KeyName, KeyTextError, NewKey, SecretKey};
 pub use scopes::{Scope, Scopes, ScopesError};
-pub use sqlite::{FILE_NAME, KeyInfo, Keys, KeysVersion, OwnedKeys};
+pub use sqlite::{
+    FILE_NAME, KeyInfo, Keys, KeysVersion, Known, OwnedKeys, Passthrough, Register, Switch, Switches,
+};
 pub use table::{Credential, KeyTable};

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap};
 use openclaw_alert::TenantName;
-use openclaw_state::{Credential, KeyTable, Scope};
+use openclaw_state::{Credential, KeyId, KeyTable, Scope};
 use std::sync::Arc;
 
 /// Header by which an operator selects a tenant, as Mimir and Loki name it.
@@ -140,6 +140,11 @@ impl Caller {
     /// The tenant that the request is for.
     pub(crate) fn tenant_name(&self) -> Option<&TenantName> {
         self.tenant.as_ref().map(|tenant| tenant.name())
+    }
+
+    /// The public part of the key.
+    pub(crate) fn key(&self) -> &KeyId {
+        &self.credential.id
     }
 
     /// Whether the credential is an operator's.

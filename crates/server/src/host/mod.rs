@@ -24,6 +24,7 @@ use deadlines::Deadlines;
 use openclaw_alert::{PARTITIONS, PartitionId, TenantName, Timestamp};
 use openclaw_journal::{AppendError, Class, Frame, Health, Log, Permit, Position};
 use openclaw_pipeline::{Ack, Effects, Input, Partition, Taken};
+use openclaw_routing::{SilenceId, SilenceRefusal};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -69,7 +70,7 @@ struct Cell {
 }
 
 /// What a step tells its caller.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stepped {
     /// What became of the alerts.
     pub(crate) taken: Taken,
@@ -77,6 +78,8 @@ pub(crate) struct Stepped {
     pub(crate) wait_for: Position,
     /// How long a refused sender should wait.
     pub(crate) retry_after: Option<Duration>,
+    /// What became of a silence that was set or ended.
+    pub(crate) silence: Option<Result<SilenceId, SilenceRefusal>>,
 }
 
 /// Why nothing can be taken in now.
@@ -94,6 +97,9 @@ pub(crate) enum Unavailable {
     /// One request is more than a segment of the journal can hold.
     #[error("the request is too large for the journal's segments; send smaller batches")]
     TooLarge,
+    /// The tenant left the settings while its request was under way.
+    #[error("the tenant is no longer in the settings")]
+    Forgotten,
     /// The server is stopping.
     #[error("the server is stopping")]
     Draining,
@@ -128,14 +134,19 @@ impl Host {
         }
         let class = match input {
             Input::Sent { .. } | Input::Tick | Input::TurnedAway { .. } => Class::Outcome,
+            // People help themselves with these when all else fails.
+            Input::Configure { .. } | Input::Forget { .. } | Input::Passthrough { .. } => Class::Outcome,
             _ => Class::Intake,
         };
         // Before anything is decided: what has been decided must be written.
-        let permit = self.log.admit(class, input.record_bytes_max() + Input::DUE_BYTES_MAX)?;
+        let (least, most) = (input.record_bytes_min(), input.record_bytes_max());
+        let room_bytes = most.min(self.log.payload_max().saturating_sub(Input::DUE_BYTES_MAX)).max(least);
+        let permit = self.log.admit(class, room_bytes + Input::DUE_BYTES_MAX)?;
         let mut guard = self.lock(partition);
         let cell = &mut *guard;
         let now = self.clock.now().max(cell.stepped_at);
         cell.stepped_at = now;
+        cell.effects.room_bytes = room_bytes;
         cell.partition.step(input, now, &mut cell.effects);
         self.append(permit, cell, class, now)?;
         if cell.effects.ack == Ack::WhenDurable {
@@ -145,6 +156,7 @@ impl Host {
             taken: cell.effects.taken,
             wait_for: cell.needed,
             retry_after: cell.effects.retry_after,
+            silence: cell.effects.silence.take(),
         };
         self.follow_up(cell);
         Ok(stepped)
@@ -274,6 +286,11 @@ impl Host {
     /// The time at which some partition has something to do.
     pub(crate) fn next_deadline(&self) -> Timestamp {
         self.deadlines.next()
+    }
+
+    /// The tenants, as the settings have them now.
+    pub(crate) fn tenants(&self) -> &Tenants {
+        &self.tenants
     }
 
     /// The attempts to send that ended last.

@@ -52,9 +52,10 @@ impl Host {
     pub(crate) fn recover(parts: Parts, snapshot: Option<&Snapshot>) -> Result<Arc<Self>, RecoveryError> {
         let mut partitions = restore(snapshot)?;
         replay(&parts.log, snapshot, &mut partitions)?;
+        let now = parts.clock.now();
         for tenant in parts.tenants.all() {
             let id = Self::partition_of(&tenant.settings().name);
-            partitions[id.index()].partition.configure(Arc::clone(tenant.settings()));
+            partitions[id.index()].partition.configure(Arc::clone(tenant.settings()), now);
         }
         let host = Arc::new(Self {
             partitions: partitions.into_iter().map(|restored| Mutex::new(restored.into_cell())).collect(),

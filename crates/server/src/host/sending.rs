@@ -1,7 +1,7 @@
 //! Carries out sends, once the step that decided them is durable.
 
 use super::Host;
-use openclaw_alert::{PartitionId, SendOutcome};
+use openclaw_alert::{Notification, PartitionId, SendOutcome};
 use openclaw_journal::{Position, crashpoint};
 use openclaw_pipeline::{Input, Send};
 use std::sync::Arc;
@@ -61,11 +61,10 @@ impl Host {
 
     async fn attempt(&self, send: &Send) -> SendOutcome {
         let notification = &send.notification;
-        let tenant = self.tenants.get(&notification.tenant);
-        let integration =
-            tenant.as_ref().and_then(|t| t.integration(&notification.receiver, notification.integration));
+        let Notification { tenant, receiver, integration, .. } = notification;
+        let integration = self.tenants.integration(tenant, receiver, *integration);
         match integration {
-            Some(integration) => self.sender.send(integration, notification, self.clock.now()).await,
+            Some(integration) => self.sender.send(&integration, notification, self.clock.now()).await,
             None => {
                 SendOutcome::Never { detail: "the receiver is no longer in the tenant's settings".to_owned() }
             }

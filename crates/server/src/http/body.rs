@@ -15,8 +15,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     /// More than may be sent.
-    #[error("the body is larger than {BODY_BYTES_MAX} bytes; send smaller batches")]
-    TooLarge,
+    #[error("the body is larger than {bytes_max} bytes; send less at a time")]
+    TooLarge {
+        /// How much may be sent here.
+        bytes_max: usize,
+    },
     /// The client went away.
     #[error("the body ended early")]
     CutOff,
@@ -28,7 +31,7 @@ pub(super) enum BodyError {
 impl BodyError {
     pub(super) fn status(self) -> StatusCode {
         match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::CutOff => StatusCode::BAD_REQUEST,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
         }
@@ -36,17 +39,17 @@ impl BodyError {
 }
 
 /// Reads a body whole. One that is announced as too large is not read at all.
-pub(super) async fn read<B>(body: B) -> Result<Bytes, BodyError>
+pub(super) async fn read<B>(body: B, bytes_max: usize) -> Result<Bytes, BodyError>
 where
     B: HttpBody,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(BodyError::TooLarge);
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(BodyError::TooLarge { bytes_max });
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { bytes_max }),
         Ok(Err(_)) => Err(BodyError::CutOff),
         Err(_) => Err(BodyError::Slow),
     }
@@ -59,7 +62,7 @@ impl FromRequest<Arc<App>> for Whole {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, _: &Arc<App>) -> Result<Self, Problem> {
-        let read = read(request.into_body()).await;
+        let read = read(request.into_body(), BODY_BYTES_MAX).await;
         read.map(Self).map_err(|error| Problem::new(error.status(), error.to_string()))
     }
 }

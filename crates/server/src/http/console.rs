@@ -2,13 +2,14 @@
 
 use super::Response;
 use super::problem::Problem;
-use super::service::{App, Target};
+use super::service::{App, Target, caller};
 use crate::host::Attempt;
 use crate::tenants::{TenantConfig, TenantHandle};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::request::Parts;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use openclaw_alert::Timestamp;
@@ -81,7 +82,7 @@ struct DeliveryRow {
 
 pub(super) async fn page(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let (handles, only) = visible(&app, &Target::from(&parts))?;
+    let (handles, only) = visible(&app, &parts)?;
     let mut tenants = Vec::new();
     let mut alerts = Vec::new();
     for handle in &handles {
@@ -89,9 +90,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, request: Request) -> Resul
         let latest = handle
             .read(|partition, tenant, _| {
                 partition
-                    .latest(tenant, SHOWN)
-                    .iter()
-                    .map(|alert| alert_row(handle.config(), alert))
+                    .newest(tenant, None)
+                    .take(SHOWN)
+                    .map(|alert| alert_row(handle.config(), &alert))
                     .collect::<Vec<_>>()
             })
             .await?;
@@ -117,16 +118,15 @@ pub(super) async fn page(State(app): State<Arc<App>>, request: Request) -> Resul
 }
 
 /// The tenants that the caller may see, and the one if it is only one.
-fn visible(app: &App, target: &Target<'_>) -> Result<(Vec<TenantHandle>, Option<TenantHandle>), Problem> {
+fn visible(app: &App, parts: &Parts) -> Result<(Vec<TenantHandle>, Option<TenantHandle>), Problem> {
     let all = || {
-        let handle =
-            |tenant: &Arc<TenantConfig>| TenantHandle::new(Arc::clone(&app.host), Arc::clone(tenant));
+        let handle = |tenant: Arc<TenantConfig>| TenantHandle::new(Arc::clone(&app.host), tenant);
         app.tenants.all().into_iter().map(handle).collect::<Vec<_>>()
     };
-    if app.options.public_console && target.tenant.is_none() {
+    if app.options.public_console && Target::from(parts).tenant.is_none() {
         return Ok((all(), None));
     }
-    let caller = app.caller(target)?;
+    let caller = caller(parts)?;
     if caller.tenant_name().is_none() {
         caller.operator()?;
         return Ok((all(), None));
@@ -136,12 +136,9 @@ fn visible(app: &App, target: &Target<'_>) -> Result<(Vec<TenantHandle>, Option<
 }
 
 async fn tenant_row(handle: &TenantHandle) -> Result<TenantRow, Problem> {
-    let (gauges, firing) = handle
-        .read(|partition, tenant, now| {
-            let gauges = partition.gauges().into_iter().find(|gauges| gauges.tenant == *tenant);
-            (gauges, partition.list(tenant, now).len())
-        })
-        .await?;
+    let gauges = handle
+        .read(|partition, tenant, _| partition.gauges().into_iter().find(|gauges| gauges.tenant == *tenant));
+    let (gauges, firing) = (gauges.await?, handle.count_listed().await?);
     let messages = handle.messages().await?;
     let rating = &handle.config().settings.rating;
     let waiting = gauges.as_ref().map_or(0, |gauges| gauges.waiting);

@@ -1,7 +1,7 @@
 //! Errors of our own API: RFC 9457 problem documents.
 
 use super::Response;
-use super::service::{App, Target};
+use super::service::{App, allowed};
 use crate::auth::Denied;
 use crate::host::Unavailable;
 use crate::tenants::{ReadError, TenantHandle};
@@ -20,8 +20,17 @@ use std::sync::Arc;
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
-    /// JSON pointer and what is wrong there.
-    errors: Vec<(String, String)>,
+    /// Where, and what is wrong there.
+    errors: Vec<(Place, String)>,
+}
+
+/// Where in a request something is wrong.
+#[derive(Debug)]
+enum Place {
+    /// JSON pointer into the body.
+    Body(String),
+    /// Name of a parameter.
+    Parameter(String),
 }
 
 impl Problem {
@@ -32,7 +41,15 @@ impl Problem {
     /// The body is wrong at `pointer`.
     pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status: StatusCode::BAD_REQUEST, errors: vec![(pointer.into(), detail.clone())], detail }
+        let errors = vec![(Place::Body(pointer.into()), detail.clone())];
+        Self { status: StatusCode::BAD_REQUEST, errors, detail }
+    }
+
+    /// The parameter `name` is wrong; `fault` follows its name in a sentence.
+    pub(crate) fn parameter(name: &str, fault: impl Into<String>) -> Self {
+        let (name, fault) = (name.chars().take(80).collect::<String>(), fault.into());
+        let detail = format!("parameter `{name}` {fault}");
+        Self { status: StatusCode::BAD_REQUEST, errors: vec![(Place::Parameter(name), fault)], detail }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -45,7 +62,10 @@ impl IntoResponse for Problem {
         let errors: Vec<_> = self
             .errors
             .iter()
-            .map(|(pointer, detail)| json!({ "pointer": pointer, "detail": detail }))
+            .map(|(place, detail)| match place {
+                Place::Body(pointer) => json!({ "pointer": pointer, "detail": detail }),
+                Place::Parameter(name) => json!({ "parameter": name, "detail": detail }),
+            })
             .collect();
         let body = json!({
             "type": "about:blank",
@@ -107,15 +127,11 @@ pub(crate) struct Respond(pub(crate) TenantHandle);
 /// A caller that may send alerts, or have them scored.
 pub(crate) struct Ingest(pub(crate) TenantHandle);
 
-fn allowed(parts: &Parts, app: &App, scope: Scope) -> Result<TenantHandle, Problem> {
-    Ok(app.tenant(&Target::from(parts), scope)?)
-}
-
 impl FromRequestParts<Arc<App>> for Read {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        allowed(parts, app, Scope::Read).map(Self)
+        Ok(Self(allowed(parts, app, Scope::Read)?))
     }
 }
 
@@ -123,7 +139,7 @@ impl FromRequestParts<Arc<App>> for Respond {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        allowed(parts, app, Scope::Respond).map(Self)
+        Ok(Self(allowed(parts, app, Scope::Respond)?))
     }
 }
 
@@ -131,6 +147,6 @@ impl FromRequestParts<Arc<App>> for Ingest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        allowed(parts, app, Scope::Ingest).map(Self)
+        Ok(Self(allowed(parts, app, Scope::Ingest)?))
     }
 }

@@ -1,78 +1,79 @@
 //! Every route that is not a hot path, in one list.
 
 use super::problem::Problem;
-use super::service::{Answered, App, Target};
-use super::{Response, alertmanager, alerts, console, feedback, messages, rate};
+use super::service::{Answered, App, Target, allowed, caller};
+use super::{Response, alertmanager, alerts, console, feedback, messages, rate, reload};
 use crate::observe::{Format, only_tenant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use openclaw_state::Scope;
 use std::sync::Arc;
 
+/// Where refusals are Alertmanager's.
+const V2: &str = "/api/v2/";
+
+/// A path, and who answers.
+type Route = (&'static str, fn() -> MethodRouter<Arc<App>>);
+
+/// Everything that is answered on the work runtime.
+const ROUTES: &[Route] = &[
+    ("/-/ready", || get(ready)),
+    ("/-/reload", || post(reload::post)),
+    ("/readyz", || get(ready)),
+    ("/metrics", || get(metrics)),
+    ("/console", || get(console::page)),
+    ("/api/v2/alerts", || get(alertmanager::alerts)),
+    ("/api/v2/alerts/groups", || get(alertmanager::groups)),
+    ("/api/v2/silences", || get(alertmanager::silences_get).post(alertmanager::silences_post)),
+    ("/api/v2/silence/{id}", || get(alertmanager::silence_get).delete(alertmanager::silence_delete)),
+    ("/api/v2/status", || get(alertmanager::status)),
+    ("/api/v2/receivers", || get(alertmanager::receivers)),
+    ("/api/v1/alerts", || get(alerts::list)),
+    ("/api/v1/alerts/{id}", || get(alerts::one)),
+    ("/api/v1/alerts/{id}/explain", || get(alerts::explain)),
+    ("/api/v1/alerts/{id}/feedback", || post(feedback::post)),
+    ("/api/v1/deliveries", || get(messages::deliveries)),
+    ("/api/v1/dead-letters", || get(messages::dead_letters)),
+    ("/api/v1/dead-letters/{id}/retry", || post(messages::retry)),
+    ("/api/v1/rate", || post(rate::post)),
+    ("/api/v1/silences", || any(gone)),
+    ("/api/v1/status", || any(gone)),
+];
+
 pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/-/ready", get(ready))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/console", get(console::page))
-        .route("/api/v2/alerts", get(alertmanager::alerts))
-        .route("/api/v2/status", get(alertmanager::status))
-        .route("/api/v2/receivers", get(alertmanager::receivers))
-        .route("/api/v1/alerts", get(alerts::list))
-        .route("/api/v1/alerts/{id}", get(alerts::one))
-        .route("/api/v1/alerts/{id}/explain", get(alerts::explain))
-        .route("/api/v1/alerts/{id}/feedback", post(feedback::post))
-        .route("/api/v1/deliveries", get(messages::deliveries))
-        .route("/api/v1/dead-letters", get(messages::dead_letters))
-        .route("/api/v1/dead-letters/{id}/retry", post(messages::retry))
-        .route("/api/v1/rate", post(rate::post))
-        .route("/api/v1/silences", any(gone))
-        .route("/api/v1/status", any(gone))
+    let add = |router: Router<Arc<App>>, (path, methods): &Route| router.route(path, methods());
+    ROUTES
+        .iter()
+        .fold(Router::new(), add)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(&app), answered))
         .with_state(app)
 }
 
-/// Notes the route and the tenant for the request's metrics.
+/// Checks the caller, and notes the route and the tenant for the request's
+/// metrics.
 async fn answered(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| known(path.as_str()));
-    let (parts, body) = request.into_parts();
-    let tenant = app.caller(&Target::from(&parts)).ok().and_then(|caller| caller.tenant_name().cloned());
+    let (mut parts, body) = request.into_parts();
+    let checked = app.check(&Target::from(&parts));
+    let tenant = checked.0.as_ref().ok().and_then(|caller| caller.tenant_name().cloned());
+    parts.extensions.insert(checked);
     let mut response = next.run(Request::from_parts(parts, body)).await;
     response.extensions_mut().insert(Answered { route, tenant });
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-/// A route's name that lives as long as the process, from the list above.
+/// A route's name that lives as long as the process.
 fn known(path: &str) -> &'static str {
-    const ROUTES: [&str; 17] = [
-        "/-/ready",
-        "/readyz",
-        "/metrics",
-        "/console",
-        "/api/v2/alerts",
-        "/api/v2/status",
-        "/api/v2/receivers",
-        "/api/v1/alerts",
-        "/api/v1/alerts/{id}",
-        "/api/v1/alerts/{id}/explain",
-        "/api/v1/alerts/{id}/feedback",
-        "/api/v1/deliveries",
-        "/api/v1/dead-letters",
-        "/api/v1/dead-letters/{id}/retry",
-        "/api/v1/rate",
-        "/api/v1/silences",
-        "/api/v1/status",
-    ];
-    ROUTES.into_iter().find(|route| *route == path).unwrap_or("other")
+    ROUTES.iter().find(|(route, _)| *route == path).map_or("other", |(route, _)| *route)
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {
@@ -86,10 +87,10 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     let (parts, _) = request.into_parts();
     let target = Target::from(&parts);
     let tenant = match target.tenant {
-        Some(_) => Some(app.tenant(&target, Scope::Read)?.name().clone()),
+        Some(_) => Some(allowed(&parts, &app, Scope::Read)?.name().clone()),
         None if app.options.public_metrics => None,
         None => {
-            app.caller(&target)?.operator()?;
+            caller(&parts)?.operator()?;
             None
         }
     };
@@ -113,10 +114,15 @@ async fn gone() -> Response {
     response
 }
 
-async fn not_found() -> Problem {
-    Problem::not_found()
+async fn not_found(request: Request) -> Response {
+    let path = request.uri().path();
+    if path.starts_with(V2) { alertmanager::not_found(path) } else { Problem::not_found().into_response() }
 }
 
-async fn not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method")
+async fn not_allowed(request: Request) -> Response {
+    if request.uri().path().starts_with(V2) {
+        return alertmanager::not_allowed(request.method());
+    }
+    let said = "this path does not take that method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, said).into_response()
 }

@@ -1,13 +1,15 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
-use super::{Response, ingest, problem, router};
+use super::{Response, cors, ingest, problem, router};
 use crate::auth::{Auth, Caller, Denied};
 use crate::host::Host;
 use crate::observe::Metrics;
+use crate::reload::Reloader;
 use crate::tenants::{TenantHandle, Tenants};
 use axum::Router;
 use axum::body::Body;
+use http::request::Parts;
 use http::{Method, Request};
 use hyper::body::Incoming;
 use openclaw_alert::TenantName;
@@ -22,6 +24,7 @@ pub(crate) struct App {
     pub(crate) auth: Auth,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reloader: Arc<Reloader>,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
     pub(crate) started_at: openclaw_alert::Timestamp,
@@ -39,13 +42,31 @@ pub(crate) struct Options {
 impl App {
     /// Checks the caller of a request and gives the way to its tenant.
     pub(crate) fn tenant(&self, request: &Target<'_>, scope: Scope) -> Result<TenantHandle, Denied> {
-        self.caller(request)?.tenant(&self.host, scope)
+        self.auth.check(request.headers, request.tenant)?.tenant(&self.host, scope)
     }
 
-    /// Checks the caller of a request.
-    pub(crate) fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
-        self.auth.check(request.headers, request.tenant)
+    /// Checks the caller of a request, for all that handle it.
+    pub(super) fn check(&self, request: &Target<'_>) -> Checked {
+        Checked(self.auth.check(request.headers, request.tenant).map(Arc::new))
     }
+}
+
+/// A request's caller, checked once.
+#[derive(Clone)]
+pub(super) struct Checked(pub(super) Result<Arc<Caller>, Denied>);
+
+/// The caller of a request that has been checked.
+pub(super) fn caller(parts: &Parts) -> Result<&Caller, Denied> {
+    match parts.extensions.get::<Checked>() {
+        Some(Checked(Ok(caller))) => Ok(caller),
+        Some(Checked(Err(denied))) => Err(*denied),
+        None => Err(Denied::Unauthorized),
+    }
+}
+
+/// The way to the tenant of a request that has been checked.
+pub(super) fn allowed(parts: &Parts, app: &App, scope: Scope) -> Result<TenantHandle, Denied> {
+    caller(parts)?.tenant(&app.host, scope)
 }
 
 /// What a request asks for, its tenant's prefix taken off the path.
@@ -94,11 +115,14 @@ impl Front {
 pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response {
     let app = &front.app;
     let started = Instant::now();
-    let response = match (request.method(), Target::of(&request).path) {
+    let call = cors::Call::of(&request);
+    let mut response = match (request.method(), Target::of(&request).path) {
+        _ if call == cors::Call::Preflight => cors::preflight(),
         (&Method::POST, "/api/v2/alerts") => ingest::post_alerts(app, request).await,
         (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),
         _ => elsewhere(front, request).await,
     };
+    call.open(&mut response);
     let answered = response.extensions().get::<Answered>();
     let (route, tenant) =
         answered.map_or(("other", None), |answered| (answered.route, answered.tenant.as_ref()));
@@ -147,8 +171,8 @@ fn without_prefix(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-impl<'r> From<&'r http::request::Parts> for Target<'r> {
-    fn from(parts: &'r http::request::Parts) -> Self {
+impl<'r> From<&'r Parts> for Target<'r> {
+    fn from(parts: &'r Parts) -> Self {
         let tenant = parts.extensions.get::<PathTenant>().map(|tenant| tenant.0.as_str());
         Self { headers: &parts.headers, tenant, path: parts.uri.path() }
     }

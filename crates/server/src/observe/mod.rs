@@ -5,7 +5,7 @@ mod exposition;
 pub(crate) use exposition::{Format, only_tenant};
 
 use crate::host::Host;
-use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName};
+use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
 use openclaw_pipeline::{Ended, Taken};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -101,6 +101,11 @@ pub(crate) struct Metrics {
     journal_bytes: Counter,
     segment_bytes: Gauge,
     disk_full: Gauge,
+    reload_successful: Gauge,
+    reload_success_at: Gauge<f64, AtomicU64>,
+    not_in_force: Family<Tenant, Gauge>,
+    passthrough: Family<Tenant, Gauge>,
+    shadow: Family<Tenant, Gauge>,
     totals: TotalCounters,
 }
 
@@ -132,10 +137,16 @@ impl Metrics {
             journal_bytes: Counter::default(),
             segment_bytes: Gauge::default(),
             disk_full: Gauge::default(),
+            reload_successful: Gauge::default(),
+            reload_success_at: Gauge::default(),
+            not_in_force: Family::default(),
+            passthrough: Family::default(),
+            shadow: Family::default(),
             totals: TotalCounters::default(),
         };
         metrics.register_requests();
         metrics.register_journal();
+        metrics.register_settings();
         for promise in PROMISES {
             // Made here, so that it is seen to be 0.
             let _ = metrics.violations.get_or_create(&Promise { promise });
@@ -199,6 +210,49 @@ impl Metrics {
             "1 while new alerts are refused for want of space",
             self.disk_full.clone(),
         );
+    }
+
+    fn register_settings(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "config_last_reload_successful",
+            "1 unless the settings as they are now could not be read",
+            self.reload_successful.clone(),
+        );
+        r.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "When settings were last put in force",
+            Unit::Seconds,
+            self.reload_success_at.clone(),
+        );
+        r.register(
+            "config_not_in_force",
+            "1 while the tenant's settings as they are now could not be put in force",
+            self.not_in_force.clone(),
+        );
+        r.register("passthrough", "1 while the tenant's break-glass is open", self.passthrough.clone());
+        r.register(
+            "delivery_shadow",
+            "1 while the tenant's messages are decided and not sent",
+            self.shadow.clone(),
+        );
+    }
+
+    /// Settings have been put in force, or refused.
+    pub(crate) fn reloaded(&self, is_success: bool, now: Timestamp) {
+        self.reload_successful.set(i64::from(is_success));
+        if is_success {
+            self.reload_success_at.set(now.millis() as f64 / 1e3);
+        }
+    }
+
+    /// Whose settings are not in force; nobody else's any more.
+    pub(crate) fn not_in_force<'t>(&self, tenants: impl Iterator<Item = &'t TenantName>) {
+        self.not_in_force.clear();
+        for tenant in tenants {
+            let labels = Tenant { tenant: tenant.as_str().to_owned() };
+            self.not_in_force.get_or_create(&labels).set(1);
+        }
     }
 
     /// A request has been answered.
@@ -304,6 +358,7 @@ impl Metrics {
                 self.dead_letters.get_or_create(&labels).set(gauge.dead_letters as i64);
             }
         }
+        self.look_at_switches(host);
         self.alerts_in_memory.set(alerts as i64);
         let stats = host.log().stats();
         catch_up(&self.commits, stats.syncs.count());
@@ -313,6 +368,21 @@ impl Metrics {
         self.segment_bytes.set(stats.segment_bytes as i64);
         self.disk_full.set(i64::from(stats.is_disk_full));
         catch_up(&self.violations.get_or_create(&Promise { promise: "P1" }), stats.damage);
+    }
+}
+
+impl Metrics {
+    fn look_at_switches(&self, host: &Host) {
+        // Tenants that have gone must not seem to be there.
+        self.passthrough.clear();
+        self.shadow.clear();
+        for config in host.tenants().all() {
+            let name = &config.settings.name;
+            let is_on = host.read(Host::partition_of(name), |partition, _| partition.is_passthrough(name)).0;
+            let labels = Tenant { tenant: name.to_string() };
+            self.passthrough.get_or_create(&labels).set(i64::from(is_on));
+            self.shadow.get_or_create(&labels).set(i64::from(config.settings.is_shadow()));
+        }
     }
 }
 

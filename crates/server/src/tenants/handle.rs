@@ -9,7 +9,8 @@ use crate::host::{Host, Stepped, Unavailable};
 use openclaw_alert::{Batch, EpisodeId, Feedback, Labels, PartitionId, Score, TenantName, Timestamp};
 use openclaw_journal::{Position, StoredFrame};
 use openclaw_pipeline::trail::{self, Event, Opening, Trail};
-use openclaw_pipeline::{Input, ListKey, MessageView, Partition, PastAlert};
+use openclaw_pipeline::{Input, ListKey, MessageView, Partition, PastAlert, Taken};
+use openclaw_routing::{PostedSilence, SilenceId, SilenceRefusal};
 use std::io;
 use std::sync::Arc;
 
@@ -70,7 +71,11 @@ impl TenantHandle {
     /// [`Stepped::wait_for`].
     pub(crate) async fn ingest(&self, source: &str, batch: &Batch) -> Result<Stepped, Unavailable> {
         let input = Input::Alerts { tenant: self.name(), source, batch };
-        self.host.step_with_room(self.partition(), &input).await
+        let stepped = self.host.step_with_room(self.partition(), &input).await?;
+        let Taken { accepted, renewed, refused, .. } = stepped.taken;
+        // Whoever was forgotten just now must not hear that its alerts are kept.
+        let is_forgotten = !batch.is_empty() && accepted + renewed + refused == 0;
+        if is_forgotten { Err(Unavailable::Forgotten) } else { Ok(stepped) }
     }
 
     /// Notes that a request of this source was turned away unread, so that its
@@ -98,11 +103,52 @@ impl TenantHandle {
         Ok(value)
     }
 
-    /// Keys of all alerts that have not ended, sorted by fingerprint.
+    /// Keys of all alerts in memory, sorted by fingerprint. Some may have ended:
+    /// see [`Partition::is_listed`].
     pub(crate) async fn list(&self) -> Result<Vec<ListKey>, Unavailable> {
-        let mut keys = self.read(Partition::list).await?;
+        let mut keys = self.read(|partition, tenant, _| partition.list(tenant)).await?;
         keys.sort_unstable();
         Ok(keys)
+    }
+
+    /// How many alerts have not ended.
+    pub(crate) async fn count_listed(&self) -> Result<usize, Unavailable> {
+        /// Alerts looked at under one lock.
+        const AT_ONCE: usize = 1024;
+        let mut listed = 0;
+        for keys in self.list().await?.chunks(AT_ONCE) {
+            listed += self.read(|partition, tenant, now| count(partition, tenant, now, keys)).await?;
+        }
+        Ok(listed)
+    }
+
+    /// Names of the receivers in the tenant's settings.
+    pub(crate) fn receiver_names(&self) -> impl Iterator<Item = &str> {
+        self.tenant.receivers.iter().map(|receiver| &*receiver.name)
+    }
+
+    /// Sets or changes a silence; given back once it is durable.
+    pub(crate) async fn set_silence(
+        &self,
+        silence: &PostedSilence,
+        new_id: SilenceId,
+    ) -> Result<Result<SilenceId, SilenceRefusal>, Unavailable> {
+        self.silence(&Input::SetSilence { tenant: self.name(), silence, new_id }).await
+    }
+
+    /// Ends a silence; given back once that is durable.
+    pub(crate) async fn expire_silence(
+        &self,
+        silence: SilenceId,
+        by: &str,
+    ) -> Result<Result<SilenceId, SilenceRefusal>, Unavailable> {
+        self.silence(&Input::ExpireSilence { tenant: self.name(), silence, by }).await
+    }
+
+    async fn silence(&self, input: &Input<'_>) -> Result<Result<SilenceId, SilenceRefusal>, Unavailable> {
+        let stepped = self.host.step_with_room(self.partition(), input).await?;
+        self.durable(stepped.wait_for).await?;
+        stepped.silence.ok_or(Unavailable::Forgotten)
     }
 
     /// Messages on their way or given up.
@@ -239,6 +285,11 @@ impl TenantHandle {
         let stepped = self.host.step_with_room(self.partition(), &Input::Revive { entry }).await?;
         Ok(self.durable(stepped.wait_for).await?)
     }
+}
+
+fn count(partition: &Partition, tenant: &TenantName, now: Timestamp, keys: &[ListKey]) -> usize {
+    let alerts = keys.iter().filter_map(|key| partition.alert(tenant, key.episode));
+    alerts.filter(|alert| partition.is_listed(alert, now)).count()
 }
 
 /// What feedback needs of an alert, from memory or from the journal.

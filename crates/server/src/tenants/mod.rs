@@ -1,55 +1,69 @@
 //! The tenants of this server, and the one way to what belongs to one.
 
 mod handle;
+mod register;
+mod source;
 
 pub(crate) use handle::{Explained, ReadError, TenantHandle};
+pub(crate) use register::{Registered, Senders, prune, prune_other, register, senders_of_others};
+pub use source::{Origin, SettingsSource, TenantConfig};
 
+use arc_swap::ArcSwap;
 use openclaw_alert::{TenantName, Timestamp};
-use openclaw_delivery::{Integration, ReceiverSettings};
+use openclaw_delivery::Integration;
 use openclaw_pipeline::TenantSettings;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A tenant as its settings describe it.
-#[derive(Debug)]
-pub struct TenantConfig {
-    /// What decides about its alerts.
-    pub settings: Arc<TenantSettings>,
-    /// How its receivers are reached.
-    pub receivers: Vec<ReceiverSettings>,
-    /// Its routing as one valid Alertmanager file, secrets as `<secret>`.
-    pub routing_yaml: String,
-    /// Name of the source that Alertmanager's API stands for.
-    pub alertmanager_source: Arc<str>,
-}
+type Configs = HashMap<TenantName, Arc<TenantConfig>>;
 
-impl TenantConfig {
-    pub(crate) fn settings(&self) -> &Arc<TenantSettings> {
-        &self.settings
-    }
-
-    pub(crate) fn name(&self) -> &TenantName {
-        &self.settings.name
-    }
-
-    pub(crate) fn integration(&self, receiver: &str, number: u16) -> Option<&Integration> {
-        let receiver = self.receivers.iter().find(|known| *known.name == *receiver)?;
-        receiver.integrations.get(usize::from(number))
-    }
-}
-
-/// All tenants, by name.
+/// All tenants, by name; swapped as a whole when settings are read anew.
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
-    by_name: HashMap<TenantName, Arc<TenantConfig>>,
+    configs: ArcSwap<Configs>,
+    /// Who sends; also for tenants that have gone, whose sends may still run.
+    senders: ArcSwap<HashMap<TenantName, Arc<Senders>>>,
     /// When it was last noted that a tenant's request was turned away.
     turned_away_at: Mutex<HashMap<TenantName, Timestamp>>,
 }
 
 impl Tenants {
-    pub(crate) fn new(tenants: impl IntoIterator<Item = TenantConfig>) -> Self {
-        let by_name = tenants.into_iter().map(|tenant| (tenant.name().clone(), Arc::new(tenant))).collect();
-        Self { by_name, turned_away_at: Mutex::default() }
+    pub(crate) fn new(tenants: impl IntoIterator<Item = Registered>) -> Self {
+        let new = Self::default();
+        let mut configs = Configs::new();
+        let tenants: Vec<_> = tenants.into_iter().map(|tenant| tenant.split(&mut configs)).collect();
+        new.set_senders(tenants);
+        new.set_configs(configs);
+        new
+    }
+
+    /// Puts senders in the place of these tenants' own.
+    pub(crate) fn set_senders(&self, new: impl IntoIterator<Item = (TenantName, Arc<Senders>)>) {
+        let mut senders = HashMap::clone(&self.senders.load());
+        senders.extend(new);
+        self.senders.store(Arc::new(senders));
+    }
+
+    /// Drops the others of a tenant's senders.
+    pub(crate) fn retain_senders(&self, tenant: &TenantName, stays: impl Fn(&str, u16) -> bool) {
+        let mut senders = HashMap::clone(&self.senders.load());
+        let Some(own) = senders.remove(tenant) else { return };
+        let mut left = Senders::clone(&own);
+        left.retain(|(receiver, number), _| stays(receiver, *number));
+        if !left.is_empty() {
+            senders.insert(tenant.clone(), Arc::new(left));
+        }
+        self.senders.store(Arc::new(senders));
+    }
+
+    /// Puts `configs` in the place of all.
+    pub(crate) fn set_configs(&self, configs: Configs) {
+        self.configs.store(Arc::new(configs));
+    }
+
+    /// All as they are now.
+    pub(crate) fn configs(&self) -> Arc<Configs> {
+        self.configs.load_full()
     }
 
     /// Whether it has to be noted once more that this tenant's request was
@@ -66,17 +80,52 @@ impl Tenants {
     }
 
     pub(crate) fn get(&self, name: &TenantName) -> Option<Arc<TenantConfig>> {
-        self.by_name.get(name).cloned()
+        self.configs.load().get(name).cloned()
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<TenantConfig>> {
-        self.by_name.get(name).cloned()
+        self.configs.load().get(name).cloned()
+    }
+
+    /// An integration of a receiver by its number; a send keeps the settings
+    /// that it began with.
+    pub(crate) fn integration(
+        &self,
+        tenant: &TenantName,
+        receiver: &Arc<str>,
+        number: u16,
+    ) -> Option<Arc<Integration>> {
+        let senders = self.senders.load();
+        senders.get(tenant)?.get(&(Arc::clone(receiver), number)).cloned()
     }
 
     /// In order of their names.
-    pub(crate) fn all(&self) -> Vec<&Arc<TenantConfig>> {
-        let mut all: Vec<_> = self.by_name.values().collect();
+    pub(crate) fn all(&self) -> Vec<Arc<TenantConfig>> {
+        let mut all: Vec<_> = self.configs.load().values().cloned().collect();
         all.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         all
+    }
+}
+
+impl Registered {
+    /// Adds the tenant to `configs`; gives who sends for it.
+    pub(crate) fn split(self, configs: &mut Configs) -> (TenantName, Arc<Senders>) {
+        let name = self.config.name().clone();
+        configs.insert(name.clone(), Arc::new(self.config));
+        (name, Arc::new(self.senders))
+    }
+}
+
+impl TenantConfig {
+    /// The same with other settings.
+    fn with(&self, settings: TenantSettings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            receivers: self.receivers.clone(),
+            origins: Vec::new(),
+            routing_yaml: self.routing_yaml.clone(),
+            alertmanager_source: Arc::clone(&self.alertmanager_source),
+            version: self.version,
+        }
     }
 }

@@ -2,14 +2,23 @@
 //!
 //! Written by the server and by the command line, also at the same time:
 //! SQLite's own locks order them, and whoever has to wait gives up after five
-//! seconds. Nothing is ever deleted from it here; a revoked key keeps its row.
+//! seconds. A revoked key keeps its row; an integration's goes once nothing is
+//! left to be told by it. The file holds secrets of integrations, so only its
+//! owner may read it.
 
 mod keys;
+mod passthrough;
+mod register;
 
 pub use keys::{KeyInfo, OwnedKeys};
+pub use passthrough::{Passthrough, Switch, Switches};
+pub use register::{Known, Register};
 
 use crate::StateError;
+use openclaw_alert::TenantName;
 use rusqlite::{Connection, TransactionBehavior};
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +31,8 @@ const WAIT_FOR_OTHERS: Duration = Duration::from_secs(5);
 
 /// The n-th entry takes the schema from version n to n + 1; entries are only
 /// ever added.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE keys (
         id TEXT PRIMARY KEY,
         hash BLOB NOT NULL CHECK (length(hash) = 32),
@@ -34,7 +44,34 @@ const MIGRATIONS: [&str; 1] = ["
         last_used_at_s INTEGER
     ) STRICT;
     CREATE INDEX keys_by_tenant ON keys (tenant, name);
-"];
+",
+    "
+    CREATE TABLE integrations (
+        tenant TEXT NOT NULL,
+        receiver TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        target INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        is_retired INTEGER NOT NULL,
+        settings TEXT NOT NULL,
+        templates INTEGER NOT NULL,
+        PRIMARY KEY (tenant, receiver, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE integration_templates (
+        tenant TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (tenant, number)
+    ) STRICT;
+    CREATE TABLE passthrough (
+        tenant TEXT PRIMARY KEY,
+        is_on INTEGER NOT NULL,
+        set_by TEXT NOT NULL,
+        set_at_s INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The credentials, as stored.
 #[derive(Debug)]
@@ -62,6 +99,7 @@ impl Keys {
             .map_err(|source| StateError::Folder { path: data.to_owned(), source })?;
         let path = data.join(FILE_NAME);
         let failed = |source| StateError::Sql { path: path.clone(), doing: "open the state store", source };
+        keep_private(&path).map_err(|source| StateError::Folder { path: path.clone(), source })?;
         let mut connection = Connection::open(&path).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
         migrate(&mut connection, &path)?;
@@ -89,9 +127,30 @@ impl Keys {
         self.own_changes.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The name in a row.
+    fn tenant_name(&self, name: &str) -> Result<TenantName, StateError> {
+        TenantName::new(name).map_err(|_| StateError::Damaged {
+            path: self.path.clone(),
+            id: name.escape_debug().to_string(),
+            column: "tenant",
+        })
+    }
+
     fn failed(&self, doing: &'static str, source: rusqlite::Error) -> StateError {
         StateError::Sql { path: self.path.clone(), doing, source }
     }
+}
+
+/// Makes the file, if it isn't there, so that only its owner can read it;
+/// SQLite gives the files beside it the same mode.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    const OWNER_ONLY: u32 = 0o600;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    }
+    Ok(())
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {

@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod demo;
+mod import;
 mod telemetry;
 
 use clap::Parser as _;

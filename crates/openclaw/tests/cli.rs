@@ -78,12 +78,17 @@ fn every_help_shows_an_example() {
         "serve",
         "check",
         "schema",
+        "import alertmanager",
         "tenant add",
         "tenant list",
         "tenant key add",
         "tenant key list",
         "tenant key revoke",
         "score",
+        "passthrough",
+        "route test",
+        "replay",
+        "compare",
     ];
     for command in commands {
         let ran = run(&folder, &format!("{command} --help"));
@@ -101,6 +106,8 @@ fn wrong_usage_is_2() {
         "",
         "chek",
         "check --confg x",
+        "import alertmanager x.yml",
+        "import alertmanager x.yml --tenant Bad/Name",
         "tenant add",
         "tenant add Bad/Name",
         "tenant key add acme",
@@ -109,6 +116,12 @@ fn wrong_usage_is_2() {
         "tenant key revoke acme",
         "serve --role captain",
         "score --output yaml",
+        "passthrough --tenant Bad/Name",
+        "route test --tenant acme nolabel",
+        "route test --tenant acme --score 2",
+        "route test --tenant acme --cases - a=b",
+        "replay --tenant acme",
+        "compare --tenant acme --alertmanager http://x --for 0s",
     ] {
         let ran = run(&folder, arguments);
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{arguments}");

@@ -145,5 +145,5 @@ fn the_examples_are_valid() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let output = check(&examples, &[]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "openclaw.yaml is valid: 1 tenant, 2 receivers\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "openclaw.yaml is valid: 1 tenant, 3 receivers\n");
 }

@@ -1,5 +1,6 @@
 use crate::config::Faults;
 use openclaw_alert::TenantName;
+use openclaw_delivery::template::TemplateError;
 use openclaw_state::StateError;
 use std::io;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ pub(crate) enum CliError {
     Alert { place: String, detail: String },
     #[error("cannot write `{}`: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("cannot write `{}`: {source}", path.display())]
+    ImportOutput { path: PathBuf, source: io::Error },
     #[error("tenant `{name}` exists already: `{}`", path.display())]
     TenantExists { name: TenantName, path: PathBuf },
     #[error("`--role {role}` is not supported yet")]
@@ -37,6 +40,28 @@ pub(crate) enum CliError {
     Folder { path: PathBuf, source: io::Error },
     #[error(transparent)]
     KeyText(#[from] openclaw_state::KeyTextError),
+    #[error("cannot read `{}`: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the journal in `{}` can't be read: {detail}", path.display())]
+    Journal { path: PathBuf, detail: String },
+    #[error("`--{flag} {text}` is neither a time, `2026-03-02T00:00:00Z`, nor a span, `24h`")]
+    Time { flag: &'static str, text: String },
+    #[error("more than {most} events are recorded")]
+    TooMuch { most: usize },
+    #[error("no key: set OPENCLAW_KEY or give `--key-file`")]
+    NoKey,
+    #[error("{url}: {detail}")]
+    Remote { url: String, detail: String },
+    #[error("{count} differences")]
+    Differs { count: usize },
+    #[error("the alert reaches `{found}`, not `{expected}`")]
+    OtherReceivers { expected: String, found: String },
+    #[error("`{}` is longer than {most_bytes} bytes", path.display())]
+    TooLong { path: PathBuf, most_bytes: u64 },
+    #[error("the templates have faults")]
+    Templates { errors: Vec<TemplateError> },
+    #[error("the template {name} fails on the sample `{group}`: {detail}")]
+    Render { group: &'static str, name: String, detail: String },
     #[error("there is no tenant `{name}`")]
     NoTenant { name: TenantName },
 }
@@ -54,6 +79,13 @@ impl CliError {
             Self::Settings(faults) => {
                 faults.iter().map(|fault| (fault.to_string(), fault.problem.hint())).collect()
             }
+            Self::Templates { errors } => {
+                let last = errors.len().saturating_sub(1);
+                let hint =
+                    |index| (index == last).then(|| "`--go` takes Alertmanager's own templates".to_owned());
+                let message = |(index, error): (usize, &TemplateError)| (error.to_string(), hint(index));
+                errors.iter().enumerate().map(message).collect()
+            }
             other => vec![(other.to_string(), other.hint())],
         }
     }
@@ -63,6 +95,9 @@ impl CliError {
             Self::State(error) => error.hint(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("name a file that doesn't exist yet: a key never replaces another".to_owned())
+            }
+            Self::ImportOutput { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("name a file that doesn't exist yet, or move that one away".to_owned())
             }
             Self::TenantExists { name, .. } => Some(format!(
                 "`openclaw tenant key add {name} --scopes ingest,read,respond` makes another key"

@@ -2,11 +2,18 @@
 
 mod check;
 mod clock;
+mod compare;
 mod error;
+mod import;
 mod key;
+mod passthrough;
+mod replay;
+mod route;
 mod schema;
 mod score;
 pub(crate) mod serve;
+mod source;
+mod template;
 mod tenant;
 mod ui;
 
@@ -39,9 +46,24 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     /// Prints the JSON Schema of a settings file
     Schema(schema::SchemaArgs),
+    /// Turns the settings of other programs into a tenant's
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Break-glass: sends a tenant's alerts straight to its default receiver
+    Passthrough(passthrough::PassthroughArgs),
+    /// Says what is different from a running Alertmanager
+    Compare(compare::CompareArgs),
+    /// Runs recorded alerts through other settings
+    Replay(replay::ReplayArgs),
+    /// Says where alerts go
+    #[command(subcommand)]
+    Route(route::RouteCommand),
     /// Adds and lists tenants and their keys
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Tries message templates
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     /// Scores alerts from standard input, without any history
     #[command(alias = "rate")]
     Score(score::ScoreArgs),
@@ -133,7 +155,13 @@ pub(crate) fn run(command: Command, environment: &Environment, ui: &mut Ui) -> R
         Command::Serve(args) => serve::run(&args, environment, ui),
         Command::Check(args) => check::run(&args, environment, ui),
         Command::Schema(args) => schema::run(&args, ui),
+        Command::Import(command) => import::run(command, ui),
+        Command::Passthrough(args) => passthrough::run(&args, environment, ui),
+        Command::Compare(args) => compare::run(&args, environment, ui),
+        Command::Replay(args) => replay::run(&args, environment, ui),
+        Command::Route(command) => route::run(command, environment, ui),
         Command::Tenant(command) => tenant::run(command, environment, ui),
+        Command::Template(command) => template::run(command, ui),
         Command::Score(args) => score::run(&args, environment, ui),
     }
 }

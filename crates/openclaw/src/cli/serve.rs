@@ -1,9 +1,12 @@
 //! `openclaw serve`: configure, start, say where, wait for a signal, drain.
 
+pub(crate) use super::source::Files;
+use super::source::tenants;
 use super::{CliError, Role, ServeArgs, Ui};
-use crate::config::{self, Environment, ServiceSettings, Settings, TenantConfig};
+use crate::config::{self, Environment, ServiceSettings, Settings};
 use crate::telemetry;
 use openclaw_server::{Clock, Opened, Server, ServerOptions, SnapshotPolicy};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +22,8 @@ pub(super) fn run(args: &ServeArgs, environment: &Environment, ui: &mut Ui) -> R
     telemetry::start(settings.service.log_level, settings.service.log_format);
     std::fs::create_dir_all(&settings.service.data)
         .map_err(|source| CliError::Folder { path: settings.service.data.clone(), source })?;
-    work_runtime()?.block_on(serve(settings, ui))
+    let source = Arc::new(Files::new(&args.config.file, environment, &settings));
+    work_runtime()?.block_on(serve(settings, source, ui))
 }
 
 /// The work runtime: everything but sockets and the log.
@@ -31,15 +35,15 @@ pub(crate) fn work_runtime() -> Result<Runtime, CliError> {
         .map_err(|source| CliError::Runtime { source })
 }
 
-async fn serve(settings: Settings, ui: &mut Ui) -> Result<(), CliError> {
+async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<(), CliError> {
     abort_on_panic();
     let signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
-    let (server, opened) = Server::start(options(settings)).await?;
+    let (server, opened) = Server::start(options(settings, source)).await?;
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
     ui.note(format_args!("openclaw listens on http://{address}"))?;
-    signals.wait_for_end().await;
+    signals.wait_for_end(&server).await;
     tracing::info!("draining");
     server.stop(DRAIN).await;
     tracing::info!("stopped");
@@ -47,8 +51,9 @@ async fn serve(settings: Settings, ui: &mut Ui) -> Result<(), CliError> {
 }
 
 /// What the settings make of the server.
-pub(crate) fn options(settings: Settings) -> ServerOptions {
-    let ServiceSettings { http, data, metrics_public, console_public, journal, .. } = settings.service;
+pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
+    let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
+    let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     ServerOptions {
         http,
         data,
@@ -60,10 +65,11 @@ pub(crate) fn options(settings: Settings) -> ServerOptions {
             ..openclaw_journal::Options::default()
         },
         snapshots: SnapshotPolicy { every: journal.snapshot_every, every_bytes: journal.snapshot_bytes },
-        tenants: settings.tenants.into_iter().map(tenant).collect(),
+        tenants: tenants(settings),
+        source,
         public_metrics: metrics_public,
         public_console: console_public,
-        external_url: format!("http://{http}"),
+        external_url,
         clock: Clock::System,
         io_threads: io_threads(),
     }
@@ -72,17 +78,6 @@ pub(crate) fn options(settings: Settings) -> ServerOptions {
 /// One I/O thread a core.
 fn io_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// A tenant as the server takes it.
-fn tenant(config: TenantConfig) -> openclaw_server::TenantConfig {
-    let source = config.sources.first().map(|source| std::sync::Arc::clone(&source.name));
-    openclaw_server::TenantConfig {
-        settings: config.pipeline,
-        receivers: config.receivers,
-        routing_yaml: config.routing_yaml,
-        alertmanager_source: source.unwrap_or_else(|| "alertmanager".into()),
-    }
 }
 
 fn report(opened: &Opened) {
@@ -119,13 +114,14 @@ impl Signals {
         })
     }
 
-    async fn wait_for_end(mut self) {
+    async fn wait_for_end(mut self, server: &Server) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    tracing::warn!("settings are read at the start only: restart to apply them");
+                    // What is wrong with the settings has been logged.
+                    let _ = server.reload().await;
                 }
             }
         }

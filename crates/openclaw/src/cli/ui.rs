@@ -3,19 +3,26 @@
 use super::CliError;
 use serde_json::Value;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 /// Both outputs of the process.
 pub(crate) struct Ui {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
+    is_terminal: bool,
 }
 
 impl Ui {
     /// Those of this process.
     pub(crate) fn of_process() -> Self {
-        Self { out: Box::new(io::stdout()), err: Box::new(io::stderr()) }
+        let is_terminal = io::stdout().is_terminal();
+        Self { out: Box::new(io::stdout()), err: Box::new(io::stderr()), is_terminal }
+    }
+
+    /// Whether a person sees the data as it comes.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// A line of data.

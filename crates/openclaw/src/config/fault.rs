@@ -25,6 +25,11 @@ impl Place {
             Self::Variable(name) => (Some(name), None, 0, 0),
         }
     }
+
+    /// Which comes first.
+    pub(crate) fn cmp_in_file(&self, other: &Self) -> std::cmp::Ordering {
+        self.order().cmp(&other.order())
+    }
 }
 
 impl fmt::Display for Place {
@@ -61,7 +66,7 @@ impl Faults {
         match value {
             Some(value) if faults.is_empty() => Ok(value),
             _ => {
-                faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
+                faults.sort_by(|a, b| a.place.cmp_in_file(&b.place));
                 Err(Self(faults))
             }
         }

@@ -7,27 +7,42 @@
 
 mod env;
 mod fault;
+mod http_config;
+mod inhibit;
+mod intervals;
+mod matchers;
+mod names;
+mod on_call;
+mod origin;
 mod original;
+mod place;
 mod problem;
 mod read;
 mod receivers;
 mod route;
 mod secret;
 mod service;
+mod slack;
+mod templates;
 mod tenant;
 mod tenants;
 mod units;
 mod values;
-mod yaml;
+pub(crate) mod yaml;
 
 pub(crate) use env::Environment;
-pub(crate) use fault::{Fault, Faults};
+pub(crate) use fault::{Fault, Faults, Place};
+pub(crate) use matchers::is_classic as is_classic_label;
+pub(crate) use origin::{Origin, integration};
+pub(crate) use problem::Problem;
 pub(crate) use service::{LogFormat, LogLevel, RatingDefaults, ServiceSettings};
 pub(crate) use tenant::TenantConfig;
 pub(crate) use tenants::{TenantFile, tenant_files};
+pub(crate) use units::{format_duration, parse_duration};
+pub(crate) use yaml::{Entry, Node, Value};
 
-use fault::Place;
-use problem::Problem;
+use openclaw_alert::TenantName;
+use read::Secrets;
 use schemars::SchemaGenerator;
 use std::fs::File;
 use std::io::Read as _;
@@ -79,8 +94,21 @@ pub(crate) fn tenant_schema() -> schemars::Schema {
     SchemaGenerator::default().into_root_schema_for::<tenant::TenantSection>()
 }
 
+/// Checks the text of a tenant's file that is yet to be written. Secrets that
+/// are elsewhere are taken for good.
+pub(crate) fn check_tenant_text(
+    text: &str,
+    name: &TenantName,
+    environment: &Environment,
+) -> Result<(), Faults> {
+    let file: Arc<Path> = Path::new(&format!("{name}.yaml")).into();
+    let defaults = RatingDefaults::default();
+    let (config, faults) = tenant::parse(text, &file, name, defaults, Secrets::Assumed, environment);
+    Faults::or_else(faults, config.map(|_| ()))
+}
+
 /// The text of a settings file.
-fn read_text(file: &Arc<Path>) -> Result<String, Fault> {
+pub(crate) fn read_text(file: &Arc<Path>) -> Result<String, Fault> {
     let fault = |problem| Fault { place: Place::Whole(file.clone()), problem };
     let mut text = String::new();
     let length = File::open(file)

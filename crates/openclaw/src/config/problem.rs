@@ -2,8 +2,8 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
-use openclaw_delivery::{TargetError, TimeoutError, webhook::SigningKeyError};
-use openclaw_routing::DigestScheduleError;
+use openclaw_delivery::{HttpConfigError, TargetError, TimeoutError, webhook::SigningKeyError};
+use openclaw_routing::{DigestScheduleError, IntervalError, RotaError};
 use std::io;
 use std::path::PathBuf;
 
@@ -16,6 +16,10 @@ pub(crate) enum Problem {
     TooLarge { most_bytes: u64 },
     #[error("{detail}")]
     Yaml { detail: String },
+
+    /// What Alertmanager would refuse in a file of its own.
+    #[error("{detail}")]
+    Alertmanager { detail: String },
 
     // The form of a value.
     #[error("expected {expected}, found {found}")]
@@ -48,6 +52,8 @@ pub(crate) enum Problem {
     // The service.
     #[error("`http` and `grpc` listen on the same address `{address}`")]
     SameAddress { address: std::net::SocketAddr },
+    #[error("each message shows this address, so it can't have `user:password@`, `?` or `#`")]
+    OpenUrl,
     #[error("there is no tenant `{name}`")]
     UnknownTenant { name: String },
 
@@ -70,6 +76,46 @@ pub(crate) enum Problem {
     ReceiverTwice { name: String },
     #[error("there is no receiver `{name}`")]
     UnknownReceiver { name: String, known: Vec<String> },
+    #[error("the root route takes every alert, so it can't have `{key}`")]
+    RootTakesAll { key: &'static str },
+    #[error("routes are more than {most} levels deep")]
+    TooDeep { most: usize },
+    #[error("`min_score` is not below `max_score`: the route would take nothing")]
+    NoScoreBetween,
+    #[error("time interval `{name}` is defined twice")]
+    IntervalTwice { name: String },
+    #[error("there is no time interval `{name}`")]
+    UnknownInterval { name: String, known: Vec<String> },
+    #[error("rota `{name}` is defined twice")]
+    RotaTwice { name: String },
+    #[error("there is no rota `{name}`")]
+    UnknownRota { name: String, known: Vec<String> },
+    #[error(transparent)]
+    Rota(#[from] RotaError),
+    #[error("`{every}` is not the length of a turn: use `1d`, or `1w` to `8w`")]
+    RotaEvery { every: String },
+    #[error("`{text}` is not a handover: write it as `{example}`")]
+    RotaHandover { text: String, example: &'static str },
+    #[error(transparent)]
+    TimeInterval(#[from] IntervalError),
+    #[error(
+        "`{name}` is not a label's name: use `a-z`, `A-Z`, `0-9` and `_` here, or `matchers` for other names"
+    )]
+    LabelName { name: String },
+    #[error("at most one of {} may be set", listed(keys))]
+    Exclusive { keys: Vec<&'static str> },
+    #[error("one of {} is needed", listed(keys))]
+    OneNeeded { keys: Vec<&'static str> },
+    #[error("bad template: {detail}")]
+    Template { detail: String },
+    #[error("cannot read the template file `{}`: {source}", path.display())]
+    TemplateFile { path: PathBuf, source: io::Error },
+    #[error("expected a file's name, or `{{name: NAME, text: TEXT}}`")]
+    TemplateForm,
+    #[error(transparent)]
+    HttpConfig(#[from] HttpConfigError),
+    #[error("`{key}` is longer than {most_bytes} bytes")]
+    TooLong { key: &'static str, most_bytes: usize },
     #[error("label `{label}` is listed twice")]
     LabelTwice { label: String },
     #[error("`...` stands for all labels and must be alone")]
@@ -116,7 +162,18 @@ impl Problem {
             }
             Self::NoEngine { .. } => Some("use the embedded engine, or a build with the feature".to_owned()),
             Self::NotYet { .. } => Some("remove it; a later release will take it".to_owned()),
-            Self::UnknownReceiver { name, known } => receiver_hint(name, known),
+            Self::UnknownReceiver { name, known } => name_hint("receivers", name, known),
+            Self::UnknownInterval { name, known } => name_hint("time_intervals", name, known),
+            Self::UnknownRota { name, known } => name_hint("on_call", name, known),
+            Self::RootTakesAll { .. } => {
+                Some("put it into a child under `routes`: the root takes what no child does".to_owned())
+            }
+            Self::Template { .. } => {
+                Some("templates are Jinja here; `openclaw import alertmanager` translates Go's".to_owned())
+            }
+            Self::TemplateFile { .. } => {
+                Some("a relative path starts at the folder of the settings file".to_owned())
+            }
             Self::NoTenantsFolder { .. } => {
                 Some("set `tenants` to the folder, or make it with `openclaw tenant add NAME`".to_owned())
             }
@@ -154,9 +211,9 @@ fn unknown_key_hint(key: &str, known: &'static [&'static str]) -> String {
     }
 }
 
-fn receiver_hint(name: &str, known: &[String]) -> Option<String> {
+fn name_hint(section: &str, name: &str, known: &[String]) -> Option<String> {
     if known.is_empty() {
-        return Some(format!("add `receivers: [{{ name: {name} }}]`"));
+        return Some(format!("add `{section}: [{{ name: {name} }}]`"));
     }
     let words: Vec<&str> = known.iter().map(String::as_str).collect();
     Some(match nearest(name, words.iter().copied()) {

@@ -14,7 +14,18 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: &'a Environment,
     /// Where relative paths start.
     pub(crate) folder: PathBuf,
+    pub(crate) secrets: Secrets,
     pub(crate) faults: Vec<Fault>,
+}
+
+/// What becomes of `{file: PATH}` and `{env: NAME}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secrets {
+    /// They are fetched, and must be there.
+    Fetched,
+    /// They are taken for good: the settings are checked on another machine
+    /// than the service's.
+    Assumed,
 }
 
 impl Context<'_> {
@@ -50,6 +61,10 @@ pub(crate) enum Field<T> {
 }
 
 impl<T> Field<T> {
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
     pub(crate) fn as_set(&self) -> Option<&At<T>> {
         match self {
             Self::Set(set) => Some(set),
@@ -229,6 +244,10 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
         Option::<T>::schema_name()
     }
 
+    fn schema_id() -> Cow<'static, str> {
+        Option::<T>::schema_id()
+    }
+
     fn inline_schema() -> bool {
         Option::<T>::inline_schema()
     }
@@ -241,6 +260,10 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
 impl<T: JsonSchema> JsonSchema for At<T> {
     fn schema_name() -> Cow<'static, str> {
         T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
     }
 
     fn inline_schema() -> bool {
@@ -271,13 +294,13 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
 /// text of the manual. Reading it, refusing unknown keys and the schema follow.
 macro_rules! section {
     ($(#[doc = $about:literal])* $Name:ident {
-        $($(#[$meta:meta])* $key:ident: $Type:ty,)*
+        $($(#[$meta:meta])* $key:ident $(as $word:literal)?: $Type:ty,)*
     }) => {
         $(#[doc = $about])*
         #[derive(Debug, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields, default)]
         pub(crate) struct $Name {
-            $($(#[$meta])* pub(crate) $key: $crate::config::read::Field<$Type>,)*
+            $($(#[$meta])* $(#[schemars(rename = $word)])? pub(crate) $key: $crate::config::read::Field<$Type>,)*
         }
 
         impl $crate::config::read::Read for $Name {
@@ -285,11 +308,11 @@ macro_rules! section {
                 node: &$crate::config::yaml::Node,
                 cx: &mut $crate::config::read::Context<'_>,
             ) -> Option<Self> {
-                const KNOWN: &[&str] = &[$(stringify!($key)),*];
+                const KNOWN: &[&str] = &[$($crate::config::read::key!($key $($word)?)),*];
                 let mut section = Self::default();
                 for entry in $crate::config::read::entries(node, cx)? {
                     match entry.key.as_str() {
-                        $(stringify!($key) => {
+                        $($crate::config::read::key!($key $($word)?) => {
                             section.$key = <$Type as $crate::config::read::Read>::read_entry(entry, cx);
                         })*
                         key => cx.fault(
@@ -301,6 +324,17 @@ macro_rules! section {
                 Some(section)
             }
         }
+    };
+}
+
+/// A key as it is written: words that Rust keeps for itself are given beside
+/// the field's name.
+macro_rules! key {
+    ($key:ident) => {
+        stringify!($key)
+    };
+    ($key:ident $word:literal) => {
+        $word
     };
 }
 
@@ -367,4 +401,4 @@ macro_rules! choice {
     };
 }
 
-pub(crate) use {choice, scalar_schema, section};
+pub(crate) use {choice, key, scalar_schema, section};

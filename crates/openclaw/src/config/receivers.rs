@@ -1,12 +1,17 @@
 //! The receivers of a tenant's file, in Alertmanager's words.
 
+use super::fault::Place;
+use super::http_config::{self, HttpSection};
+use super::names::{Kind, Names, named, new_name};
 use super::problem::Problem;
 use super::read::{At, Context, Field, Later, section};
-use super::secret::SecretText;
-use super::values::{Count, Flag, Span, Text};
-use openclaw_delivery::webhook::SigningKey;
-use openclaw_delivery::{Integration, ReceiverSettings, Target, Timeout, slack, webhook};
-use openclaw_routing::{MAX_INTEGRATIONS, Receiver};
+use super::secret::{SecretText, either};
+use super::slack::{self, SlackSection};
+use super::templates::Templates;
+use super::values::{Count, Flag, Span, TemplateText, Text};
+use openclaw_delivery::webhook::{self, SigningKey};
+use openclaw_delivery::{Integration, ReceiverSettings, Target, Timeout};
+use openclaw_routing::{MAX_INTEGRATIONS, Receiver, Rota};
 use std::sync::Arc;
 
 const RECEIVERS_MAX: usize = 1000;
@@ -16,6 +21,8 @@ section! {
     ReceiverSection {
         /// The name that routes use.
         name: Text,
+        /// Who is on call for it: a rota by name. Messages say so.
+        on_call: Text,
         /// Services that take Alertmanager's webhook.
         webhook_configs: Vec<At<WebhookSection>>,
         /// Slack channels.
@@ -24,6 +31,12 @@ section! {
         discord_configs: Later,
         #[schemars(skip)]
         email_configs: Later,
+        #[schemars(skip)]
+        incidentio_configs: Later,
+        #[schemars(skip)]
+        mattermost_configs: Later,
+        #[schemars(skip)]
+        rocketchat_configs: Later,
         #[schemars(skip)]
         jira_configs: Later,
         #[schemars(skip)]
@@ -54,8 +67,12 @@ section! {
 section! {
     /// A service that takes Alertmanager's webhook, version 4.
     WebhookSection {
-        /// Where to post; kept as a secret.
+        /// Where to post; kept as a secret. May be a template.
         url: SecretText,
+        /// The file of where to post.
+        url_file: Text,
+        /// How the service is spoken to.
+        http_config: HttpSection,
         /// Also told of resolved alerts. Default `true`.
         send_resolved: Flag,
         /// At most this many alerts in a message; 0, the default, for all.
@@ -64,114 +81,71 @@ section! {
         secret: SecretText,
         /// For the whole send, `1ms` to `5m`. Default `10s`.
         timeout: Span,
-        #[schemars(skip)]
-        http_config: Later,
-        #[schemars(skip)]
-        url_file: Later,
-    }
-}
-
-section! {
-    /// A Slack channel, through an incoming webhook.
-    SlackSection {
-        /// The incoming webhook; kept as a secret.
-        api_url: SecretText,
-        /// Another channel than the webhook's own, where the server follows it.
-        channel: Text,
-        /// Also told of resolved alerts. Default `false`, as in Alertmanager; `true` is advised.
-        send_resolved: Flag,
-        /// For the whole send, `1ms` to `5m`. Default `10s`.
-        timeout: Span,
-        #[schemars(skip)]
-        actions: Later,
-        #[schemars(skip)]
-        api_url_file: Later,
-        #[schemars(skip)]
-        color: Later,
-        #[schemars(skip)]
-        fields: Later,
-        #[schemars(skip)]
-        http_config: Later,
-        #[schemars(skip)]
-        icon_emoji: Later,
-        #[schemars(skip)]
-        icon_url: Later,
-        #[schemars(skip)]
-        text: Later,
-        #[schemars(skip)]
-        title: Later,
-        #[schemars(skip)]
-        title_link: Later,
-        #[schemars(skip)]
-        username: Later,
     }
 }
 
 /// All receivers of a tenant.
 pub(super) struct Receivers {
     pub(super) settings: Vec<ReceiverSettings>,
-    /// Also of those whose settings have faults.
-    pub(super) names: Vec<Arc<str>>,
+    /// Who is on call for each of them.
+    on_call: Vec<Option<Arc<Rota>>>,
 }
 
 impl Receivers {
     /// What routing needs to know of them.
     pub(super) fn for_routing(&self) -> Vec<Receiver> {
-        let integration = |integration: &Integration| openclaw_routing::Integration {
-            send_resolved: integration.send_resolved(),
+        let receiver = |(settings, on_call): (&ReceiverSettings, &Option<Arc<Rota>>)| {
+            let told: Vec<bool> = settings.integrations.iter().map(Integration::send_resolved).collect();
+            Receiver { on_call: on_call.clone(), ..Receiver::new(&settings.name, &told) }
         };
-        let receiver = |settings: &ReceiverSettings| Receiver {
-            name: settings.name.clone(),
-            integrations: settings.integrations.iter().map(integration).collect(),
-        };
-        self.settings.iter().map(receiver).collect()
+        self.settings.iter().zip(&self.on_call).map(receiver).collect()
     }
 }
 
-pub(super) fn checked(sections: Vec<At<ReceiverSection>>, cx: &mut Context<'_>) -> Receivers {
-    let mut receivers = Receivers { settings: Vec::new(), names: Vec::new() };
+/// Adds the receivers' names to `names`, also of those with faults.
+pub(super) fn checked(
+    field: Field<Vec<At<ReceiverSection>>>,
+    templates: &Templates,
+    names: &mut Names,
+    cx: &mut Context<'_>,
+) -> Receivers {
+    let mut receivers = Receivers { settings: Vec::new(), on_call: Vec::new() };
+    let sections = field.into_value().unwrap_or_default();
     if let Some(beyond) = sections.get(RECEIVERS_MAX) {
         cx.fault(&beyond.place, Problem::TooMany { what: "receivers", most: RECEIVERS_MAX });
     }
     for At { value, place } in sections.into_iter().take(RECEIVERS_MAX) {
-        let integrations = integrations(value.webhook_configs, value.slack_configs, &place, cx);
-        let Some(name) = value.name.required("name", &place, cx) else { continue };
-        if receivers.names.iter().any(|known| **known == name.value.0) {
-            cx.fault(&name.place, Problem::ReceiverTwice { name: name.value.0.escape_debug().to_string() });
-            continue;
-        }
-        let name: Arc<str> = name.value.0.into();
-        receivers.names.push(name.clone());
+        let integrations = integrations(value.webhook_configs, value.slack_configs, &place, templates, cx);
+        let on_call = value.on_call.into_set().and_then(|name| rota(&name, names, cx));
+        let name = value.name.required("name", &place, cx);
+        let name = name.and_then(|name| new_name(Kind::Receiver, &name, names.receivers.iter(), cx));
+        let Some(name) = name else { continue };
+        names.receivers.push(name.clone());
         receivers.settings.push(ReceiverSettings { name, integrations });
+        receivers.on_call.push(on_call);
     }
     receivers
 }
 
-/// The defined receiver of this name.
-pub(super) fn named(name: &At<Text>, receivers: &[Arc<str>], cx: &mut Context<'_>) -> Option<Arc<str>> {
-    let found = receivers.iter().find(|known| ***known == name.value.0).cloned();
-    if found.is_none() {
-        let known = receivers.iter().take(20).map(|known| known.escape_debug().to_string()).collect();
-        cx.fault(
-            &name.place,
-            Problem::UnknownReceiver { name: name.value.0.escape_debug().to_string(), known },
-        );
-    }
-    found
+fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota>> {
+    let known: Vec<Arc<str>> = names.rotas.iter().map(|rota| Arc::clone(rota.name())).collect();
+    named(Kind::Rota, name, &known, cx)?;
+    names.rotas.iter().find(|rota| **rota.name() == *name.value.0).cloned()
 }
 
 fn integrations(
     webhooks: Field<Vec<At<WebhookSection>>>,
     slacks: Field<Vec<At<SlackSection>>>,
-    receiver: &super::fault::Place,
+    receiver: &Place,
+    templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
     let mut integrations = Vec::new();
     for section in webhooks.into_value().unwrap_or_default() {
-        integrations.extend(webhook(section, cx).map(Integration::Webhook));
+        integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
     }
     for section in slacks.into_value().unwrap_or_default() {
-        integrations.extend(slack(section, cx).map(Integration::Slack));
+        integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
     }
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";
@@ -180,47 +154,45 @@ fn integrations(
     integrations
 }
 
-fn webhook(section: At<WebhookSection>, cx: &mut Context<'_>) -> Option<webhook::Settings> {
+fn webhook(
+    section: At<WebhookSection>,
+    templates: &Templates,
+    cx: &mut Context<'_>,
+) -> Option<webhook::Settings> {
     let At { value, place } = section;
-    let url = target("url", value.url, &place, cx);
+    let keys = ["url", "url_file"];
+    if value.url.is_absent() && value.url_file.is_absent() {
+        cx.fault(&place, Problem::OneNeeded { keys: keys.to_vec() });
+    }
+    let url = either(keys, value.url, value.url_file, cx);
+    let address = url.and_then(|url| address(&url, templates, cx));
+    let http = http_config::checked(value.http_config, cx);
     let max_alerts = max_alerts(value.max_alerts, cx);
     let timeout = timeout(value.timeout, cx);
     let secret = value.secret.into_set();
     let secret = secret.and_then(|set| cx.keep(&set.place, SigningKey::parse(&set.value.0)));
-    let mut settings = webhook::Settings::new(url?);
-    settings.max_alerts = max_alerts;
-    settings.timeout = timeout;
-    settings.secret = secret;
-    if let Some(flag) = value.send_resolved.into_value() {
-        settings.send_resolved = flag.0;
+    let defaults = webhook::Settings::new(address?);
+    let send_resolved = value.send_resolved.into_value().map_or(defaults.send_resolved, |flag| flag.0);
+    Some(webhook::Settings { max_alerts, timeout, secret, http, send_resolved, ..defaults })
+}
+
+fn address(url: &At<SecretText>, templates: &Templates, cx: &mut Context<'_>) -> Option<webhook::Address> {
+    let text = url.value.0.expose();
+    if !text.contains("{{") && !text.contains("{%") {
+        return cx.keep(&url.place, Target::parse(&url.value.0)).map(webhook::Address::Fixed);
     }
-    Some(settings)
-}
-
-fn slack(section: At<SlackSection>, cx: &mut Context<'_>) -> Option<slack::Settings> {
-    let At { value, place } = section;
-    let api_url = target("api_url", value.api_url, &place, cx);
-    let timeout = timeout(value.timeout, cx);
-    let mut settings = slack::Settings::new(api_url?);
-    settings.channel = value.channel.into_value().map(|text| text.0);
-    settings.timeout = timeout;
-    if let Some(flag) = value.send_resolved.into_value() {
-        settings.send_resolved = flag.0;
+    // What is wrong with it must not be told: the text is a secret.
+    let faults = cx.faults.len();
+    let text = At { value: TemplateText(text.to_owned()), place: url.place.clone() };
+    let template = templates.required(&text, cx);
+    if cx.faults.len() > faults {
+        cx.faults.truncate(faults);
+        cx.fault(&url.place, Problem::Template { detail: "the address is not a template".to_owned() });
     }
-    Some(settings)
+    template.map(webhook::Address::Template)
 }
 
-fn target(
-    key: &'static str,
-    field: Field<SecretText>,
-    section: &super::fault::Place,
-    cx: &mut Context<'_>,
-) -> Option<Target> {
-    let set = field.required(key, section, cx)?;
-    cx.keep(&set.place, Target::parse(&set.value.0))
-}
-
-fn timeout(field: Field<Span>, cx: &mut Context<'_>) -> Timeout {
+pub(super) fn timeout(field: Field<Span>, cx: &mut Context<'_>) -> Timeout {
     let set = field.into_set();
     set.and_then(|set| cx.keep(&set.place, Timeout::new(set.value.0))).unwrap_or_default()
 }

@@ -1,7 +1,8 @@
 //! Secrets: text, `{file: PATH}` or `{env: NAME}`.
 
+use super::fault::Place;
 use super::problem::Problem;
-use super::read::{Context, Read, section};
+use super::read::{At, Context, Field, Read, Secrets, section};
 use super::values::Text;
 use super::yaml::{Node, Value};
 use openclaw_delivery::Secret;
@@ -41,21 +42,17 @@ impl Read for SecretText {
                 return None;
             }
         };
-        if text.is_empty() {
-            cx.fault(&node.place, Problem::EmptySecret);
-            return None;
-        }
-        Some(Self(Secret::new(text)))
+        secret_text(text, &node.place, cx)
     }
 }
 
+/// Passes for an address and for a key.
+const ASSUMED: &str = "https://secret.invalid/";
+
 fn fetch(source: SecretSource, node: &Node, cx: &mut Context<'_>) -> Option<String> {
     match (source.file.into_set(), source.env.into_set()) {
-        (Some(file), None) => {
-            let path = cx.folder.join(&file.value.0);
-            let text = read_bounded(&path);
-            cx.keep(&file.place, text.map_err(|source| Problem::SecretFile { path, source }))
-        }
+        (Some(file), None) => from_file(&file, cx),
+        (None, Some(_)) if cx.secrets == Secrets::Assumed => Some(ASSUMED.to_owned()),
         (None, Some(name)) => {
             let text = cx.environment.get(&name.value.0).map(str::to_owned);
             cx.keep(&name.place, text.ok_or(Problem::SecretVariable { name: name.value.0 }))
@@ -65,6 +62,42 @@ fn fetch(source: SecretSource, node: &Node, cx: &mut Context<'_>) -> Option<Stri
             None
         }
     }
+}
+
+fn from_file(file: &At<Text>, cx: &mut Context<'_>) -> Option<String> {
+    if cx.secrets == Secrets::Assumed {
+        return Some(ASSUMED.to_owned());
+    }
+    let path = cx.folder.join(&file.value.0);
+    let text = read_bounded(&path);
+    cx.keep(&file.place, text.map_err(|source| Problem::SecretFile { path, source }))
+}
+
+/// A secret that has two keys, as in Alertmanager: `KEY` for itself, `KEY_file`
+/// for where it is.
+pub(super) fn either(
+    keys: [&'static str; 2],
+    secret: Field<SecretText>,
+    file: Field<Text>,
+    cx: &mut Context<'_>,
+) -> Option<At<SecretText>> {
+    let (secret, file) = (secret.into_set(), file.into_set());
+    if let (Some(_), Some(file)) = (&secret, &file) {
+        cx.fault(&file.place, Problem::Exclusive { keys: keys.to_vec() });
+    }
+    let fetched = file.and_then(|file| {
+        let text = from_file(&file, cx)?;
+        secret_text(text, &file.place, cx).map(|value| At { value, place: file.place })
+    });
+    secret.or(fetched)
+}
+
+fn secret_text(text: String, place: &Place, cx: &mut Context<'_>) -> Option<SecretText> {
+    if text.is_empty() {
+        cx.fault(place, Problem::EmptySecret);
+        return None;
+    }
+    Some(SecretText(Secret::new(text)))
 }
 
 /// Editors end files with a line break that isn't part of the secret.

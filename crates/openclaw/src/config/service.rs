@@ -3,11 +3,11 @@
 use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::problem::Problem;
-use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, choice, section};
+use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
 use super::tenants::Tenants;
 use super::units::{format_duration, format_size};
-use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text};
+use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ section! {
     ServiceFile {
         /// Addresses that the service listens on.
         listen: ListenSection,
+        /// Where people reach the service, for links in messages. Default: `http://` and the address it listens on.
+        external_url: Url,
         /// Folder for everything that is kept. Default `./data`. Relative paths start at this file's folder.
         data: Text,
         /// Who may come in without a credential.
@@ -220,6 +222,7 @@ choice! {
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
     pub(crate) http: SocketAddr,
+    pub(crate) external_url: String,
     pub(crate) data: PathBuf,
     pub(crate) tenants_folder: PathBuf,
     pub(crate) metrics_public: bool,
@@ -300,7 +303,8 @@ fn from_tree(
     environment: &Environment,
 ) -> (Option<ServiceSettings>, Vec<Fault>) {
     environment.overlay(&mut root);
-    let mut cx = Context { environment, folder: folder.to_owned(), faults: Vec::new() };
+    let mut cx =
+        Context { environment, folder: folder.to_owned(), secrets: Secrets::Fetched, faults: Vec::new() };
     let settings = ServiceFile::read(&root, &mut cx).map(|sections| checked(sections, &mut cx));
     (settings, cx.faults)
 }
@@ -313,8 +317,10 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         let path = field.into_value().map_or_else(|| default.to_owned(), |path| path.0);
         cx.folder.join(path)
     };
+    let external_url = file.external_url.into_value().map_or_else(|| format!("http://{http}"), |url| url.0);
     ServiceSettings {
         http,
+        external_url,
         data: folder(file.data, "data"),
         tenants_folder: folder(file.tenants, "tenants"),
         metrics_public: flag(file.metrics.into_value().unwrap_or_default().public),

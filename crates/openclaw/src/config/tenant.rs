@@ -2,25 +2,34 @@
 
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::inhibit::{self, InhibitSection};
+use super::intervals::{self, NamedIntervalsSection};
+use super::names::{Kind, Names, named};
+use super::on_call::{self, RotaSection};
+use super::origin::Document;
 use super::original;
 use super::problem::Problem;
-use super::read::{At, Context, Field, Later, Named, Read, choice, section};
+use super::read::{At, Context, Field, Later, Named, Read, Secrets, choice, section};
 use super::receivers::{self, ReceiverSection};
-use super::route::{self, RouteSection};
+use super::route::{self, RouteSection, timer};
 use super::service::{RatingDefaults, RatingModeName};
+use super::templates::{self, TemplateSection};
 use super::tenants::TenantFile;
 use super::values::{Condition, Count, Fraction, PerSecond, Size, Span, Tenant, Text};
 use super::{read_text, yaml};
 use openclaw_admission::Limits;
-use openclaw_alert::{Matcher, TenantName};
+use openclaw_alert::{MatchOp, Matcher, TenantName};
 use openclaw_delivery::ReceiverSettings;
-use openclaw_pipeline::{Digest, RatingMode, RatingPolicy, RetryPolicy, TenantSettings};
-use openclaw_routing::{DigestSchedule, DigestScheduleError};
+use openclaw_pipeline::{
+    DeliveryMode, Digest, REARM_AFTER, RatingMode, RatingPolicy, TenantSettings, WATCHDOG,
+};
+use openclaw_routing::{DigestSchedule, DigestScheduleError, GroupBy, RouteSettings, RouteTree, Routing};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 const SOURCES_MAX: usize = 256;
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
 
 section! {
     /// One tenant's settings.
@@ -31,8 +40,8 @@ section! {
         limits: LimitsSection,
         /// What a score does.
         rating: RatingSection,
-        /// `live`: notifications are sent.
-        delivery: DeliveryMode,
+        /// `live` (the default): messages are sent. `shadow`: everything is decided and recorded, nothing is sent.
+        delivery: DeliveryWord,
         /// Intakes by name.
         sources: Named<SourceSection>,
         /// Timers that don't belong to a route.
@@ -41,16 +50,22 @@ section! {
         receivers: Vec<At<ReceiverSection>>,
         /// Who is told, and how alerts are grouped.
         route: RouteSection,
+        /// What keeps what quiet.
+        inhibit_rules: Vec<At<InhibitSection>>,
+        /// Times by name, for routes and silences.
+        time_intervals: Vec<At<NamedIntervalsSection>>,
+        /// The old word for `time_intervals`.
+        mute_time_intervals: Vec<At<NamedIntervalsSection>>,
+        /// Message templates: files, relative to this one's folder, or `{name: NAME, text: TEXT}`.
+        templates: Vec<At<TemplateSection>>,
+        /// Who takes turns.
+        on_call: Vec<At<RotaSection>>,
+        /// What an acknowledgement does.
+        acknowledgement: AcknowledgementSection,
+        /// An alert that always fires, for a dead man's switch elsewhere.
+        watchdog: WatchdogSection,
         #[schemars(skip)]
         jwt: Later,
-        #[schemars(skip)]
-        inhibit_rules: Later,
-        #[schemars(skip)]
-        time_intervals: Later,
-        #[schemars(skip)]
-        mute_time_intervals: Later,
-        #[schemars(skip)]
-        templates: Later,
     }
 }
 
@@ -115,6 +130,26 @@ section! {
     SourceSection {
         /// What its senders write. Default: the name is the format.
         format: SourceFormat,
+        /// An alarm is raised when nothing has been heard for this long. Default: never.
+        silent_after: Span,
+    }
+}
+
+section! {
+    /// What an acknowledgement does: escalations stop.
+    AcknowledgementSection {
+        /// What still fires after this long is told anew. Default `8h`.
+        rearm_after: Span,
+    }
+}
+
+section! {
+    /// An alert `OpenClawWatchdog` that always fires: who hears nothing of it knows that something is broken.
+    WatchdogSection {
+        /// A receiver by name.
+        receiver: Text,
+        /// How often it is told.
+        every: Span,
     }
 }
 
@@ -128,7 +163,7 @@ section! {
 
 choice! {
     /// What becomes of notifications.
-    DeliveryMode {
+    DeliveryWord {
         Live = "live",
         Shadow = "shadow",
     }
@@ -167,6 +202,8 @@ pub(crate) struct TenantConfig {
     pub(crate) sources: Vec<Source>,
     /// The routing as one Alertmanager configuration, without secrets.
     pub(crate) routing_yaml: String,
+    /// The file with all that it names elsewhere.
+    pub(crate) document: Document,
 }
 
 /// An intake.
@@ -174,6 +211,8 @@ pub(crate) struct TenantConfig {
 pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) format: SourceFormat,
+    /// An alarm is raised when nothing has been heard of it for this long.
+    pub(crate) silent_after: Option<Duration>,
 }
 
 /// Reads and checks a tenant's file.
@@ -184,7 +223,7 @@ pub(super) fn load(
 ) -> (Option<TenantConfig>, Vec<Fault>) {
     let path: Arc<Path> = file.path.as_path().into();
     match read_text(&path) {
-        Ok(text) => parse(&text, &path, &file.name, defaults, environment),
+        Ok(text) => parse(&text, &path, &file.name, defaults, Secrets::Fetched, environment),
         Err(fault) => (None, vec![fault]),
     }
 }
@@ -195,6 +234,7 @@ pub(super) fn parse(
     path: &Arc<Path>,
     name: &TenantName,
     defaults: RatingDefaults,
+    secrets: Secrets,
     environment: &Environment,
 ) -> (Option<TenantConfig>, Vec<Fault>) {
     let root = match yaml::parse(text, path) {
@@ -202,9 +242,10 @@ pub(super) fn parse(
         Err(fault) => return (None, vec![fault]),
     };
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut cx = Context { environment, folder, faults: Vec::new() };
+    let document = Document::of(&root, &folder, environment);
+    let mut cx = Context { environment, folder, secrets, faults: Vec::new() };
     let config = TenantSection::read(&root, &mut cx)
-        .and_then(|section| checked(section, &Place::Whole(path.clone()), name, defaults, &mut cx));
+        .and_then(|section| checked(section, &Place::Whole(path.clone()), name, defaults, document, &mut cx));
     (config, cx.faults)
 }
 
@@ -213,28 +254,81 @@ fn checked(
     file: &Place,
     name: &TenantName,
     defaults: RatingDefaults,
+    document: Document,
     cx: &mut Context<'_>,
 ) -> Option<TenantConfig> {
     check_name(section.tenant, file, name, cx);
-    refuse_shadow(&section.delivery, cx);
     let limits = limits(section.limits.into_value().unwrap_or_default(), cx);
-    let receivers = receivers::checked(section.receivers.into_value().unwrap_or_default(), cx);
-    let rating = rating(section.rating, file, defaults, &receivers.names, cx);
+    let mut names = Names::default();
+    on_call::checked(section.on_call, &mut names, cx);
+    intervals::checked(section.mute_time_intervals, &mut names, cx);
+    intervals::checked(section.time_intervals, &mut names, cx);
+    let templates = templates::checked(section.templates, cx);
+    let receivers = receivers::checked(section.receivers, &templates, &mut names, cx);
+    let rating = rating(section.rating, file, defaults, &names.receivers, cx);
     let sources = sources(section.sources, cx);
     let resolve_timeout = resolve_timeout(section.global, cx);
+    let rearm_after = rearm_after(section.acknowledgement, cx);
+    let watchdog = section.watchdog.into_set().and_then(|set| watchdog(set, &names, cx));
+    let inhibit_rules = inhibit::checked(section.inhibit_rules, cx);
     let route = section.route.required("route", file, cx);
-    let route = route.and_then(|route| route::checked(route, &receivers.names, cx))?;
-    let routing_yaml = original::write(resolve_timeout, &route, &receivers.settings);
+    let mut root = route.and_then(|route| route::checked(route, &names, cx))?;
+    let every = watchdog.as_ref().and_then(|route| route.group_interval);
+    root.routes.splice(0..0, watchdog);
+    let routing = Routing {
+        tree: RouteTree::new(&root)?,
+        receivers: receivers.for_routing(),
+        inhibit_rules: inhibit_rules.into(),
+        intervals: names.intervals,
+    };
+    let routing_yaml = original::write(resolve_timeout, &root, &routing, &receivers.settings);
     let pipeline = Arc::new(TenantSettings {
-        name: name.clone(),
         limits,
         rating: rating?,
-        route,
-        receivers: receivers.for_routing(),
-        resolve_timeout: resolve_timeout.unwrap_or(Duration::from_secs(300)),
-        retry: RetryPolicy::default(),
+        resolve_timeout: resolve_timeout.unwrap_or(RESOLVE_TIMEOUT),
+        delivery: delivery(&section.delivery),
+        rearm_after: rearm_after.unwrap_or(REARM_AFTER),
+        watchdog: every,
+        silent_after: sources
+            .iter()
+            .filter_map(|source| Some((source.name.clone(), source.silent_after?)))
+            .collect(),
+        ..TenantSettings::new(name.clone(), routing)
     });
-    Some(TenantConfig { pipeline, receivers: receivers.settings, sources, routing_yaml })
+    Some(TenantConfig { pipeline, receivers: receivers.settings, sources, routing_yaml, document })
+}
+
+fn delivery(field: &Field<DeliveryWord>) -> DeliveryMode {
+    match field.as_set().map(|set| set.value) {
+        Some(DeliveryWord::Shadow) => DeliveryMode::Shadow,
+        Some(DeliveryWord::Live) | None => DeliveryMode::Live,
+    }
+}
+
+fn rearm_after(field: Field<AcknowledgementSection>, cx: &mut Context<'_>) -> Option<Duration> {
+    timer("rearm_after", &field.into_value()?.rearm_after, Duration::from_secs(60), cx)
+}
+
+/// The route of the alert that always fires, before all others, so that none
+/// of them takes it away.
+fn watchdog(section: At<WatchdogSection>, names: &Names, cx: &mut Context<'_>) -> Option<RouteSettings> {
+    let At { value, place } = section;
+    let receiver = value.receiver.required("receiver", &place, cx);
+    let receiver = receiver.and_then(|name| named(Kind::Receiver, &name, &names.receivers, cx));
+    let every = timer("every", &value.every, Duration::from_secs(1), cx);
+    value.every.required("every", &place, cx);
+    let every = every?;
+    Some(RouteSettings {
+        receiver: Some(receiver?),
+        group_by: Some(GroupBy::All),
+        group_wait: Some(Duration::ZERO),
+        group_interval: Some(every),
+        // The last message ended a little after the look that began it.
+        repeat_interval: Some(every / 2),
+        matchers: Matcher::new("alertname", MatchOp::Equal, WATCHDOG).into_iter().collect(),
+        escalations: Some(Vec::new()),
+        ..RouteSettings::default()
+    })
 }
 
 fn check_name(field: Field<Tenant>, file: &Place, name: &TenantName, cx: &mut Context<'_>) {
@@ -248,13 +342,6 @@ fn check_name(field: Field<Tenant>, file: &Place, name: &TenantName, cx: &mut Co
 
 fn not_yet(place: &Place, what: &str, cx: &mut Context<'_>) {
     cx.fault(place, Problem::NotYet { what: what.to_owned() });
-}
-
-/// Sending although the file says not to would be the worst answer.
-fn refuse_shadow(delivery: &Field<DeliveryMode>, cx: &mut Context<'_>) {
-    if let Some(At { value: DeliveryMode::Shadow, place }) = delivery.as_set() {
-        not_yet(place, "delivery: shadow", cx);
-    }
 }
 
 fn limits(section: LimitsSection, cx: &mut Context<'_>) -> Limits {
@@ -327,7 +414,7 @@ fn rating(
 fn digest(section: At<DigestSection>, receivers: &[Arc<str>], cx: &mut Context<'_>) -> Option<Digest> {
     let At { value, place } = section;
     let receiver = value.receiver.required("receiver", &place, cx);
-    let receiver = receiver.and_then(|name| receivers::named(&name, receivers, cx));
+    let receiver = receiver.and_then(|name| named(Kind::Receiver, &name, receivers, cx));
     let at_place = value.at.as_set().map_or(&place, |set| &set.place).clone();
     let every_place = value.every.as_set().map_or(&place, |set| &set.place).clone();
     let zone_place = value.timezone.as_set().map_or(&place, |set| &set.place).clone();
@@ -362,6 +449,7 @@ fn source(name: &At<String>, section: SourceSection, cx: &mut Context<'_>) -> Op
         }
         field => field.into_set()?,
     };
+    let silent_after = timer("silent_after", &section.silent_after, Duration::from_secs(10), cx);
     // The name becomes a metric's label and a path segment.
     let name = cx.keep(
         &name.place,
@@ -374,7 +462,7 @@ fn source(name: &At<String>, section: SourceSection, cx: &mut Context<'_>) -> Op
         not_yet(&format.place, format.value.word(), cx);
         return None;
     }
-    Some(Source { name: name.as_str().into(), format: format.value })
+    Some(Source { name: name.as_str().into(), format: format.value, silent_after })
 }
 
 fn resolve_timeout(field: Field<GlobalSection>, cx: &mut Context<'_>) -> Option<Duration> {
@@ -388,107 +476,5 @@ fn resolve_timeout(field: Field<GlobalSection>, cx: &mut Context<'_>) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use openclaw_delivery::Integration;
-
-    fn good(text: &str, defaults: RatingDefaults) -> TenantConfig {
-        let name = TenantName::new("acme").unwrap();
-        let path: Arc<Path> = Path::new("acme.yaml").into();
-        let (config, faults) = parse(text, &path, &name, defaults, &Environment::default());
-        assert!(faults.is_empty(), "{faults:?}");
-        config.unwrap()
-    }
-
-    #[test]
-    fn the_example_reaches_its_types() {
-        let config = good(include_str!("../../../../examples/tenants/acme.yaml"), RatingDefaults::default());
-        let TenantSettings { limits, rating, route, receivers, resolve_timeout, .. } = &*config.pipeline;
-        assert_eq!((limits.rate_per_s, limits.burst, limits.backlog_bytes), (1000.0, 10_000, 64 << 20));
-        assert!(matches!(rating.mode, RatingMode::Observe));
-        assert_eq!(rating.never_digest[0].to_string(), "severity=\"critical\"");
-        assert_eq!((&*route.receiver, route.group_wait), ("ops", Duration::from_secs(30)));
-        assert_eq!(receivers[0].integrations, [openclaw_routing::Integration { send_resolved: true }]);
-        assert!(receivers[1].integrations.is_empty());
-        assert_eq!(*resolve_timeout, Duration::from_secs(300));
-        assert_eq!(config.sources[0], Source { name: "prom-eu".into(), format: SourceFormat::Alertmanager });
-        let Integration::Webhook(webhook) = &config.receivers[0].integrations[0] else { panic!("a webhook") };
-        assert_eq!(webhook.url.host(), "127.0.0.1:9095");
-    }
-
-    #[test]
-    fn what_is_left_out_has_defaults() {
-        let text = "tenant: acme\nreceivers: [{name: ops}]\nroute: {receiver: ops}\n";
-        let defaults = RatingDefaults { threshold: 0.6, mode: RatingModeName::Observe };
-        let config = good(text, defaults);
-        let TenantSettings { limits, rating, route, .. } = &*config.pipeline;
-        assert_eq!(*limits, Limits::default());
-        assert_eq!((rating.threshold, rating.never_digest.len()), (0.6, 1));
-        assert_eq!(*route, openclaw_routing::Route::new("ops"));
-    }
-
-    #[test]
-    fn the_service_mode_holds_where_the_tenant_has_none() {
-        let text = "tenant: acme
-rating: { never_digest: [], digest: { receiver: ops, every: 6h, at: '08:30', timezone: Europe/Berlin } }
-receivers: [{name: ops}]
-route: {receiver: ops}
-";
-        let config = good(text, RatingDefaults { threshold: 0.6, mode: RatingModeName::Enforce });
-        let RatingMode::Enforce(digest) = &config.pipeline.rating.mode else { panic!("enforce") };
-        let schedule = DigestSchedule::new(Duration::from_secs(6 * 3600), "08:30", "Europe/Berlin").unwrap();
-        assert_eq!((&*digest.receiver, &digest.schedule), ("ops", &schedule));
-        assert!(config.pipeline.rating.never_digest.is_empty());
-    }
-
-    #[test]
-    fn the_routing_is_one_alertmanager_configuration() {
-        let text = r##"
-tenant: acme
-global: { resolve_timeout: 90s }
-receivers:
-  - name: 'op"s: é'
-    slack_configs: [{ api_url: "https://hooks.example/hidden", channel: "#a" }]
-    webhook_configs:
-      - { url: "https://u:hidden@example.com/", max_alerts: 5, send_resolved: false, secret: hidden-secret }
-      - { url: "https://example.com/hidden" }
-  - name: nobody
-route: { receiver: 'op"s: é', group_by: [alertname, 'odd "label"'], group_wait: 0s, repeat_interval: 1d }
-"##;
-        let routing_yaml = good(text, RatingDefaults::default()).routing_yaml;
-        assert!(!routing_yaml.contains("hidden"));
-        insta::assert_snapshot!(routing_yaml, @r##"
-        global:
-          resolve_timeout: 1m30s
-        route:
-          receiver: "op\"s: é"
-          group_by: ["alertname", "odd \"label\""]
-          group_wait: 0s
-          group_interval: 5m
-          repeat_interval: 1d
-        receivers:
-        - name: "op\"s: é"
-          webhook_configs:
-          - url: <secret>
-            send_resolved: false
-            max_alerts: 5
-          - url: <secret>
-            send_resolved: true
-          slack_configs:
-          - api_url: <secret>
-            send_resolved: false
-            channel: "#a"
-        - name: "nobody"
-        "##);
-        let file: Arc<Path> = Path::new("original.yaml").into();
-        yaml::parse(&routing_yaml, &file).unwrap();
-    }
-
-    #[test]
-    fn all_labels_are_written_as_three_dots() {
-        let text = "tenant: acme\nreceivers: [{name: ops}]\nroute: {receiver: ops, group_by: ['...']}\n";
-        let config = good(text, RatingDefaults::default());
-        assert_eq!(config.pipeline.route.group_by, openclaw_routing::GroupBy::All);
-        assert!(config.routing_yaml.contains("group_by: [\"...\"]"));
-    }
-}
+#[path = "tenant_tests.rs"]
+mod tests;

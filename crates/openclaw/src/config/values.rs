@@ -1,9 +1,11 @@
 //! The single values that settings are made of.
 
 use super::problem::Problem;
-use super::read::{Scalar, scalar_schema};
+use super::read::{Context, Read, Scalar, scalar_schema};
 use super::units;
+use super::yaml::{Node, Value};
 use openclaw_alert::{Matcher, TenantName};
+use openclaw_delivery::{Secret, Target};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -43,6 +45,18 @@ pub(crate) struct Tenant(pub(crate) TenantName);
 /// A condition on a label.
 #[derive(Debug, Clone)]
 pub(crate) struct Condition(pub(crate) Matcher);
+
+/// Conditions on labels, as one text.
+#[derive(Debug, Clone)]
+pub(crate) struct Conditions(pub(crate) Vec<Matcher>);
+
+/// A message template or a part of one, at most 64 KiB.
+#[derive(Debug, Clone)]
+pub(crate) struct TemplateText(pub(crate) String);
+
+/// Where people reach a service, without a slash at the end.
+#[derive(Debug, Clone)]
+pub(crate) struct Url(pub(crate) String);
 
 /// Text that isn't empty, at most 1 KiB of it.
 #[derive(Debug, Clone)]
@@ -173,6 +187,89 @@ impl Scalar for Condition {
     }
 }
 
+impl Scalar for Conditions {
+    const EXPECTED: &'static str = "text";
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        Ok(Self(Matcher::parse_list(text)?))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({ "type": "string", "examples": ["severity=\"critical\"", "{team=\"db\", env=~\"prod|stage\"}"] })
+    }
+}
+
+impl Scalar for TemplateText {
+    const EXPECTED: &'static str = "text of at most 65536 bytes";
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.len() > 64 << 10 {
+            let text = text.chars().take(20).flat_map(char::escape_debug).collect();
+            return Err(Problem::NotA { text, expected: Self::EXPECTED });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({ "type": "string", "maxLength": 65536 })
+    }
+}
+
+/// A label's value. Fractions need quotes: `1.10` would be taken for 1.1.
+#[derive(Debug, Clone)]
+pub(crate) struct LabelValue(pub(crate) String);
+
+impl Read for LabelValue {
+    fn read(node: &Node, cx: &mut Context<'_>) -> Option<Self> {
+        let text = match &node.value {
+            Value::Text(text) => text.clone(),
+            Value::Number(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.clone(),
+            Value::Flag(flag) => flag.to_string(),
+            Value::Null => String::new(),
+            other => {
+                let problem = Problem::WrongType { expected: "text", found: other.kind() };
+                cx.fault(&node.place, problem);
+                return None;
+            }
+        };
+        Some(Self(text))
+    }
+}
+
+impl schemars::JsonSchema for LabelValue {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LabelValue".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["string", "integer", "boolean"] })
+    }
+}
+
+impl Scalar for Url {
+    const EXPECTED: &'static str = "an address such as `https://alerts.example.org`";
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        const BYTES_MAX: usize = 1024;
+        if text.len() > BYTES_MAX {
+            return Err(Problem::TooLong { key: "external_url", most_bytes: BYTES_MAX });
+        }
+        Target::parse(&Secret::new(text))?;
+        if text.contains(['@', '?', '#']) {
+            return Err(Problem::OpenUrl);
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({ "type": "string", "maxLength": 1024, "examples": ["https://alerts.example.org"] })
+    }
+}
+
 impl Scalar for Text {
     const EXPECTED: &'static str = "text";
 
@@ -192,4 +289,18 @@ impl Scalar for Text {
     }
 }
 
-scalar_schema!(Span, Size, PerSecond, Address, Fraction, Flag, Count, Tenant, Condition, Text);
+scalar_schema!(
+    Span,
+    Size,
+    PerSecond,
+    Address,
+    Url,
+    Fraction,
+    Flag,
+    Count,
+    Tenant,
+    Condition,
+    Conditions,
+    TemplateText,
+    Text
+);

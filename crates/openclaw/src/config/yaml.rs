@@ -13,6 +13,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Sections and lists within each other.
+const DEPTH_MAX: usize = 100;
+
 /// One value and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -59,7 +62,19 @@ impl Value {
 /// Reads one document.
 pub(crate) fn parse(text: &str, file: &Arc<Path>) -> Result<Node, Fault> {
     // `off` is a word in these files, and `yes` no answer.
-    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+    read(text, file, true)
+}
+
+/// Reads one document of another program, as YAML 1.1 has it: `yes` is true.
+pub(crate) fn parse_old(text: &str, file: &Arc<Path>) -> Result<Node, Fault> {
+    read(text, file, false)
+}
+
+fn read(text: &str, file: &Arc<Path>, strict_booleans: bool) -> Result<Node, Fault> {
+    // A level of routes takes two.
+    let budget = serde_saphyr::budget! { max_depth: DEPTH_MAX };
+    let options =
+        serde_saphyr::options! { with_snippet: false, strict_booleans: strict_booleans, budget: budget };
     let tree: Tree =
         serde_saphyr::from_str_with_options(text, options).map_err(|error| fault(&error, file))?;
     Ok(placed(tree, file))
@@ -102,7 +117,14 @@ fn fault(error: &serde_saphyr::Error, file: &Arc<Path>) -> Fault {
     let detail = error.without_snippet().to_string();
     let detail = detail.split(" at line ").next().unwrap_or(&detail);
     let detail = detail.split(", set ").next().unwrap_or(detail).split("; use ").next().unwrap_or(detail);
-    Fault { place, problem: Problem::Yaml { detail: detail.to_owned() } }
+    let detail = match detail.strip_prefix("budget breached: ") {
+        Some(breach) if breach.starts_with("Depth") => {
+            format!("more than {DEPTH_MAX} sections and lists within each other")
+        }
+        Some(breach) => format!("too much for one file: {}", breach.split(' ').next().unwrap_or(breach)),
+        None => detail.to_owned(),
+    };
+    Fault { place, problem: Problem::Yaml { detail } }
 }
 
 impl<'de> Deserialize<'de> for Tree {

@@ -20,6 +20,7 @@ use openclaw_server::{Clock, Server, SnapshotPolicy};
 use player::Player;
 use settings::Folder;
 use sink::Sink;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The day that is played.
@@ -91,7 +92,9 @@ async fn play(
 ) -> Result<(), CliError> {
     let sink = Sink::start(!args.once).await.map_err(|source| CliError::Runtime { source })?;
     let file = folder.write(&settings::tenants_of(&events), sink.address(), args.port.unwrap_or(0))?;
-    let settings = config::load(&file, &Environment::default())?;
+    let environment = Environment::default();
+    let settings = config::load(&file, &environment)?;
+    let source = Arc::new(serve::Files::new(&file, &environment, &settings));
     let keys = folder.make_keys(&settings)?;
     let clock = if args.once {
         Clock::manual(start)
@@ -101,7 +104,7 @@ async fn play(
     let options = openclaw_server::ServerOptions {
         clock,
         snapshots: SnapshotPolicy::default(),
-        ..serve::options(settings)
+        ..serve::options(settings, source)
     };
     let (server, _) = Server::start(options).await?;
     let player = Player::new(&server, keys, &sink);

@@ -1,0 +1,50 @@
+//! `openclaw import`
+
+use super::{CliError, Ui};
+use crate::import::alertmanager;
+use clap::{Args, Subcommand};
+use openclaw_alert::TenantName;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// What is imported.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Turns an Alertmanager's configuration into a tenant's file
+    Alertmanager(AlertmanagerArgs),
+}
+
+/// Arguments of `openclaw import alertmanager`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What can't be carried over is told on standard error and stays in the output as a comment.\n\nExample: openclaw import alertmanager alertmanager.yml --tenant acme --output tenants/acme.yaml"
+)]
+pub(crate) struct AlertmanagerArgs {
+    /// The Alertmanager's configuration
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The tenant's name
+    #[arg(long, value_name = "NAME", value_parser = TenantName::new)]
+    tenant: TenantName,
+    /// Where the tenant's file is written, `-` for standard output
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(super) fn run(command: ImportCommand, ui: &mut Ui) -> Result<(), CliError> {
+    let ImportCommand::Alertmanager(args) = command;
+    let imported = alertmanager::import(&args.file, &args.tenant)?;
+    for remark in &imported.remarks {
+        ui.note(remark)?;
+    }
+    if args.output == Path::new("-") {
+        return ui.line(imported.text.trim_end());
+    }
+    // A file that is there may hold somebody's work; this one holds secrets.
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.output);
+    written
+        .and_then(|mut file| file.write_all(imported.text.as_bytes()))
+        .map_err(|source| CliError::ImportOutput { path: args.output, source })
+}

@@ -127,7 +127,7 @@ fn the_old_api_is_gone_and_ours_says_where_it_hurts() {
     for path in ["/api/v1/alerts/al_0000000000000", "/api/v1/alerts/0123456789abcdef", "/nowhere"] {
         problem(world.server.get(path, &world.key).expect(404));
     }
-    problem(Request::new("DELETE", "/api/v2/alerts").key(&world.key).send(world.server.address).expect(405));
+    problem(Request::new("DELETE", "/api/v1/alerts").key(&world.key).send(world.server.address).expect(405));
     for limit in ["0", "501", "-1", "x"] {
         assert_eq!(
             world.server.get(&format!("/api/v1/alerts?limit={limit}"), &world.key).status,

@@ -1,14 +1,19 @@
 //! `openclaw serve` from outside: HTTP, files and signals.
 
 mod bounds;
+mod compare;
 mod console;
 mod delivery;
 mod errors;
+mod groups;
 mod isolation;
 mod keys;
 mod listing;
 mod metrics;
 mod rating;
+mod reload;
+mod replay;
 mod restart;
+mod silences;
 #[path = "../support/mod.rs"]
 mod support;

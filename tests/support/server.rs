@@ -120,6 +120,9 @@ impl Folder {
         let mut starting = self.start(options);
         let listens = until_some("the server listens", || {
             let has_ended = starting.child.try_wait().unwrap();
+            if has_ended.is_some() {
+                until("its log is read", || starting.reading.is_finished());
+            }
             assert!(has_ended.is_none(), "ended at once: {has_ended:?}\n{}", starting.log());
             starting.listens()
         });

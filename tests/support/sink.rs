@@ -1,7 +1,7 @@
 //! A receiver that records what it is sent and answers as it is told.
 
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,11 @@ impl Reply {
     /// As Slack answers.
     pub(crate) fn slack() -> Self {
         Self { body: "ok", ..Self::status(200) }
+    }
+
+    /// 200 with JSON.
+    pub(crate) fn json(body: &'static str) -> Self {
+        Self { body, ..Self::status(200) }.header("Content-Type", "application/json")
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -78,11 +83,27 @@ impl Seen {
     }
 }
 
-#[derive(Default)]
 struct Shared {
     seen: Mutex<Vec<Seen>>,
     script: Mutex<VecDeque<Reply>>,
+    /// What each request to a path is answered.
+    at_path: Mutex<HashMap<String, Reply>>,
+    usual: Reply,
     stopped: AtomicBool,
+}
+
+impl Shared {
+    fn new(usual: Reply) -> Self {
+        let stopped = AtomicBool::new(false);
+        Self { seen: Mutex::default(), script: Mutex::default(), at_path: Mutex::default(), usual, stopped }
+    }
+
+    fn reply(&self, path: &str) -> Reply {
+        if let Some(reply) = self.at_path.lock().unwrap().get(path) {
+            return reply.clone();
+        }
+        self.script.lock().unwrap().pop_front().unwrap_or_else(|| self.usual.clone())
+    }
 }
 
 /// Listens on loopback until it is dropped.
@@ -94,9 +115,14 @@ pub(crate) struct Sink {
 impl Sink {
     /// Answers 200 with Slack's `ok`, which webhooks are content with too.
     pub(crate) fn new() -> Self {
+        Self::answering(Reply::slack())
+    }
+
+    /// Answers everything alike.
+    pub(crate) fn answering(usual: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared::new(usual));
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
@@ -118,6 +144,15 @@ impl Sink {
     /// The next answers, in order; then 200 again.
     pub(crate) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         self.shared.script.lock().unwrap().extend(replies);
+    }
+
+    /// What each request to a path is answered from now on.
+    pub(crate) fn answer_at(&self, path: &str, reply: Reply) {
+        self.shared.at_path.lock().unwrap().insert(path.to_owned(), reply);
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What has come since the last time, for those who keep less of it.
@@ -174,7 +209,8 @@ fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()
         if shared.stopped.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let reply = shared.script.lock().unwrap().pop_front().unwrap_or_else(Reply::slack);
+        let reply = shared.reply(&seen.path);
+        let is_last = seen.header("connection").eq_ignore_ascii_case("close");
         seen.status = reply.status;
         seen.connection = connection;
         shared.seen.lock().unwrap().push(seen);
@@ -182,6 +218,9 @@ fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()
         let Reply { status, headers, body, .. } = reply;
         let length = body.len();
         write!(writer, "HTTP/1.1 {status} Said\r\n{headers}Content-Length: {length}\r\n\r\n{body}")?;
+        if is_last {
+            return Ok(());
+        }
     }
     Ok(())
 }

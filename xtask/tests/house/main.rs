@@ -1,6 +1,7 @@
 //! House rules. A test that fails here says which file breaks a rule and what
 //! to do about it.
 
+mod checklist;
 mod documents;
 mod imports;
 mod manifests;

@@ -68,6 +68,7 @@ pub(crate) async fn run(args: &IngestArgs) -> Result<Value, LoadError> {
         "alerts_per_s": (seen.accepted as f64 / seconds.as_secs_f64()).round(),
         "cpu_s_per_100k": per_100k(cpu_sending),
         "cpu_s_per_100k_told": is_told.then(|| per_100k(cpu_told)).flatten(),
+        "told_after_s": is_told.then(|| rounded((told_seconds - seconds).as_secs_f64())),
         "told_s": is_told.then(|| rounded(told_seconds.as_secs_f64())),
         "told_alerts": sink.map(|sink| sink.len()),
         "post_ms_p50": quantile(&mut millis, 0.5).map(rounded),

@@ -50,6 +50,8 @@ enum Command {
     Query(QueryArgs),
     /// Prints a process's memory
     Memory(MemoryArgs),
+    /// Lists all alerts and groups, and what that costs the server
+    Listing(ListingArgs),
     /// Times a quiet tenant's posts, alone and beside another tenant's storm
     Storm(storm::StormArgs),
     /// Times small synced writes in a folder
@@ -166,6 +168,14 @@ struct MemoryArgs {
 }
 
 #[derive(Debug, Args)]
+struct ListingArgs {
+    #[command(flatten)]
+    target: Target,
+    #[arg(long)]
+    pid: u32,
+}
+
+#[derive(Debug, Args)]
 struct DiskArgs {
     #[arg(long)]
     folder: PathBuf,
@@ -204,6 +214,7 @@ async fn run(cli: Cli) -> Result<String, LoadError> {
         Command::Sink(args) => sink::count_for(args.sink, Duration::from_secs(args.seconds)).await?,
         Command::Query(args) => query::run(&args).await?,
         Command::Memory(args) => memory(args.pid)?,
+        Command::Listing(args) => query::listing(&args).await?,
         Command::Storm(args) => storm::run(args).await?,
         Command::Disk(args) => disk::measure(&args.folder)?,
     };

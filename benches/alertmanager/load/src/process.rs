@@ -47,6 +47,12 @@ pub(crate) fn memory(pid: u32) -> Result<Memory, LoadError> {
     Ok(Memory { rss_mib: mib(&status, "VmRSS:"), peak_mib: mib(&status, "VmHWM:") })
 }
 
+/// Lets the highest be counted from now on.
+pub(crate) fn forget_peak(pid: u32) -> Result<(), LoadError> {
+    let path = PathBuf::from(format!("/proc/{pid}/clear_refs"));
+    fs::write(&path, "5").map_err(|source| LoadError::File { path, source })
+}
+
 fn mib(status: &str, name: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("");
     let kib: f64 = line.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0.0);

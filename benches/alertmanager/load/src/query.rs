@@ -2,8 +2,8 @@
 
 use crate::client::{Answer, Connection};
 use crate::error::LoadError;
-use crate::figures::{millis, rounded};
-use crate::{QueryArgs, ReadyArgs, Target, process};
+use crate::figures::{median, millis, rounded};
+use crate::{ListingArgs, QueryArgs, ReadyArgs, Target, process};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -47,6 +47,45 @@ pub(crate) async fn run(args: &QueryArgs) -> Result<Value, LoadError> {
         "silences": length(&silences),
         "silence_status": silence,
     }))
+}
+
+/// What whole listings cost the server, and how long the first page of ours
+/// takes; none where there is no such page.
+pub(crate) async fn listing(args: &ListingArgs) -> Result<Value, LoadError> {
+    const FIRST_PAGES: usize = 21;
+    let mut connection = Connection::open(args.target.to, args.target.header.as_ref()).await?;
+    let alerts = cost(&mut connection, "/api/v2/alerts", args.pid).await?;
+    let groups = cost(&mut connection, "/api/v2/alerts/groups", args.pid).await?;
+    let mut pages_ms = Vec::new();
+    for _ in 0..FIRST_PAGES {
+        let start = Instant::now();
+        let page = connection.get("/api/v1/alerts").await?;
+        pages_ms.extend(page.status.is_success().then(|| millis(start.elapsed())));
+    }
+    Ok(json!({
+        "alerts": alerts.entries,
+        "alerts_cpu_s": rounded(alerts.cpu_s),
+        "alerts_growth_mib": rounded(alerts.growth_mib),
+        "groups_cpu_s": rounded(groups.cpu_s),
+        "groups_growth_mib": rounded(groups.growth_mib),
+        "first_page_ms_p50": median(&mut pages_ms).map(rounded),
+    }))
+}
+
+struct Cost {
+    entries: Option<usize>,
+    cpu_s: f64,
+    /// At its highest, over what was resident before.
+    growth_mib: f64,
+}
+
+async fn cost(connection: &mut Connection, path: &str, pid: u32) -> Result<Cost, LoadError> {
+    process::forget_peak(pid)?;
+    let (memory, cpu) = (process::memory(pid)?, process::cpu(pid)?);
+    let answer = connection.get(path).await?;
+    let cpu_s = process::cpu(pid)?.saturating_sub(cpu).as_secs_f64();
+    let growth_mib = process::memory(pid)?.peak_mib - memory.rss_mib;
+    Ok(Cost { entries: length(&answer), cpu_s, growth_mib })
 }
 
 /// Entries of a list; none where the server refused.

@@ -29,9 +29,10 @@ enum Who {
 }
 
 /// Phase, key of its result, and what the table calls it.
-const ROWS: [(&str, &str, &str); 32] = [
+const ROWS: [(&str, &str, &str); 38] = [
     ("batch-new", "cpu_s_per_100k", "batches of 100, all new: CPU s for 100,000"),
     ("batch-new", "cpu_s_per_100k_told", "… until the receiver has them all"),
+    ("batch-new", "told_after_s", "… told after the last answer, s (group_wait 1 s, group_interval 5 s)"),
     ("batch-new", "alerts_per_s", "… alerts/s"),
     ("batch-repeats", "cpu_s_per_100k", "batches of 100, 90 % repeats: CPU s for 100,000"),
     ("batch-repeats", "alerts_per_s", "… alerts/s"),
@@ -43,6 +44,11 @@ const ROWS: [(&str, &str, &str); 32] = [
     ("single-repeats", "alerts_per_s", "… alerts/s"),
     ("memory", "rss_mib", "100,000 active, after two resends: resident MiB"),
     ("memory", "peak_mib", "… at its highest, MiB"),
+    ("listing", "alerts_cpu_s", "100,000 active: `GET /api/v2/alerts`, CPU s"),
+    ("listing", "alerts_growth_mib", "… grows by, MiB"),
+    ("listing", "groups_cpu_s", "… `GET /api/v2/alerts/groups`, CPU s"),
+    ("listing", "groups_growth_mib", "… grows by, MiB"),
+    ("listing", "first_page_ms_p50", "… first page of `GET /api/v1/alerts`, p50 of 21, ms"),
     ("latency", "post_ms_p50", "POST of a new alert, one connection: p50, ms"),
     ("latency", "post_ms_p99", "… p99, ms"),
     ("notify", "notify_ms_p50", "POST to webhook, no group_wait: p50, ms"),

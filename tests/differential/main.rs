@@ -1,7 +1,8 @@
 //! The same calls to a real Alertmanager and to us: who would be told, and who
 //! is told what, when.
 //!
-//! `OPENCLAW_SEED` draws other cases; a failure prints the seed it had.
+//! `OPENCLAW_SEED` draws other cases, `OPENCLAW_CASE` plays one timetable alone; a
+//! failure prints the seed it had.
 
 mod random;
 mod routes;

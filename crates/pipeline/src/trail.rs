@@ -173,16 +173,18 @@ impl Trail {
     pub fn finish(mut self) -> Vec<Event> {
         // A group that opens for this alert is written before it, since the
         // alert names it; to people it comes after.
-        let joined: Vec<(Timestamp, u64)> = self
+        let joined: Vec<(u64, u64)> = self
             .events
             .iter()
-            .filter(|event| matches!(event.what, Happened::Grouped { .. }))
-            .map(|event| (event.at, event.offset))
+            .filter_map(|event| match event.what {
+                Happened::Grouped { group } => Some((group, event.offset)),
+                _ => None,
+            })
             .collect();
         self.events.sort_by_key(|event| match event.what {
             Happened::GroupOpened { .. } => {
-                let with = joined.iter().find(|(at, _)| *at == event.at);
-                (with.map_or(event.offset, |(_, offset)| *offset), true)
+                let with = joined.iter().find(|(group, _)| *group == event.offset);
+                (with.map_or(event.offset, |(_, offset)| event.offset.max(*offset)), true)
             }
             _ => (event.offset, false),
         });

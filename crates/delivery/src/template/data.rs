@@ -11,9 +11,8 @@ use openclaw_alert::{Labels, Notification, NotificationKind, NotifiedAlert, Scor
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// The names at the top of a template; what else is used there is a mistake.
-pub(super) const ROOT_NAMES: [&str; 16] = [
-    "dot",
+/// The names at the top of a template that Alertmanager's have too.
+pub const ALERTMANAGER_NAMES: [&str; 9] = [
     "Receiver",
     "Status",
     "Alerts",
@@ -23,13 +22,14 @@ pub(super) const ROOT_NAMES: [&str; 16] = [
     "CommonAnnotations",
     "RouteLabels",
     "ExternalURL",
-    "Score",
-    "Factors",
-    "OnCall",
-    "Tenant",
-    "GroupKey",
-    "Kind",
 ];
+
+const OUR_NAMES: [&str; 6] = ["Score", "Factors", "OnCall", "Tenant", "GroupKey", "Kind"];
+
+/// The names at the top of a template; what else is used there is a mistake.
+pub fn root_names() -> impl Iterator<Item = &'static str> {
+    std::iter::once("dot").chain(ALERTMANAGER_NAMES).chain(OUR_NAMES)
+}
 
 /// The time of the message; with a name that no template would take.
 pub(super) const NOW: &str = "__now";

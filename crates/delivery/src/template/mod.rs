@@ -18,5 +18,6 @@ mod tests;
 mod time;
 mod value;
 
+pub use data::{ALERTMANAGER_NAMES, root_names};
 pub use samples::{SampleGroup, sample_groups};
 pub use set::{RenderError, Rendering, Source, Template, TemplateError, TemplateSet};

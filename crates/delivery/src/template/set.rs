@@ -1,6 +1,6 @@
 //! A tenant's templates: checked when they are set, rendered with bounds.
 
-use super::data::{Data, ROOT_NAMES};
+use super::data::{Data, root_names};
 use super::functions;
 use super::sections::{line_of, sections};
 use super::value::push_text;
@@ -191,14 +191,13 @@ impl TemplateSet {
     /// Unknown names and unknown parts, with their lines.
     fn faults_in(&self, names: &std::collections::HashSet<String>, text: &str) -> Vec<(usize, String)> {
         let globals: BTreeSet<&str> = self.0.environment.globals().map(|(name, _)| name).collect();
-        let is_known = |name: &str| ROOT_NAMES.contains(&name) || globals.contains(name) || name == "caller";
+        let known: Vec<_> = root_names().collect();
+        let is_known = |name: &str| known.contains(&name) || globals.contains(name) || name == "caller";
         let mut unknown: Vec<&String> = names.iter().filter(|name| !is_known(name)).collect();
         unknown.sort();
         let unknown = unknown.into_iter().map(|name| {
-            let detail = format!(
-                "unknown name `{name}`: known are {}, and what the template sets",
-                ROOT_NAMES.join(", ")
-            );
+            let detail =
+                format!("unknown name `{name}`: known are {}, and what the template sets", known.join(", "));
             (line_of(text, word_at(text, name)), detail)
         });
         let missing =

@@ -1,8 +1,9 @@
 //! Names and texts as our templates write them.
 
-/// Words that Jinja has a use for, our data and our functions: a variable of
-/// that name would hide them.
-const TAKEN: [&str; 66] = [
+use openclaw_delivery::template::root_names;
+
+/// Words of the language.
+const WORDS: [&str; 34] = [
     "true",
     "false",
     "none",
@@ -37,39 +38,22 @@ const TAKEN: [&str; 66] = [
     "range",
     "dict",
     "namespace",
-    "dot",
-    "Receiver",
-    "Status",
-    "Alerts",
-    "NotificationReason",
-    "GroupLabels",
-    "CommonLabels",
-    "CommonAnnotations",
-    "RouteLabels",
-    "ExternalURL",
-    "Score",
-    "Factors",
-    "OnCall",
-    "Tenant",
-    "GroupKey",
-    "Kind",
-    "len",
-    "index",
-    "slice",
-    "now",
-    "since",
-    "date",
-    "tz",
-    "match",
-    "join",
-    "title",
-    "html",
-    "js",
-    "pairs",
-    "elements",
-    "print",
-    "eq",
 ];
+
+/// Functions of templates that a variable would hide.
+const FUNCTIONS: [&str; 16] = [
+    "len", "index", "slice", "now", "since", "date", "tz", "match", "join", "title", "html", "js", "pairs",
+    "elements", "print", "eq",
+];
+
+fn is_word(name: &str) -> bool {
+    WORDS.contains(&name)
+}
+
+/// Whether a variable of this name would hide something.
+fn is_taken(name: &str) -> bool {
+    is_word(name) || FUNCTIONS.contains(&name) || root_names().any(|taken| taken == name)
+}
 
 /// In double quotes with escapes.
 pub(super) fn quoted(text: &str) -> String {
@@ -100,10 +84,6 @@ pub(super) fn attribute(name: &str) -> String {
     }
 }
 
-fn is_word(name: &str) -> bool {
-    TAKEN[..34].contains(&name)
-}
-
 /// A variable's name from Go's, or from what it holds: not taken, and not one
 /// of `active`.
 pub(super) fn fresh(wish: &str, active: &[String]) -> String {
@@ -113,7 +93,7 @@ pub(super) fn fresh(wish: &str, active: &[String]) -> String {
         Some(first) if !first.is_ascii_digit() => plain,
         _ => format!("v{plain}"),
     };
-    let is_free = |name: &str| !TAKEN.contains(&name) && !active.iter().any(|taken| taken == name);
+    let is_free = |name: &str| !is_taken(name) && !active.iter().any(|taken| taken == name);
     if is_free(&plain) {
         return plain;
     }

@@ -8,6 +8,7 @@ use super::Loss;
 use super::ast::{Branch, Node, Otherwise, Pipe, Tag, Trim};
 use super::expression::{Code, Kind};
 use super::names::{fresh, quoted};
+use openclaw_delivery::template::ALERTMANAGER_NAMES;
 use std::collections::BTreeSet;
 
 type Result<T> = std::result::Result<T, String>;
@@ -86,18 +87,7 @@ impl Printer {
     }
 
     pub(super) fn root_field(&self, name: &str) -> Result<Code> {
-        const KNOWN: [&str; 9] = [
-            "Receiver",
-            "Status",
-            "Alerts",
-            "NotificationReason",
-            "GroupLabels",
-            "CommonLabels",
-            "CommonAnnotations",
-            "RouteLabels",
-            "ExternalURL",
-        ];
-        if !KNOWN.contains(&name) {
+        if !ALERTMANAGER_NAMES.contains(&name) {
             return Err(format!("`.{name}` is not a part of the data"));
         }
         let mut code = Code::path("dot").field(name);

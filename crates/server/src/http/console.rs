@@ -13,7 +13,7 @@ use http::request::Parts;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use openclaw_alert::Timestamp;
-use openclaw_pipeline::{AlertView, Phase, RatingMode};
+use openclaw_pipeline::{AlertView, Phase, RatingMode, Suppression};
 use openclaw_state::Scope;
 use serde::Serialize;
 use std::sync::{Arc, LazyLock};
@@ -88,12 +88,13 @@ pub(super) async fn page(State(app): State<Arc<App>>, request: Request) -> Resul
     for handle in &handles {
         tenants.push(tenant_row(handle).await?);
         let latest = handle
-            .read(|partition, tenant, _| {
-                partition
-                    .newest(tenant, None)
-                    .take(SHOWN)
-                    .map(|alert| alert_row(handle.config(), &alert))
-                    .collect::<Vec<_>>()
+            .read(|partition, tenant, now| {
+                let newest = partition.newest(tenant, None).take(SHOWN);
+                let row = |alert: AlertView<'_>| {
+                    let suppression = partition.suppression(tenant, &alert, now);
+                    alert_row(handle.config(), &alert, &suppression)
+                };
+                newest.map(row).collect::<Vec<_>>()
             })
             .await?;
         alerts.extend(latest);
@@ -153,7 +154,7 @@ async fn tenant_row(handle: &TenantHandle) -> Result<TenantRow, Problem> {
     })
 }
 
-fn alert_row(tenant: &TenantConfig, alert: &AlertView<'_>) -> AlertRow {
+fn alert_row(tenant: &TenantConfig, alert: &AlertView<'_>, suppression: &Suppression) -> AlertRow {
     let labels = alert.content.labels;
     let shown = labels.iter().filter(|(name, _)| !matches!(*name, "alertname" | "severity"));
     let score = alert.score.value();
@@ -167,6 +168,8 @@ fn alert_row(tenant: &TenantConfig, alert: &AlertView<'_>) -> AlertRow {
         severity: labels.get("severity").to_owned(),
         state: match alert.phase {
             Phase::Waiting => "waiting",
+            Phase::Firing if !suppression.silenced_by.is_empty() => "firing, silenced",
+            Phase::Firing if !suppression.inhibited_by.is_empty() => "firing, inhibited",
             Phase::Firing => "firing",
             Phase::Resolved => "resolved",
         },

@@ -217,6 +217,20 @@ pub(crate) fn idempotency_key(tenant: &str, partition: u8, entry: &Entry) -> Str
     format!("{hash:016x}{partition:02x}{:014x}", entry.id)
 }
 
+/// Names a group at one of its integrations. Another installation that knows
+/// the same tenants and labels has another `instance`, so that two of them
+/// can tell the same service.
+pub(crate) fn dedup_key(instance: u64, tenant: &str, partition: u8, entry: &Entry) -> String {
+    let hash = fnv1a(&[
+        &instance.to_le_bytes(),
+        tenant.as_bytes(),
+        entry.receiver.as_bytes(),
+        &entry.integration.to_le_bytes(),
+        &entry.labels,
+    ]);
+    format!("{hash:016x}{partition:02x}{:014x}", entry.group)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

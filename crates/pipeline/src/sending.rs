@@ -2,12 +2,13 @@
 
 use crate::Phase;
 use crate::effects::{Ack, AlertEnd, Effects, Send};
-use crate::outbox::{Entry, EntryAlert, LANE_WINDOW, Progress, backoff, idempotency_key};
+use crate::outbox::{Entry, EntryAlert, LANE_WINDOW, Progress, backoff, dedup_key, idempotency_key};
 use crate::partition::Partition;
 use crate::record::Record;
 use crate::timers::Timer;
 use openclaw_alert::{
-    EpisodeId, Labels, Notification, NotificationKind, NotifiedAlert, SendOutcome, Status, Timestamp, Zoned,
+    EpisodeId, Labels, Notification, NotificationKind, NotifiedAlert, Past, SendOutcome, Status, Timestamp,
+    Zoned,
 };
 use openclaw_routing::group_key;
 use std::sync::Arc;
@@ -104,10 +105,13 @@ impl Partition {
         let tenant = self.state.tenant(entry.tenant)?.name.clone();
         let partition = self.state.id;
         let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry)).collect();
+        let instance = self.settings(entry.tenant).map_or(0, |settings| settings.instance);
         let receiver = self.settings(entry.tenant).and_then(|settings| settings.receiver(&entry.receiver));
         let on_call = receiver.and_then(|receiver| receiver.on_call.as_ref());
         Some(Notification {
             idempotency_key: idempotency_key(tenant.as_str(), partition.get(), entry),
+            dedup_key: dedup_key(instance, tenant.as_str(), partition.get(), entry),
+            receipt: None,
             tenant,
             receiver: Arc::clone(&entry.receiver),
             integration: entry.integration,
@@ -134,6 +138,8 @@ impl Partition {
             starts_at: alert.starts_at,
             ends_at: if fires_again { Zoned::utc(entry.decided_at) } else { alert.end.at },
             score: alert.score,
+            acted: None,
+            past: Past::default(),
         })
     }
 
@@ -156,7 +162,7 @@ impl Partition {
         }
         let attempt = entry.attempts + 1;
         match outcome {
-            SendOutcome::Delivered => self.delivered(&entry, attempt, took, now, out),
+            SendOutcome::Delivered { .. } => self.delivered(&entry, attempt, took, now, out),
             SendOutcome::Retry { after, ambiguous, detail } => {
                 self.retry(&entry, attempt, *after, *ambiguous, short(detail), now, out);
             }

@@ -102,7 +102,7 @@ impl World {
                 .collect();
             alerts.sort();
             self.told.push(format!("{} {}: {}", self.second, message.receiver, alerts.join(" ")));
-            let outcome = SendOutcome::Delivered;
+            let outcome = SendOutcome::DELIVERED;
             self.step(&Input::Sent { entry: send.entry, outcome: &outcome, took: Duration::ZERO });
         }
     }

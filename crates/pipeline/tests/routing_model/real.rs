@@ -208,7 +208,7 @@ impl Real {
                 self.told.push(self.told_of(&send));
             }
             let sent =
-                Input::Sent { entry: send.entry, outcome: &SendOutcome::Delivered, took: Duration::ZERO };
+                Input::Sent { entry: send.entry, outcome: &SendOutcome::DELIVERED, took: Duration::ZERO };
             self.partition.step(&sent, at(self.now), &mut self.out);
             self.keep();
             sends.append(&mut self.out.sends);

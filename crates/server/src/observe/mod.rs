@@ -310,11 +310,11 @@ impl Metrics {
 
     /// A send has been tried.
     pub(crate) fn attempted(&self, notification: &Notification, outcome: &SendOutcome, took: Duration) {
-        if *outcome == SendOutcome::Delivered {
+        if matches!(outcome, SendOutcome::Delivered { .. }) {
             self.totals.delivered.fetch_add(1, Ordering::Relaxed);
         }
         let outcome = match outcome {
-            SendOutcome::Delivered => "delivered",
+            SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Retry { .. } => "retry",
             SendOutcome::Never { .. } => "never",
         };

@@ -91,7 +91,7 @@ impl Player {
         while let Some(send) = sends.pop() {
             self.count(&send.notification, now);
             let sent =
-                Input::Sent { entry: send.entry, outcome: &SendOutcome::Delivered, took: Duration::ZERO };
+                Input::Sent { entry: send.entry, outcome: &SendOutcome::DELIVERED, took: Duration::ZERO };
             self.partition.step(&sent, now, &mut self.effects);
             sends.append(&mut self.effects.sends);
         }

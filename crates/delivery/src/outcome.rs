@@ -14,7 +14,7 @@ pub(crate) fn of_status(host: &str, answer: &Answer) -> SendOutcome {
     let status = answer.status;
     let told = told(host, status);
     match status.as_u16() {
-        200..=299 => SendOutcome::Delivered,
+        200..=299 => SendOutcome::DELIVERED,
         300..=399 => SendOutcome::Never {
             detail: format!("{told}: redirects are not followed, set the final address"),
         },
@@ -87,7 +87,7 @@ mod tests {
     fn said(status: u16, after_s: Option<u64>) -> &'static str {
         let answer = Answer { retry_after: after_s.map(Duration::from_secs), ..Answer::sample(status, "") };
         match of_status("hooks.example", &answer) {
-            SendOutcome::Delivered => "delivered",
+            SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Never { .. } => "never",
             SendOutcome::Retry { after, ambiguous, .. } => {
                 assert_eq!(after, answer.retry_after);

@@ -54,8 +54,8 @@ const PERMANENT: [&str; 29] = [
 pub(super) fn judge(host: &str, answer: &Answer) -> SendOutcome {
     let said = Said::read(&answer.body);
     match (of_status(host, answer), said) {
-        (SendOutcome::Delivered, Said::Ok) => SendOutcome::Delivered,
-        (SendOutcome::Delivered, Said::Error(word)) => judge_word(host, answer, &word),
+        (SendOutcome::Delivered { .. }, Said::Ok) => SendOutcome::DELIVERED,
+        (SendOutcome::Delivered { .. }, Said::Error(word)) => judge_word(host, answer, &word),
         (SendOutcome::Never { .. }, Said::Error(word)) => judge_word(host, answer, &word),
         (by_status, _) => by_status,
     }
@@ -107,7 +107,7 @@ mod tests {
     fn check(status: u16, body: &str, want: &str) {
         let answer = Answer::sample(status, body);
         let found = match judge("hooks.slack.example", &answer) {
-            SendOutcome::Delivered => "delivered".to_owned(),
+            SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous: true, detail, .. } => format!("ambiguous {detail}"),
             SendOutcome::Retry { detail, .. } => format!("retry {detail}"),
             SendOutcome::Never { detail } => format!("never {detail}"),

@@ -50,7 +50,7 @@ impl World {
                 tenant: tenant.unwrap_or(usize::MAX),
                 notification: send.notification,
                 sent_at: self.now,
-                outcome: SendOutcome::Delivered,
+                outcome: SendOutcome::DELIVERED,
                 is_extra: false,
             };
             self.in_flight += 1;
@@ -132,7 +132,7 @@ impl World {
             return self.schedule(self.paused_until, Event::Answer(attempt));
         }
         self.in_flight -= 1;
-        if attempt.outcome == SendOutcome::Delivered {
+        if matches!(attempt.outcome, SendOutcome::Delivered { .. }) {
             let Attempt { tenant, notification, .. } = &*attempt;
             let integration = integration(&notification.receiver, notification.integration);
             self.checker.confirmed(*tenant, integration, &notification.idempotency_key, self.now);
@@ -162,7 +162,7 @@ impl World {
     fn takes_it(&mut self, from: Ms, to: Ms) -> Reply {
         let answers_after = from + self.random.below(to - from);
         let taken_after = Some(answers_after / 2);
-        Reply { taken_after, answers_after, outcome: SendOutcome::Delivered }
+        Reply { taken_after, answers_after, outcome: SendOutcome::DELIVERED }
     }
 
     fn is_away(&mut self) -> Reply {

@@ -33,12 +33,14 @@ mod target;
 pub mod template;
 mod text;
 mod tls;
+#[cfg(test)]
+mod way_tests;
 pub mod webhook;
 mod wire;
 mod words;
 
 pub use headline::summary;
-pub use http_config::{HttpConfig, HttpConfigError};
+pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
 pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};

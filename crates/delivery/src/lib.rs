@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod conformance;
 mod connect;
 #[cfg(test)]
 mod fixture;
@@ -17,6 +19,7 @@ mod http;
 mod http_config;
 mod kind;
 mod outcome;
+mod outgoing;
 mod secret;
 mod sender;
 mod settings;
@@ -31,12 +34,18 @@ mod snapshot_tests;
 mod target;
 pub mod template;
 mod text;
+mod tls;
+#[cfg(test)]
+mod way_tests;
 pub mod webhook;
+mod wire;
 mod words;
 
 pub use headline::summary;
-pub use http_config::{HttpConfig, HttpConfigError};
+pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
+pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};
 pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};
 pub use target::{Target, TargetError};
+pub use tls::{TlsSettings, TlsSettingsError};

@@ -157,7 +157,7 @@ fn push_query(path: &mut String, query: Option<&str>, pairs: &[(&str, &str)]) {
 /// All but what RFC 3986 calls unreserved.
 fn push_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));

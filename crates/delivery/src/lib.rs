@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod conformance;
 mod connect;
 #[cfg(test)]
 mod fixture;
@@ -37,12 +39,14 @@ pub mod telegram;
 pub mod template;
 mod text;
 mod tls;
+#[cfg(test)]
+mod way_tests;
 pub mod webhook;
 mod wire;
 mod words;
 
 pub use headline::summary;
-pub use http_config::{HttpConfig, HttpConfigError};
+pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
 pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};

@@ -18,6 +18,7 @@ mod headline;
 mod http;
 mod http_config;
 mod kind;
+pub mod msteams;
 mod outcome;
 mod outgoing;
 mod secret;
@@ -31,7 +32,10 @@ pub mod slack;
 mod slots;
 #[cfg(test)]
 mod snapshot_tests;
+mod stage;
+mod standing;
 mod target;
+pub mod telegram;
 pub mod template;
 mod text;
 mod tls;

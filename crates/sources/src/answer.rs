@@ -214,10 +214,11 @@ impl Decoded {
     }
 
     fn service_now_table(&self, records: usize) -> Answer {
-        let mut rejected = self.rejected.iter().peekable();
-        let lines = (0..records).map(|index| match rejected.next_if(|rejected| rejected.index == index) {
+        let mut rejected = self.rejected.iter().enumerate().peekable();
+        let lines = (0..records).map(|index| match rejected.next_if(|(_, it)| it.index == index) {
             None => json!({ "__status": "success" }),
-            Some(Rejected { fault, .. }) => {
+            Some((FAULTS_SHOWN_MAX.., _)) => json!({ "__status": "failure" }),
+            Some((_, Rejected { fault, .. })) => {
                 json!({ "__status": "failure", "__error": { "message": fault.to_string(), "reason": null } })
             }
         });

@@ -150,7 +150,10 @@ pub(crate) fn read(
         Some(key) if state != State::Firing => key,
         given => {
             label(draft, event, mapping)?;
-            given.unwrap_or_else(|| Cow::Owned(derived_key(&draft.labels_so_far())))
+            match given {
+                Some(key) => key,
+                None => Cow::Owned(derived_key(&draft.labels_so_far()?)),
+            }
         }
     };
     // Behind the key: an alert whose severity changes is the same one.

@@ -58,6 +58,7 @@ fn refusals() {
             ("a number", "7"),
             ("no name", r#"{"severity":"high"}"#),
             ("an end without a name", r#"{"status":"resolved"}"#),
+            ("an end named by labels of which one is bad", r#"{"name":"a","status":"ok","labels":{"b":[]}}"#,),
             (
                 "some are good",
                 r#"[{"name":"a"},7,{"x":1},{"name":"b","labels":{"a/b":{}}},{"name":"c","labels":7}]"#

@@ -1,6 +1,8 @@
 //! One POST and its answer, with a deadline, and whether the receiver may have
 //! read the message where no answer came.
 
+pub(crate) mod fetch;
+
 use crate::Target;
 use crate::connect::{Connector, pooled};
 use crate::outcome::retry_after;

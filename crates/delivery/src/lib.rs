@@ -35,6 +35,7 @@ pub mod webhook;
 mod words;
 
 pub use headline::summary;
+pub use http::fetch::{FetchError, Fetched};
 pub use http_config::{HttpConfig, HttpConfigError};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};

@@ -60,6 +60,10 @@ impl Sender {
         })
     }
 
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// Messages that were sent in the service's words because their owner's
     /// templates failed, since the start.
     #[must_use]

@@ -76,6 +76,12 @@ impl Scopes {
         (bits != 0).then_some(Self(bits))
     }
 
+    /// These and others.
+    #[must_use]
+    pub fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// As stored: bit n stands for the n-th of [`Scope::ALL`].
     pub(crate) fn bits(self) -> u8 {
         self.0

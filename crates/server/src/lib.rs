@@ -20,8 +20,8 @@ mod server;
 mod tenants;
 
 pub use auth::{
-    CertificateRule, CertificateSubject, KeySetError, NewToken, SignError, TokenIssuer, TokenKeys, TokenSettings,
-    sign,
+    CertificateRule, CertificateSubject, KeySetError, NewToken, SignError, TokenIssuer, TokenKeys,
+    TokenSettings, sign,
 };
 pub use clock::Clock;
 pub use host::{RecoveryError, SnapshotPolicy};

@@ -9,8 +9,8 @@ mod token;
 mod uses;
 mod who;
 
-pub(crate) use certificate::{Certificates, Peer};
 pub use certificate::{CertificateRule, CertificateSubject};
+pub(crate) use certificate::{Certificates, Peer};
 pub(crate) use denied::Denied;
 pub(crate) use token::KeyFetcher;
 pub use token::{KeySetError, NewToken, SignError, TokenIssuer, TokenKeys, TokenSettings, sign};
@@ -186,7 +186,10 @@ impl Auth {
 enum Given<'h> {
     Bearer(&'h str),
     /// `user:password`, and where the password begins.
-    Basic { pair: String, password_at: usize },
+    Basic {
+        pair: String,
+        password_at: usize,
+    },
 }
 
 impl<'h> Given<'h> {

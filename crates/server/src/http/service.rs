@@ -73,7 +73,7 @@ pub(super) fn allowed(parts: &Parts, app: &App, scope: Scope) -> Result<TenantHa
 /// What a request asks for, its tenant's prefix taken off the path.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'r> {
-    pub(crate) headers: &'r http::HeaderMap,
+    pub(crate) headers: &'r HeaderMap,
     /// The name in `/t/<tenant>/…`.
     pub(crate) tenant: Option<&'r str>,
     /// The rest of the path.

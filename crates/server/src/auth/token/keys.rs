@@ -106,10 +106,8 @@ impl KeySet {
         if text.len() > SET_BYTES_MAX {
             return Err(KeySetError::TooLong);
         }
-        let syntax = |error: serde_json::Error| KeySetError::Syntax {
-            line: error.line(),
-            column: error.column(),
-        };
+        let syntax =
+            |error: serde_json::Error| KeySetError::Syntax { line: error.line(), column: error.column() };
         let document: Document = serde_json::from_slice(text).map_err(syntax)?;
         // Whoever publishes no key at all has withdrawn them.
         let is_withdrawn = document.keys.is_empty() && place == Place::Public;

@@ -62,7 +62,7 @@ pub(crate) enum Problem {
     #[error("`client_auth` needs a `client_ca_file`")]
     ClientAuthWithoutCa,
     #[error(transparent)]
-    Tls(#[from] TlsFault),
+    Tls(Box<TlsFault>),
 
     // The service.
     #[error("`http` and `grpc` listen on the same address `{address}`")]

@@ -331,7 +331,7 @@ impl ServiceSettings {
     /// need not be able to, and new settings must not wait for new certificates.
     pub(crate) fn check_tls(&self) -> Result<(), Fault> {
         let Some(At { value, place }) = &self.tls else { return Ok(()) };
-        value.check().map_err(|fault| Fault { place: place.clone(), problem: fault.into() })
+        value.check().map_err(|fault| Fault { place: place.clone(), problem: Problem::Tls(Box::new(fault)) })
     }
 }
 

@@ -110,6 +110,6 @@ pub(super) fn peer(stream: &TlsStream<TcpStream>) -> Option<Arc<Peer>> {
 
 /// A reset or an early close is no fault of anybody's settings.
 fn failure(error: &io::Error) -> &'static str {
-    let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let is_tls = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
     if is_tls { "failure" } else { "closed" }
 }

@@ -21,13 +21,16 @@ mod time;
 
 pub use content::Content;
 pub use id::EpisodeId;
-pub use incoming::{Batch, Incoming};
+pub use incoming::{Batch, Incoming, Item, KEY_LABEL, Signal, SignalKind};
 pub use labels::{Labels, LabelsBuilder, fnv1a};
 pub use matcher::{
     MATCHER_BYTES_MAX, MatchOp, Matcher, MatcherError, PATTERN_BYTES_MAX, PatternError, anchored,
     display_list,
 };
-pub use notification::{Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status};
+pub use notification::{
+    Acted, Notification, NotificationKind, NotifiedAlert, Pace, Past, RECEIPT_BYTES_MAX, Reason, SendOutcome,
+    Status,
+};
 pub use score::{FACTOR_COUNT, FACTORS, Feedback, Score, logistic};
 pub use tenant::{PARTITIONS, PartitionId, TenantName, TenantNameError};
 pub use time::{Timestamp, TimestampError, Zoned};

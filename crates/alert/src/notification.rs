@@ -1,6 +1,6 @@
 //! What routing decides to tell a receiver, and what came of it.
 
-use crate::{Content, EpisodeId, Score, TenantName, Timestamp, Zoned};
+use crate::{Content, EpisodeId, Feedback, Score, TenantName, Timestamp, Zoned};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,17 +39,21 @@ pub enum Reason {
     Repeat,
     /// The digest's time has come.
     Digest,
+    /// A person has acknowledged, resolved, dismissed or escalated some of its
+    /// alerts. Told only to integrations that show what people do.
+    Acted,
 }
 
 impl Reason {
     /// Every reason with its text in payloads, in the order of their numbers.
-    pub const ALL: [(Reason, &'static str); 6] = [
+    pub const ALL: [(Reason, &'static str); 7] = [
         (Reason::First, "first notification"),
         (Reason::NewAlerts, "new alerts added"),
         (Reason::SomeResolved, "some alerts resolved"),
         (Reason::AllResolved, "all alerts resolved"),
         (Reason::Repeat, "repeat interval elapsed"),
         (Reason::Digest, "digest"),
+        (Reason::Acted, "somebody has acted"),
     ];
 
     /// Text in payloads and trails.
@@ -89,6 +93,35 @@ pub struct NotifiedAlert {
     pub ends_at: Zoned,
     /// The rating given at the episode's start.
     pub score: Score,
+    /// What a person last did with it.
+    pub acted: Option<Acted>,
+    /// What became of earlier alerts of its kind.
+    pub past: Past,
+}
+
+/// What a person did with an alert, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// What was done.
+    pub action: Feedback,
+    /// By whom, and in which tool: `ann in Slack`.
+    pub by: Arc<str>,
+    /// When we heard of it.
+    pub at: Timestamp,
+}
+
+/// What became of earlier alerts of a kind, as a tenant's rating remembers it;
+/// counts fade with time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Past {
+    /// Episodes seen before this one.
+    pub episodes: u32,
+    /// Of these, judged by people.
+    pub judged: u32,
+    /// Of those, needed somebody.
+    pub needed: u32,
+    /// Minutes until somebody came, where anybody did.
+    pub response_minutes: Option<f32>,
 }
 
 impl NotifiedAlert {
@@ -118,6 +151,12 @@ pub struct Notification {
     pub reason: Reason,
     /// The same for each attempt of this message, another for the next one.
     pub idempotency_key: String,
+    /// 32 hex digits that name the group at this integration for as long as
+    /// it lives: what other tools call a dedup key, alias or correlation id.
+    pub dedup_key: String,
+    /// What the integration gave back for the group's last message, in words
+    /// of its own: where to edit or resolve what was told.
+    pub receipt: Option<Arc<str>>,
     /// 1 for the first attempt.
     pub attempt: u32,
     /// When the message was decided.
@@ -146,11 +185,30 @@ impl Notification {
     }
 }
 
+/// How fast a channel of another service may be written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pace {
+    /// A hash that names the channel: integrations of a tenant that write to
+    /// the same one share its pace.
+    pub channel: u64,
+    /// Time for one message, in the long run.
+    pub every: Duration,
+    /// Messages at once after a pause.
+    pub burst: u16,
+}
+
+/// Longest receipt that is kept.
+pub const RECEIPT_BYTES_MAX: usize = 512;
+
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
     /// The receiver said yes.
-    Delivered,
+    Delivered {
+        /// To be given back with the group's next message, at most
+        /// [`RECEIPT_BYTES_MAX`] long; `None` leaves the last one as it is.
+        receipt: Option<Box<str>>,
+    },
     /// May work later: a time-out, a refused connection, 408, 425, 429, 5xx.
     Retry {
         /// What the receiver asked for in `Retry-After`.
@@ -165,4 +223,9 @@ pub enum SendOutcome {
         /// For people; without secrets.
         detail: String,
     },
+}
+
+impl SendOutcome {
+    /// Delivered, with nothing to remember of it.
+    pub const DELIVERED: Self = Self::Delivered { receipt: None };
 }

@@ -2,7 +2,7 @@
 
 use openclaw_alert::{
     Content, EpisodeId, FACTOR_COUNT, Labels, LabelsBuilder, Notification, NotificationKind, NotifiedAlert,
-    PartitionId, Reason, Score, Status, TenantName, Timestamp, Zoned,
+    PartitionId, Past, Reason, Score, Status, TenantName, Timestamp, Zoned,
 };
 
 pub(crate) type Pairs<'t> = &'t [(&'t str, &'t str)];
@@ -35,6 +35,8 @@ pub(crate) fn alert(labels: Pairs<'_>, annotations: Pairs<'_>) -> NotifiedAlert 
         starts_at: Zoned::parse("2026-11-22T11:50:00.123456789Z").unwrap(),
         ends_at: Zoned::parse("2026-11-22T12:04:00Z").unwrap(),
         score: score([-1.0, 2.0, 0.25, -0.5, 0.75, 0.0, 0.125]),
+        acted: None,
+        past: Past::default(),
     }
 }
 
@@ -55,6 +57,8 @@ pub(crate) fn page(alerts: Vec<NotifiedAlert>) -> Notification {
         kind: NotificationKind::Page,
         reason: Reason::First,
         idempotency_key: "6f1b2c3d4e5f60718293a4b5c6d7e8f9".to_owned(),
+        dedup_key: "a1b2c3d4e5f60718071000000000002a".to_owned(),
+        receipt: None,
         attempt: 1,
         decided_at: NOW,
         on_call: None,

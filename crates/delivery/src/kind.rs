@@ -2,7 +2,7 @@
 
 use crate::http::Exchange;
 use crate::{Integration, Timeout};
-use openclaw_alert::{Notification, SendOutcome};
+use openclaw_alert::{Notification, Pace, SendOutcome};
 use std::pin::Pin;
 
 /// The verdict of a send, some time later.
@@ -16,6 +16,17 @@ pub(crate) trait Kind: Sync {
     fn timeout(&self) -> Timeout;
     /// Where messages go, without what must not be shown.
     fn host(&self) -> &str;
+    /// Whether it is told what people do with alerts ([`Reason::Acted`]): for
+    /// kinds that edit what they have told, or hand it on.
+    ///
+    /// [`Reason::Acted`]: openclaw_alert::Reason::Acted
+    fn shows_actions(&self) -> bool {
+        false
+    }
+    /// How fast its channel may be written to, where the service sets a pace.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
     /// One attempt, over within the exchange's deadline.
     fn send<'s>(&'s self, exchange: &'s Exchange<'s>, notification: &'s Notification) -> Sending<'s>;
 }
@@ -44,6 +55,18 @@ impl Integration {
     #[must_use]
     pub fn send_resolved(&self) -> bool {
         self.kind().send_resolved()
+    }
+
+    /// Whether it is told what people do with alerts.
+    #[must_use]
+    pub fn shows_actions(&self) -> bool {
+        self.kind().shows_actions()
+    }
+
+    /// How fast its channel may be written to.
+    #[must_use]
+    pub fn pace(&self) -> Option<Pace> {
+        self.kind().pace()
     }
 
     /// How long one send may take.

@@ -14,7 +14,7 @@ pub(crate) fn of_status(host: &str, answer: &Answer) -> SendOutcome {
     let status = answer.status;
     let told = told(host, status);
     match status.as_u16() {
-        200..=299 => SendOutcome::Delivered,
+        200..=299 => SendOutcome::DELIVERED,
         300..=399 => SendOutcome::Never {
             detail: format!("{told}: redirects are not followed, set the final address"),
         },
@@ -88,7 +88,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let answer = Answer { status, retry_after: after_s.map(Duration::from_secs), body: Vec::new() };
         match of_status("hooks.example", &answer) {
-            SendOutcome::Delivered => "delivered",
+            SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Never { .. } => "never",
             SendOutcome::Retry { after, ambiguous, .. } => {
                 assert_eq!(after, answer.retry_after);

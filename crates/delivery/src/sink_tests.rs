@@ -41,7 +41,7 @@ fn sender() -> Sender {
 fn verdict(outcome: &SendOutcome) -> String {
     assert!(!format!("{outcome:?}").contains(PLANTED), "{outcome:?}");
     match outcome {
-        SendOutcome::Delivered => "delivered".to_owned(),
+        SendOutcome::Delivered { .. } => "delivered".to_owned(),
         SendOutcome::Never { .. } => "never".to_owned(),
         SendOutcome::Retry { after, ambiguous, .. } => {
             let after = after.map_or(String::new(), |after| format!(" after {} s", after.as_secs()));
@@ -175,7 +175,7 @@ async fn a_connection_closed_between_messages_costs_no_message() {
     let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];
     let sender = sender();
     for _ in 0..3 {
-        assert_eq!(sender.send(integration, &page(vec![latency("a")]), NOW).await, SendOutcome::Delivered);
+        assert_eq!(sender.send(integration, &page(vec![latency("a")]), NOW).await, SendOutcome::DELIVERED);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(sink.connections(), 3);
@@ -192,7 +192,7 @@ async fn any_2xx_is_a_yes_to_a_webhook() {
         let sink = Sink::new(vec![Reply::Stay(reply)]).await;
         let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];
         let outcome = sender().send(integration, &page(vec![latency("a")]), NOW).await;
-        assert_eq!(outcome, SendOutcome::Delivered);
+        assert_eq!(outcome, SendOutcome::DELIVERED);
     }
 }
 
@@ -202,7 +202,7 @@ async fn a_webhook_can_be_verified() {
     let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];
     let Integration::Webhook(settings) = integration else { unreachable!() };
     let notification = page(vec![latency("a")]);
-    assert_eq!(sender().send(integration, &notification, NOW).await, SendOutcome::Delivered);
+    assert_eq!(sender().send(integration, &notification, NOW).await, SendOutcome::DELIVERED);
     let request = &sink.requests()[0];
     let id = request.header("webhook-id").unwrap();
     assert_eq!(id, notification.idempotency_key);
@@ -264,7 +264,7 @@ async fn a_tenants_hanging_receiver_holds_up_no_other_tenant() {
     tokio::task::yield_now().await;
     let mut other = page(vec![latency("a")]);
     other.tenant = TenantName::new("globex").unwrap();
-    assert_eq!(sender.send(&hasty(quick.address), &other, NOW).await, SendOutcome::Delivered);
+    assert_eq!(sender.send(&hasty(quick.address), &other, NOW).await, SendOutcome::DELIVERED);
     let mut verdicts = Vec::new();
     for send in noisy {
         verdicts.push(verdict(&send.await.unwrap()));
@@ -332,7 +332,7 @@ async fn a_webhooks_address_may_be_a_template() {
         (outcome, sender.template_faults())
     };
     let (outcome, faults) = send(format!("http://{}/{{{{ CommonLabels.cluster }}}}", sink.address)).await;
-    assert_eq!((outcome, faults), (SendOutcome::Delivered, 0));
+    assert_eq!((outcome, faults), (SendOutcome::DELIVERED, 0));
     assert!(sink.requests()[0].head.starts_with("POST /eu HTTP/1.1"));
     let (outcome, faults) = send("ftp://{{ CommonLabels.cluster }}".to_owned()).await;
     assert!(

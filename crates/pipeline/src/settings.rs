@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct TenantSettings {
     /// Whose settings these are.
     pub name: TenantName,
+    /// A number of this installation, drawn once: part of what names its
+    /// groups in other tools.
+    pub instance: u64,
     /// How many new alerts may come in.
     pub limits: Limits,
     /// What a score does.
@@ -41,6 +44,7 @@ impl TenantSettings {
     pub fn new(name: TenantName, routing: Routing) -> Self {
         Self {
             name,
+            instance: 0,
             limits: Limits::default(),
             rating: RatingPolicy {
                 mode: RatingMode::Observe,

@@ -140,7 +140,7 @@ impl Real {
                 alerts,
             });
             let sent =
-                Input::Sent { entry: send.entry, outcome: &SendOutcome::Delivered, took: Duration::ZERO };
+                Input::Sent { entry: send.entry, outcome: &SendOutcome::DELIVERED, took: Duration::ZERO };
             self.partition.step(&sent, at(self.now), &mut self.out);
             self.keep();
             sends.append(&mut self.out.sends);

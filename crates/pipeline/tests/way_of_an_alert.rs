@@ -153,17 +153,17 @@ fn fires_repeats_and_resolves() {
     assert!(world.tick(30).is_empty());
     let first = world.tick(31);
     assert_eq!(texts(&first), ["first notification: +1 +2"]);
-    assert!(world.sent(31, first[0].0, &SendOutcome::Delivered).is_empty());
+    assert!(world.sent(31, first[0].0, &SendOutcome::DELIVERED).is_empty());
     world.post(60, &[("A", "1", None), ("A", "2", None)]);
     assert_eq!((world.out.taken.renewed, world.out.ack), (2, Ack::Now));
     world.post(200, &[("A", "3", None), ("A", "1", Some(199))]);
     let second = world.tick(331);
     assert_eq!(texts(&second), ["new alerts added: +2 +3 -1"]);
-    world.sent(331, second[0].0, &SendOutcome::Delivered);
+    world.sent(331, second[0].0, &SendOutcome::DELIVERED);
     // Nobody repeats them: they expire five minutes after their last post.
     let third = world.tick(631);
     assert_eq!(texts(&third), ["all alerts resolved: -2 -3"]);
-    world.sent(631, third[0].0, &SendOutcome::Delivered);
+    world.sent(631, third[0].0, &SendOutcome::DELIVERED);
     assert_eq!(world.partition.alerts_in_memory(), 0);
 }
 
@@ -180,7 +180,7 @@ fn a_crash_repeats_only_what_was_under_way() {
     world.crash(50);
     let again = world.tick(50);
     assert_eq!(told[0], again[0], "the same message with the same id");
-    world.sent(51, again[0].0, &SendOutcome::Delivered);
+    world.sent(51, again[0].0, &SendOutcome::DELIVERED);
     world.crash(60);
     assert!(world.tick(61).is_empty());
     world.post(100, &[("A", "1", Some(99))]);
@@ -191,7 +191,7 @@ fn a_crash_repeats_only_what_was_under_way() {
 fn silence_while_down_is_no_resolve() {
     let mut world = World::new(settings());
     let told = world.post(40, &[("A", "1", Some(280))]);
-    world.sent(40, told[0].0, &SendOutcome::Delivered);
+    world.sent(40, told[0].0, &SendOutcome::DELIVERED);
     world.crash(700);
     assert!(world.tick(900).is_empty(), "its end passed while nobody listened");
     assert!(world.tick(999).is_empty(), "and for one resolve_timeout after that");
@@ -253,7 +253,7 @@ impl World {
 fn who_is_told_by_a_revived_message_is_told_of_the_end() {
     let (mut world, entry) = with_a_dead_letter();
     assert_eq!(texts(&world.revive(60, entry)), ["first notification: +1"]);
-    world.sent(60, entry, &SendOutcome::Delivered);
+    world.sent(60, entry, &SendOutcome::DELIVERED);
     world.post(70, &[("A", "1", Some(69))]);
     assert_eq!(texts(&world.tick(340)), ["all alerts resolved: -1"]);
 }
@@ -264,7 +264,7 @@ fn a_revived_message_does_not_open_what_is_over() {
     world.post(70, &[("A", "1", Some(69))]);
     assert!(world.tick(700).is_empty());
     assert_eq!(texts(&world.revive(700, entry)), ["first notification: -1"]);
-    world.sent(700, entry, &SendOutcome::Delivered);
+    world.sent(700, entry, &SendOutcome::DELIVERED);
     assert_eq!(world.partition.alerts_in_memory(), 0);
 }
 

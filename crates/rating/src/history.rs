@@ -92,6 +92,17 @@ impl Outcomes {
         (self.ln_minutes + prior.strength * prior.mean) / (self.responses + prior.strength)
     }
 
+    /// For people, after so many episodes.
+    pub(crate) fn told(&self, episodes: f32) -> openclaw_alert::Past {
+        let count = |number: f32| number.round() as u32;
+        openclaw_alert::Past {
+            episodes: count(episodes),
+            judged: count(self.judged),
+            needed: count(self.needed),
+            response_minutes: (self.responses >= 0.5).then(|| (self.ln_minutes / self.responses).exp()),
+        }
+    }
+
     pub(crate) fn judged(&self) -> f32 {
         self.judged
     }

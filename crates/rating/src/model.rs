@@ -210,6 +210,13 @@ impl Model {
             + self.alerts.memory_bytes()
     }
 
+    /// What became of earlier alerts of the same kind.
+    #[must_use]
+    pub fn past_of_kind(&self, facts: &AlertFacts<'_>) -> openclaw_alert::Past {
+        let kind = self.kinds.get(Keys::of(facts).kind).copied().unwrap_or_default();
+        kind.outcomes.at(facts.at).told(kind.episodes)
+    }
+
     pub(crate) fn past_of(&self, facts: &AlertFacts<'_>) -> Past {
         self.past(Keys::of(facts), facts.at)
     }

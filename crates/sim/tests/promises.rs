@@ -79,7 +79,7 @@ impl Rig {
                 fires: alert.status == Status::Firing,
             }));
             let took = Duration::from_millis(1);
-            self.step(&Input::Sent { entry: send.entry, outcome: &SendOutcome::Delivered, took });
+            self.step(&Input::Sent { entry: send.entry, outcome: &SendOutcome::DELIVERED, took });
         }
         stepped
     }

@@ -54,8 +54,8 @@ const PERMANENT: [&str; 29] = [
 pub(super) fn judge(host: &str, answer: &Answer) -> SendOutcome {
     let said = Said::read(&answer.body);
     match (of_status(host, answer), said) {
-        (SendOutcome::Delivered, Said::Ok) => SendOutcome::Delivered,
-        (SendOutcome::Delivered, Said::Error(word)) => judge_word(host, answer, &word),
+        (SendOutcome::Delivered { .. }, Said::Ok) => SendOutcome::DELIVERED,
+        (SendOutcome::Delivered { .. }, Said::Error(word)) => judge_word(host, answer, &word),
         (SendOutcome::Never { .. }, Said::Error(word)) => judge_word(host, answer, &word),
         (by_status, _) => by_status,
     }
@@ -109,7 +109,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
         let found = match judge("hooks.slack.example", &answer) {
-            SendOutcome::Delivered => "delivered".to_owned(),
+            SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous: true, detail, .. } => format!("ambiguous {detail}"),
             SendOutcome::Retry { detail, .. } => format!("retry {detail}"),
             SendOutcome::Never { detail } => format!("never {detail}"),

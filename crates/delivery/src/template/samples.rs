@@ -2,7 +2,7 @@
 
 use openclaw_alert::{
     Content, EpisodeId, FACTOR_COUNT, Labels, LabelsBuilder, Notification, NotificationKind, NotifiedAlert,
-    Reason, Score, Status, TenantName, Timestamp, Zoned,
+    Past, Reason, Score, Status, TenantName, Timestamp, Zoned,
 };
 
 type Pairs<'t> = &'t [(&'t str, &'t str)];
@@ -79,6 +79,8 @@ fn alert(tenant: &TenantName, labels: Pairs<'_>, annotations: Pairs<'_>) -> Noti
         starts_at: Zoned::utc(Timestamp::from_nanos(DECIDED_AT.nanos() - 602_876_543_211)),
         ends_at: Zoned::utc(DECIDED_AT),
         score: Score { contributions },
+        acted: None,
+        past: Past::default(),
     }
 }
 
@@ -117,6 +119,8 @@ fn group(tenant: &TenantName, alerts: Vec<NotifiedAlert>, by: Pairs<'_>, reason:
         kind: NotificationKind::Page,
         reason,
         idempotency_key: "sample".to_owned(),
+        dedup_key: "a1b2c3d4e5f60718071000000000002a".to_owned(),
+        receipt: None,
         attempt: 1,
         decided_at: DECIDED_AT,
         on_call: None,

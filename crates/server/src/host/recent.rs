@@ -36,7 +36,7 @@ impl Recent {
         took: Duration,
     ) {
         let outcome = match outcome {
-            SendOutcome::Delivered => "delivered",
+            SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Retry { .. } => "to be retried",
             SendOutcome::Never { .. } => "refused",
         };

@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{slack, webhook};
+use crate::{email, slack, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub enum Integration {
     Webhook(webhook::Settings),
     /// A Slack incoming webhook.
     Slack(slack::Settings),
+    /// Mail, boxed since it is larger than the others.
+    Email(Box<email::Settings>),
 }
 
 /// How long one send may take, connecting and reading the answer included.

@@ -79,7 +79,7 @@ section! {
         send_resolved: Flag,
         /// At most this many alerts in a message; 0, the default, for all.
         max_alerts: Count,
-        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more.
+        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more. While one replaces another, both, with a space between.
         secret: SecretText,
         /// For the whole send, `1ms` to `5m`. Default `10s`.
         timeout: Span,

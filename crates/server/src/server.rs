@@ -125,6 +125,8 @@ impl Server {
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let clock = Arc::new(options.clock);
         let keys = Arc::new(Keys::open(&options.data)?);
+        // Looking at keys must not wait for what is written through the other.
+        let watched = Arc::new(Keys::open(&options.data)?);
         let (tenants, left_out) = registered(&keys, &*options.source, options.tenants);
         let tenants = Arc::new(tenants);
         let began = Instant::now();
@@ -182,7 +184,7 @@ impl Server {
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&host).keep_deadlines()),
             tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
-            tokio::spawn(keep_keys(Arc::clone(&app), Arc::clone(&keys))),
+            tokio::spawn(keep_keys(Arc::clone(&app), watched)),
             tokio::spawn(keep_uses(auth, keys, clock)),
             tokio::spawn(fetcher.keep_fresh()),
             tokio::spawn(Arc::clone(&reloader).keep_watch()),

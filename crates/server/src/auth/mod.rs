@@ -97,19 +97,20 @@ impl Auth {
             (None, Some(peer)) => self.by_certificate(peer)?,
             (None, None) => return Err(Denied::Unauthorized),
         };
-        let header_tenant = single(headers, TENANT_HEADER)?;
-        match (path_tenant, header_tenant) {
-            (Some(path), Some(header)) if path != header => Err(Denied::Ambiguous),
-            (path, header) => self.select(verified, path.or(header)),
-        }
+        self.caller(verified, headers, path_tenant)
     }
 
-    /// For formats that carry the key in the body, such as PagerDuty's
-    /// `routing_key`: a key or nothing.
-    #[allow(dead_code, reason = "intakes that read a key from the body call it")]
-    pub(crate) fn check_key_in_body(&self, key: &str, path_tenant: Option<&str>) -> Result<Caller, Denied> {
+    /// [`Auth::check`] of a key that stands where the sender's format has its
+    /// place for one, such as PagerDuty's `routing_key`: a key or nothing.
+    #[allow(dead_code, reason = "for intakes whose senders put the key into the body")]
+    pub(crate) fn check_key(
+        &self,
+        key: &str,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+    ) -> Result<Caller, Denied> {
         let verified = self.by_key(key).ok_or(Denied::Unauthorized)?;
-        self.select(verified, path_tenant)
+        self.caller(verified, headers, path_tenant)
     }
 
     /// Waits where a token names a key that may be fetched; to be called
@@ -129,8 +130,17 @@ impl Auth {
         self.tokens.waits_for(given.secret(), self.clock.now())
     }
 
-    /// The tenant named must be one that the credential allows.
-    fn select(&self, verified: Verified, named: Option<&str>) -> Result<Caller, Denied> {
+    /// The tenant that is named must be one that the credential allows.
+    fn caller(
+        &self,
+        verified: Verified,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+    ) -> Result<Caller, Denied> {
+        let named = match (path_tenant, single(headers, TENANT_HEADER)?) {
+            (Some(path), Some(header)) if path != header => return Err(Denied::Ambiguous),
+            (path, header) => path.or(header),
+        };
         let Verified { who, scopes, tenant: own } = verified;
         let is_operator = scopes.is_some_and(|scopes| scopes.contains(Scope::Operator));
         let tenant = match (named, &own) {

@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use certificate::Owner;
 use http::header::{AUTHORIZATION, HeaderMap};
 use openclaw_alert::TenantName;
-use openclaw_state::{Credential, KEY_LENGTH, KeyTable, Scope, Scopes};
+use openclaw_state::{Credential, KeyTable, Scope, Scopes};
 use std::sync::Arc;
 use token::Tokens;
 
@@ -35,6 +35,10 @@ pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
 
 /// Longest `Authorization` that is looked at.
 const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
+
+/// Longer than the header of any key, shorter than that of any token that a
+/// published key can have signed: its signature alone has 86 characters.
+const PUBLISHED_TOKEN_BYTES_MIN: usize = 140;
 
 /// Checks credentials.
 pub(crate) struct Auth {
@@ -123,7 +127,7 @@ impl Auth {
 
     fn waits_for(&self, headers: &HeaderMap) -> Option<(TenantName, Arc<TokenIssuer>)> {
         let text = single(headers, AUTHORIZATION.as_str()).ok()??;
-        if text.len() <= KEY_LENGTH * 2 {
+        if text.len() < PUBLISHED_TOKEN_BYTES_MIN {
             return None;
         }
         let given = Given::read(text)?;

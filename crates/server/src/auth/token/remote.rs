@@ -156,8 +156,13 @@ impl KeyFetcher {
         let fetched = sender.fetch(&remote.target, SET_BYTES_MAX, Instant::now() + ANSWER).await;
         let fetched = fetched.map_err(|error| error.to_string())?;
         let keys = KeySet::parse(&fetched.body, Place::Public).map_err(|error| error.to_string())?;
-        Ok((keys, fetched.max_age.unwrap_or(AGE_USUAL).clamp(AGE_MIN, AGE_MAX)))
+        Ok((keys, age(fetched.max_age)))
     }
+}
+
+/// How long a set is fresh.
+fn age(stated: Option<Duration>) -> Duration {
+    stated.unwrap_or(AGE_USUAL).clamp(AGE_MIN, AGE_MAX)
 }
 
 #[cfg(test)]
@@ -177,6 +182,13 @@ mod tests {
         remote.times().due = Some(start + AGE_MIN);
         assert!(!remote.begin_if_due(start + AGE_MIN - Duration::from_millis(1)));
         assert!(remote.begin_if_due(start + AGE_MIN));
+    }
+
+    #[test]
+    fn a_stated_age_is_believed_within_bounds() {
+        let seconds = |stated: u64| age(Some(Duration::from_secs(stated))).as_secs();
+        assert_eq!([seconds(0), seconds(300), seconds(86_400)], [60, 300, 3600]);
+        assert_eq!(age(None), AGE_USUAL);
     }
 
     #[test]

@@ -118,8 +118,7 @@ impl Server {
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
         // First of all: who can't be reached must not send anything either.
-        let refused = |source| StartError::Listen { address: options.http, source };
-        let listener = listen(options.http).map_err(refused)?;
+        let listener = listen(options.http)?;
         let address = listener.local_addr()?;
         let metrics = Arc::new(Metrics::new());
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
@@ -293,7 +292,11 @@ impl Server {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    bound(address).map_err(|source| StartError::Listen { address, source })
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // As `TcpListener::bind` does: a restart need not wait for old connections.
     socket.set_reuseaddr(true)?;

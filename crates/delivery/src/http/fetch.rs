@@ -1,13 +1,12 @@
 //! A document that settings name, such as the keys of who signs tokens: one
 //! GET, bounded in time and bytes, over the connections of all sends.
 
-use super::{Http, OUR_NAME, OneShot, root_cause};
+use super::{OUR_NAME, OneShot, authorize_at, root_cause};
+use crate::connect::{Connections, Way};
 use crate::{Sender, Target};
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper_util::client::legacy::connect::Connect;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -54,7 +53,7 @@ impl Sender {
         deadline: Instant,
     ) -> Result<Fetched, FetchError> {
         let host = || target.host().to_owned();
-        match timeout_at(deadline, self.http().get(target, bytes_max)).await {
+        match timeout_at(deadline, get(self.connections(), target, bytes_max)).await {
             Ok(Ok((StatusCode::OK, fetched))) => Ok(fetched),
             Ok(Ok((status, _))) => Err(FetchError::Status { host: host(), status }),
             Ok(Err(detail)) => Err(FetchError::Unanswered { host: host(), detail }),
@@ -66,21 +65,29 @@ impl Sender {
     }
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> Http<C> {
-    async fn get(&self, target: &Target, bytes_max: usize) -> Result<(StatusCode, Fetched), String> {
-        let response = self.client.request(request(target)).await.map_err(|error| root_cause(&error))?;
-        let (head, body) = response.into_parts();
-        if head.status != StatusCode::OK {
-            return Ok((head.status, Fetched { body: Vec::new(), max_age: None }));
-        }
-        let body = Limited::new(body, bytes_max).collect().await;
-        let body = body.map_err(|error| root_cause(&*error))?.to_bytes().to_vec();
-        Ok((head.status, Fetched { body, max_age: max_age(&head.headers) }))
+async fn get(
+    connections: &Connections,
+    target: &Target,
+    bytes_max: usize,
+) -> Result<(StatusCode, Fetched), String> {
+    let way = Way::default();
+    let client = connections.client(&way).map_err(|error| error.to_string())?;
+    let mut request = request(target);
+    if let Some(proxy) = connections.proxy(&way, request.uri()) {
+        authorize_at(proxy, &mut request);
     }
+    let response = client.request(request).await.map_err(|error| root_cause(&error))?;
+    let (head, body) = response.into_parts();
+    if head.status != StatusCode::OK {
+        return Ok((head.status, Fetched { body: Vec::new(), max_age: None }));
+    }
+    let body = Limited::new(body, bytes_max).collect().await;
+    let body = body.map_err(|error| root_cause(&*error))?.to_bytes().to_vec();
+    Ok((head.status, Fetched { body, max_age: max_age(&head.headers) }))
 }
 
 fn request(target: &Target) -> Request<OneShot> {
-    let mut request = Request::new(OneShot { bytes: None, taken: Arc::default() });
+    let mut request = Request::new(OneShot::new(None));
     *request.method_mut() = Method::GET;
     *request.uri_mut() = target.uri().clone();
     let headers = request.headers_mut();
@@ -110,12 +117,14 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::sink::{Reply, Sink};
-    use crate::{Secret, SenderOptions};
+    use crate::{Outgoing, Secret, SenderOptions};
 
     async fn fetch(answer: &str) -> Result<Fetched, FetchError> {
         let sink = Sink::new(vec![Reply::Stay(answer.as_bytes().to_vec())]).await;
         let target = Target::parse(&Secret::new(format!("http://{}/keys", sink.address))).unwrap();
-        let sender = Sender::new(SenderOptions::default()).unwrap();
+        let sender =
+            Sender::new(SenderOptions { outgoing: Outgoing::with_loopback(), ..SenderOptions::default() })
+                .unwrap();
         sender.fetch(&target, 10, Instant::now() + Duration::from_secs(2)).await
     }
 

@@ -56,6 +56,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
     let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
+    let outgoing = settings.service.outgoing.clone();
     ServerOptions {
         http,
         tls,
@@ -73,6 +74,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         public_metrics: metrics_public,
         public_console: console_public,
         external_url,
+        outgoing,
         clock: Clock::System,
         io_threads: io_threads(),
     }

@@ -2,6 +2,7 @@
 
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::outgoing::{self, OutgoingSection};
 use super::problem::Problem;
 use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
@@ -9,6 +10,7 @@ use super::tenants::Tenants;
 use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
+use openclaw_delivery::Outgoing;
 use openclaw_server::{ClientAuth, TlsOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ section! {
         listen: ListenSection,
         /// Where people reach the service, for links in messages. Default: `http://` and the address it listens on.
         external_url: Url,
+        /// Connections to receivers: what tenants may reach beyond the public Internet, and by which proxy.
+        outgoing: OutgoingSection,
         /// Folder for everything that is kept. Default `./data`. Relative paths start at this file's folder.
         data: Text,
         /// What keys and certificates don't say.
@@ -251,6 +255,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) http: SocketAddr,
     tls: Option<At<TlsOptions>>,
     pub(crate) external_url: String,
+    pub(crate) outgoing: Outgoing,
     pub(crate) data: PathBuf,
     pub(crate) tenants_folder: PathBuf,
     pub(crate) metrics_public: bool,
@@ -365,6 +370,7 @@ fn from_tree(
 fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     let listen = file.listen.into_value().unwrap_or_default();
     let http = http_address(&listen, cx);
+    let outgoing = outgoing::checked(file.outgoing, http, cx);
     let tls = listen.tls.into_set().and_then(|section| tls(section, cx));
     let auth = file.auth.into_value().unwrap_or_default();
     let log = file.log.into_value().unwrap_or_default();
@@ -380,6 +386,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         http,
         tls,
         external_url,
+        outgoing,
         data: folder(file.data, "data"),
         tenants_folder: folder(file.tenants, "tenants"),
         metrics_public: flag(file.metrics.into_value().unwrap_or_default().public),

@@ -159,6 +159,9 @@ impl World {
         }
         self.restart_tries = 0;
         self.commit();
+        if self.disk.is_off() {
+            return; // the next change of the disk tells the process
+        }
         self.restart_in_order();
     }
 
@@ -167,8 +170,6 @@ impl World {
         let Some(before) = self.machine.as_ref().map(Machine::state) else { return };
         self.stop();
         self.disk.kill();
-        // A power failure that was to come meets no process any more.
-        self.disk.set_faults(self.disk_faults());
         let (disk, options, now) = (self.disk(), self.plan.options.clone(), self.clock(self.now));
         match Machine::recovered(disk, &options, &self.tenants(), now) {
             Ok(after) if after == before => {}

@@ -37,6 +37,8 @@ impl Integration {
             Self::Webhook(settings) => settings,
             Self::Slack(settings) => settings,
             Self::Email(settings) => &**settings,
+            Self::Telegram(settings) => settings,
+            Self::Msteams(settings) => settings,
         }
     }
 

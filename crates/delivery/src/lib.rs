@@ -19,6 +19,7 @@ mod headline;
 mod http;
 mod http_config;
 mod kind;
+pub mod msteams;
 mod outcome;
 mod outgoing;
 mod secret;
@@ -32,7 +33,10 @@ pub mod slack;
 mod slots;
 #[cfg(test)]
 mod snapshot_tests;
+mod stage;
+mod standing;
 mod target;
+pub mod telegram;
 pub mod template;
 mod text;
 mod tls;
@@ -43,6 +47,7 @@ mod wire;
 mod words;
 
 pub use headline::summary;
+pub use http::fetch::{FetchError, Fetched};
 pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
 pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;

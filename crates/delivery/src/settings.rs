@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{email, slack, webhook};
+use crate::{email, msteams, slack, telegram, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,14 @@ pub struct ReceiverSettings {
 pub enum Integration {
     /// Alertmanager's webhook, version 4.
     Webhook(webhook::Settings),
-    /// A Slack incoming webhook.
+    /// A Slack channel.
     Slack(slack::Settings),
     /// Mail, boxed since it is larger than the others.
     Email(Box<email::Settings>),
+    /// A Telegram chat.
+    Telegram(telegram::Settings),
+    /// A Microsoft Teams channel.
+    Msteams(msteams::Settings),
 }
 
 /// How long one send may take, connecting and reading the answer included.

@@ -6,6 +6,7 @@ mod console;
 mod delivery;
 mod errors;
 mod groups;
+mod intake;
 mod isolation;
 mod keys;
 mod listing;

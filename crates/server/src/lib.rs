@@ -24,4 +24,4 @@ pub use host::{RecoveryError, SnapshotPolicy};
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
-pub use tenants::{Origin, SettingsSource, TenantConfig};
+pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

@@ -3,11 +3,11 @@
 use crate::config::{self, Environment, Settings, TenantConfig};
 use openclaw_alert::{TenantName, fnv1a};
 use openclaw_delivery::Integration;
-use openclaw_server::{Origin, SettingsSource};
+use openclaw_server::{Origin, SettingsSource, Sources};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Folders below the tenants' folder that are looked into: a tenant's own, and
 /// one of templates in it.
@@ -60,7 +60,6 @@ pub(crate) fn tenants(settings: Settings) -> Vec<openclaw_server::TenantConfig> 
 
 fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig {
     let TenantConfig { pipeline, receivers, sources, routing_yaml, document } = config;
-    let source = sources.first().map(|source| Arc::clone(&source.name));
     let origins = receivers.iter().map(|receiver| {
         let origins = document.origins(&receiver.name, &receiver.integrations);
         let origin = |config::Origin { target, place, settings, templates }| Origin {
@@ -77,7 +76,7 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
         settings: pipeline,
         receivers,
         routing_yaml,
-        alertmanager_source: source.unwrap_or_else(|| "alertmanager".into()),
+        sources: Sources::new(sources.into_iter().map(|source| source.intake).collect()),
     }
 }
 

@@ -23,6 +23,7 @@ mod route;
 mod secret;
 mod service;
 mod slack;
+mod sources;
 mod templates;
 mod tenant;
 mod tenants;

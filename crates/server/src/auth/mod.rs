@@ -4,7 +4,7 @@
 //! select among what it allows; nothing in a body names a tenant.
 
 use crate::host::Host;
-use crate::tenants::{TenantConfig, TenantHandle, Tenants};
+use crate::tenants::{Sources, TenantConfig, TenantHandle, Tenants};
 use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -74,6 +74,47 @@ impl Auth {
     /// the name in `/t/<tenant>/…`.
     pub(crate) fn check(&self, headers: &HeaderMap, path_tenant: Option<&str>) -> Result<Caller, Denied> {
         let credential = self.credential(headers)?;
+        self.caller(credential, headers, path_tenant)
+    }
+
+    /// [`Auth::check`] of a key that stands where the sender's format has its
+    /// place for one, and not in the head.
+    pub(crate) fn check_key(
+        &self,
+        key: &str,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+    ) -> Result<Caller, Denied> {
+        let credential = self.keys.load().verify(key).cloned().ok_or(Denied::Unauthorized)?;
+        self.caller(credential, headers, path_tenant)
+    }
+
+    /// The way to the tenant of a path, for a request that is signed with a
+    /// secret of that tenant's settings, which `is_signed` checks.
+    pub(crate) fn check_signed(
+        &self,
+        host: &Arc<Host>,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+        is_signed: impl FnOnce(&Sources) -> bool,
+    ) -> Result<TenantHandle, Denied> {
+        if single(headers, TENANT_HEADER)?.is_some_and(|named| Some(named) != path_tenant) {
+            return Err(Denied::Ambiguous);
+        }
+        let tenant = path_tenant.and_then(|name| self.tenants.find(name)).ok_or(Denied::Unauthorized)?;
+        if is_signed(&tenant.sources) {
+            Ok(TenantHandle::new(Arc::clone(host), tenant))
+        } else {
+            Err(Denied::Unauthorized)
+        }
+    }
+
+    fn caller(
+        &self,
+        credential: Credential,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+    ) -> Result<Caller, Denied> {
         let header_tenant = single(headers, TENANT_HEADER)?;
         let named = match (path_tenant, header_tenant) {
             (Some(path), Some(header)) if path != header => return Err(Denied::Ambiguous),

@@ -23,6 +23,7 @@ mod service;
 mod threads;
 mod told;
 
+pub(crate) use ingest::Strangers;
 pub(crate) use service::{App, Front, Options};
 pub(crate) use threads::IoThreads;
 

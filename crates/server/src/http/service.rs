@@ -1,7 +1,8 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
-use super::{Response, cors, ingest, problem, router};
+use super::ingest::{self, Door, Strangers};
+use super::{Response, cors, problem, router};
 use crate::auth::{Auth, Caller, Denied};
 use crate::host::Host;
 use crate::observe::Metrics;
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
+    pub(crate) strangers: Strangers,
     pub(crate) started_at: openclaw_alert::Timestamp,
 }
 
@@ -81,13 +83,21 @@ pub(crate) struct Target<'r> {
 
 impl<'r> Target<'r> {
     pub(crate) fn of<B>(request: &'r Request<B>) -> Self {
-        let path = request.uri().path();
+        Self::named(request.uri().path(), request.headers())
+    }
+
+    /// [`Target::of`] a request that has been taken apart.
+    pub(crate) fn in_front(parts: &'r Parts) -> Self {
+        Self::named(parts.uri.path(), &parts.headers)
+    }
+
+    fn named(path: &'r str, headers: &'r http::HeaderMap) -> Self {
         let scoped = path
             .strip_prefix("/t/")
             .and_then(|rest| rest.split_once('/').map(|(t, _)| (t, &rest[t.len()..])));
         match scoped {
-            Some((tenant, path)) => Self { headers: request.headers(), tenant: Some(tenant), path },
-            None => Self { headers: request.headers(), tenant: None, path },
+            Some((tenant, path)) => Self { headers, tenant: Some(tenant), path },
+            None => Self { headers, tenant: None, path },
         }
     }
 }
@@ -118,9 +128,11 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
     let call = cors::Call::of(&request);
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
-        (&Method::POST, "/api/v2/alerts") => ingest::post_alerts(app, request).await,
         (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),
-        _ => elsewhere(front, request).await,
+        (method, path) => match Door::of(method, path) {
+            Some(door) => ingest::take(app, door, request).await,
+            None => elsewhere(front, request).await,
+        },
     };
     call.open(&mut response);
     let answered = response.extensions().get::<Answered>();

@@ -1,5 +1,6 @@
 //! Where tenants' settings come from.
 
+use super::Sources;
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Integration, ReceiverSettings};
 use openclaw_pipeline::TenantSettings;
@@ -17,8 +18,8 @@ pub struct TenantConfig {
     pub origins: Vec<Vec<Origin>>,
     /// Its routing as one valid Alertmanager file, secrets as `<secret>`.
     pub routing_yaml: String,
-    /// Name of the source that Alertmanager's API stands for.
-    pub alertmanager_source: Arc<str>,
+    /// Its intakes.
+    pub sources: Sources,
     /// Differs where anything that these settings say differs.
     pub version: u64,
 }

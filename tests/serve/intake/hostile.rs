@@ -1,7 +1,7 @@
 //! Hostile senders: whatever a request says, its credential alone names the
 //! tenant.
 
-use super::senders::{Credential, SENDERS, Sender, What};
+use super::senders::{Credential, SENDERS, What};
 use crate::support::client::{Response, exchange_open};
 use crate::support::server::{Server, told_at_once};
 use crate::support::{Folder, Request, Sink};
@@ -55,7 +55,7 @@ fn world() -> World {
     server.wait_delivered(&globex);
     let mut world = World { server, acme, globex, operator, before: Value::Null, folder, _sink: sink };
     world.before = world.now();
-    assert!(world.before.as_array().is_some_and(|alerts| alerts.len() >= 8));
+    assert!(world.before.as_array().is_some_and(|alerts| alerts.len() == SENDERS.len()));
     world
 }
 
@@ -65,7 +65,8 @@ impl World {
         let page = self.server.get("/api/v1/alerts?limit=500", &self.globex).expect(200).json();
         let alerts = page["alerts"].as_array().unwrap().iter();
         let id = |alert: &Value| alert["id"].as_str().unwrap().to_owned();
-        let told = |alert: &Value| json!({ "alert": alert, "trail": self.server.trail(&self.globex, &id(alert)) });
+        let told =
+            |alert: &Value| json!({ "alert": alert, "trail": self.server.trail(&self.globex, &id(alert)) });
         alerts.map(told).collect()
     }
 
@@ -120,10 +121,19 @@ fn bodies_that_name_another_tenant_change_nothing_there() {
             let joint = if below.contains('?') { '&' } else { '?' };
             let target = format!("{}{below}{joint}{query}{}", sender.path, world.globex);
             let mut request = sender.with_body(&target, body, "acme", &world.acme);
-            for name in ["X-Tenant", "X-Grafana-Org-Id", "X-OpenClaw-Tenant", "X_Scope_OrgID", "ce-tenant", "Forwarded"] {
+            for name in [
+                "X-Tenant",
+                "X-Grafana-Org-Id",
+                "X-OpenClaw-Tenant",
+                "X_Scope_OrgID",
+                "ce-tenant",
+                "Forwarded",
+            ] {
                 request = request.header(name, OTHER);
             }
-            request = request.header("X-Forwarded-Prefix", "/t/globex-56").header("X-Original-URL", "/t/globex-56/");
+            request = request
+                .header("X-Forwarded-Prefix", "/t/globex-56")
+                .header("X-Original-URL", "/t/globex-56/");
             let answer = request.send(world.server.address);
             assert!(answer.status < 500, "{} {what:?} {}", sender.format, answer.text());
             world.globex_is_untouched(sender.format);
@@ -139,14 +149,17 @@ fn bodies_that_name_another_tenant_change_nothing_there() {
 fn what_one_tenant_calls_its_alert_means_nothing_to_another() {
     let world = world();
     for sender in &SENDERS {
-        for what in [What::Ended(1), What::Acknowledged(1), What::Fires(1), What::Acknowledged(1), What::Ended(1)] {
+        for what in
+            [What::Ended(1), What::Acknowledged(1), What::Fires(1), What::Acknowledged(1), What::Ended(1)]
+        {
             sender.request(what, "acme", &world.acme).send(world.server.address);
         }
         world.globex_is_untouched(sender.format);
     }
     // The ids that acme has used up are fresh to globex.
     let event = SENDERS.iter().find(|sender| sender.content_type.contains("cloudevents+json")).unwrap();
-    let send = |what, tenant: &str, key: &str| event.request(what, tenant, key).send(world.server.address).json();
+    let send =
+        |what, tenant: &str, key: &str| event.request(what, tenant, key).send(world.server.address).json();
     assert_eq!(send(What::Fires(70), "acme", &world.acme)["accepted"], 1);
     let told = send(What::Fires(70), OTHER, &world.globex);
     assert!(told["ids"][0].is_string(), "{told}");
@@ -188,12 +201,18 @@ fn a_key_counts_only_in_the_place_of_its_format() {
                 if is_place && matches!(prefix, "" | "/t/globex-56") {
                     continue;
                 }
-                let target = format!("{prefix}{path}?access_token={0}&api_key={0}&routing_key={0}", world.globex);
+                let target =
+                    format!("{prefix}{path}?access_token={0}&api_key={0}&routing_key={0}", world.globex);
                 let request = sender.without_key(&target, &text);
-                let request = request.header("X-Api-Key", &world.globex).header("X-Routing-Key", &world.globex);
+                let request =
+                    request.header("X-Api-Key", &world.globex).header("X-Routing-Key", &world.globex);
                 let request = request.header("x-sn-apikey", &world.globex).header("Cookie", &world.globex);
-                let status = if is_place && prefix != "" { 403 } else { 401 };
-                world.is_refused(&target.replace(&world.globex, "KEY"), &request.send(world.server.address), status);
+                let status = if is_place && !prefix.is_empty() { 403 } else { 401 };
+                world.is_refused(
+                    &target.replace(&world.globex, "KEY"),
+                    &request.send(world.server.address),
+                    status,
+                );
             }
         }
     }
@@ -305,7 +324,8 @@ fn no_answer_or_log_says_a_key() {
         let (_, mut body) = sender.body(What::Fires(7));
         poisoned(&mut body, &world.globex);
         for prefix in ["", "/t/acme", "/t/globex-56"] {
-            let request = sender.with_body(&format!("{prefix}{}", sender.path), body.clone(), "acme", &world.acme);
+            let request =
+                sender.with_body(&format!("{prefix}{}", sender.path), body.clone(), "acme", &world.acme);
             let answer = request.send(world.server.address);
             let said = String::from_utf8_lossy(&answer.body).into_owned();
             assert!(!said.contains(&world.globex[10..]) && !said.contains(&world.acme[10..]), "{said}");
@@ -316,4 +336,3 @@ fn no_answer_or_log_says_a_key() {
     assert!(!log.contains(&acme[10..]) && !log.contains(&globex[10..]), "{log}");
     assert!(folder.journal().exists());
 }
-

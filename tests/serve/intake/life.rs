@@ -1,7 +1,7 @@
 //! The life of an alert in each format: it fires, is repeated, is taken on,
 //! ends; and what a sender repeats changes nothing.
 
-use super::senders::{Credential, SENDERS, Sender, What};
+use super::senders::{SENDERS, Sender, What};
 use super::{World, world};
 use serde_json::Value;
 
@@ -33,10 +33,12 @@ fn life(sender: &Sender) {
     let alert = world.alert();
     assert_eq!((&alert["source"], &alert["state"]), (&format.into(), &"firing".into()), "{alert:#}");
     assert!(alert["labels"]["alertname"].as_str().is_some_and(|name| !name.is_empty()), "{alert:#}");
-    if format != "argocd" {
-        let severity = if format == "json" || format == "cloudevents" { "warning" } else { "critical" };
-        assert_eq!(alert["labels"]["severity"], severity, "{format}: {alert:#}");
-    }
+    let severity = match format {
+        "json" | "cloudevents" => "warning",
+        "argocd" => "error",
+        _ => "critical",
+    };
+    assert_eq!(alert["labels"]["severity"], severity, "{format}: {alert:#}");
     assert!(!alert.to_string().contains(&world.key), "{format} keeps the key: {alert:#}");
 
     let before = world.received(format, "accepted");
@@ -54,14 +56,16 @@ fn life(sender: &Sender) {
     world.wait_ended();
     // An end is told once, however often its sender says it.
     world.send(sender, What::Ended(ONE));
-    world.send(sender, What::Acknowledged(2));
+    if sender.acknowledges {
+        world.send(sender, What::Acknowledged(2));
+    }
     world.send(sender, What::Ended(2));
     if sender.knows_repeats {
         world.send(sender, What::Fires(ONE));
     }
     world.server.wait_delivered(&world.key);
     assert_eq!((world.told("firing"), world.told("resolved")), (1, 1), "{format}: {:#?}", world.alerts());
-    assert_eq!(world.alerts().len(), 1, "{format}: {:#?}", world.alerts());
+    assert!(world.firing().is_empty(), "{format}: {:#?}", world.firing());
     world.server.stop();
 }
 
@@ -72,7 +76,13 @@ fn answers_are_the_senders_own() {
         let world = world("");
         let answer = sender.request(What::Fires(ONE), "acme", &world.key).send(world.server.address);
         let content_type = answer.header("content-type").unwrap_or_default();
-        said += &format!("{} {}: {} {content_type}\n  {}\n", sender.format, sender.path, answer.status, answer.text());
+        said += &format!(
+            "{} {}: {} {content_type}\n  {}\n",
+            sender.format,
+            sender.path,
+            answer.status,
+            answer.text()
+        );
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     let mut settings = insta::Settings::clone_current();
@@ -108,9 +118,8 @@ fn keys_are_a_sources_own() {
     send("a", What::Fires(ONE));
     send("b", What::Fires(ONE));
     send("b", What::Ended(ONE));
-    let mut states: Vec<_> = world.alerts().iter().map(|alert| (alert["source"].clone(), alert["state"].clone())).collect();
-    states.sort_by_key(|(source, _)| source.to_string());
-    assert_eq!(states, [("a".into(), "firing".into()), ("b".into(), "resolved".into())]);
+    let firing: Vec<_> = world.firing().iter().map(|alert| alert["source"].clone()).collect();
+    assert_eq!(firing, ["a"]);
 }
 
 #[test]
@@ -133,7 +142,5 @@ fn what_was_accepted_outlives_the_process() {
     for sender in &SENDERS {
         sender.request(What::Ended(ONE), "acme", &world.key).send(world.server.address);
     }
-    let states: Vec<_> = world.alerts().iter().map(|alert| alert["state"].clone()).collect();
-    assert!(states.iter().all(|state| state == "resolved"), "{:#?}", world.alerts());
-    assert!(SENDERS.iter().any(|sender| sender.credential == Credential::Body));
+    assert!(world.firing().is_empty(), "{:#?}", world.firing());
 }

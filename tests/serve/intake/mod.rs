@@ -9,7 +9,7 @@ mod settings;
 mod signed;
 
 use crate::support::server::{Server, told_at_once};
-use crate::support::{Folder, Sink, until, until_some};
+use crate::support::{Folder, Sink, until};
 use serde_json::Value;
 
 /// A tenant `acme` whose alerts are told one by one.
@@ -61,15 +61,16 @@ impl World {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
     }
 
+    /// Waits until nothing fires any more.
     #[track_caller]
-    fn wait_stage(&self, stage: &str) {
-        let id = self.alert()["id"].as_str().unwrap().to_owned();
-        self.server.wait_stage(&self.key, &id, stage);
+    fn wait_ended(&self) {
+        until("the alerts end", || self.firing().is_empty());
     }
 
-    /// Waits until the only alert has ended.
-    #[track_caller]
-    fn wait_ended(&self) -> Value {
-        until_some("the alert ends", || Some(self.alert()).filter(|alert| alert["state"] == "resolved"))
+    /// Those of [`World::alerts`] that go on; the others are soon forgotten.
+    fn firing(&self) -> Vec<Value> {
+        let mut alerts = self.alerts();
+        alerts.retain(|alert| alert["state"] == "firing");
+        alerts
     }
 }

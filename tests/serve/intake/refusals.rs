@@ -2,8 +2,8 @@
 
 use super::senders::{Credential, SENDERS, Sender, What};
 use super::{World, world};
-use crate::support::Request;
 use crate::support::client::{Response, exchange};
+use crate::support::{Request, until};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -31,7 +31,8 @@ impl Sender {
 
     fn with_text(&self, world: &World, target: &str, key: &str, text: &str) -> Response {
         let request = self.without_key(target, text);
-        let request = if self.credential == Credential::Basic { request.basic("acme", key) } else { request.key(key) };
+        let request =
+            if self.credential == Credential::Basic { request.basic("acme", key) } else { request.key(key) };
         request.send(world.server.address)
     }
 }
@@ -40,6 +41,7 @@ impl Sender {
 fn refusals_are_in_the_senders_own_form() {
     let world = world("");
     let read_only = world.folder.key("acme", "read");
+    until("the key is known", || world.server.get("/api/v1/alerts", &read_only).status == 200);
     let wrong = format!("{}{}", &world.key[..31], if world.key.ends_with('a') { 'b' } else { 'a' });
     let mut said = String::new();
     for sender in senders() {
@@ -113,8 +115,11 @@ fn what_nests_or_grows_without_end_is_refused_and_the_service_goes_on() {
     for sender in senders() {
         let path = sender.own_path();
         let (_, usual) = sender.body(What::Fires(1));
-        let mut bodies = vec![deep("[", "]"), deep("{\"a\":", "}"), "[".repeat(1 << 16), deep("[{\"a\":", "}]")];
-        for key in ["labels", "details", "custom_details", "additional_info", "annotations", "data", "payload"] {
+        let mut bodies =
+            vec![deep("[", "]"), deep("{\"a\":", "}"), "[".repeat(1 << 16), deep("[{\"a\":", "}]")];
+        for key in
+            ["labels", "details", "custom_details", "additional_info", "annotations", "data", "payload"]
+        {
             let mut body = usual.clone();
             body[key] = json!(labels);
             bodies.push(body.to_string());
@@ -142,11 +147,11 @@ fn what_nests_or_grows_without_end_is_refused_and_the_service_goes_on() {
 fn a_large_body_of_many_alerts_is_taken_beside_others() {
     let world = world("");
     let json = SENDERS[SENDERS.len() - 1];
-    let batch: Vec<_> = (0..5000).map(|n| json.body(What::Fires(n)).1).collect();
-    let text = json!(batch).to_string();
-    assert!(text.len() > 512 << 10);
+    let batch: Vec<_> = (0..300).map(|n| json.body(What::Fires(n)).1).collect();
+    // As much as is decoded elsewhere than where it came in.
+    let text = format!("{}{}", json!(batch), " ".repeat(300 << 10));
     let answer = json.with_text(&world, "/api/v1/ingest/json", &world.key, &text).expect(202).json();
-    assert_eq!((&answer["accepted"], answer["ids"].as_array().unwrap().len()), (&5000.into(), 5000));
+    assert_eq!((&answer["accepted"], answer["ids"].as_array().unwrap().len()), (&300.into(), 300));
 }
 
 #[test]
@@ -172,9 +177,13 @@ fn a_path_that_leads_nowhere_says_so() {
 #[test]
 fn who_delivers_cloudevents_is_welcome_and_learns_nothing() {
     let world = world("");
-    for path in ["/api/v1/alerts", "/api/v1/ingest/cloudevents", "/t/acme/api/v1/alerts", "/t/nobody/api/v1/ingest/x"] {
+    for path in
+        ["/api/v1/alerts", "/api/v1/ingest/cloudevents", "/t/acme/api/v1/alerts", "/t/nobody/api/v1/ingest/x"]
+    {
         let ask = Request::new("OPTIONS", path).header("WebHook-Request-Origin", "events.example.com");
-        let ask = ask.header("WebHook-Request-Rate", "120").header("WebHook-Request-Callback", "http://127.0.0.1:9/");
+        let ask = ask
+            .header("WebHook-Request-Rate", "120")
+            .header("WebHook-Request-Callback", "http://127.0.0.1:9/");
         let answer = ask.send(world.server.address);
         assert!(answer.status < 300, "{}", shown(&answer));
         assert_eq!(answer.header("webhook-allowed-origin"), Some("events.example.com"), "{path}");

@@ -56,7 +56,12 @@ impl What {
 }
 
 pub(super) const SENDERS: [Sender; 9] = [
-    Sender { path: "/api/v1/ingest/alertmanager", knows_repeats: true, body: alertmanager, ..usual("alertmanager") },
+    Sender {
+        path: "/api/v1/ingest/alertmanager",
+        knows_repeats: true,
+        body: alertmanager,
+        ..usual("alertmanager")
+    },
     Sender { path: "/api/v1/alerts", knows_repeats: true, body: grafana, ..usual("grafana") },
     Sender {
         path: "/v2/enqueue",
@@ -82,7 +87,7 @@ pub(super) const SENDERS: [Sender; 9] = [
             ("ce-type", "com.example.check"),
         ],
         acknowledges: true,
-        body: any_json,
+        body: binary,
         ..usual("cloudevents")
     },
     Sender {
@@ -179,6 +184,8 @@ fn alertmanager(what: What) -> (&'static str, Value) {
 
 fn grafana(what: What) -> (&'static str, Value) {
     let (_, mut body) = alertmanager(what);
+    let name = format!("PanelRed{}", what.number());
+    body["alerts"][0]["labels"]["alertname"] = name.into();
     body["orgId"] = 1.into();
     body["version"] = "1".into();
     body["title"] = "[FIRING:1] DiskFull".into();
@@ -211,16 +218,23 @@ fn pagerduty(what: What) -> (&'static str, Value) {
 }
 
 fn any_json(what: What) -> (&'static str, Value) {
+    ("", event("queue", what))
+}
+
+fn binary(what: What) -> (&'static str, Value) {
+    ("", event("binary", what))
+}
+
+fn event(kind: &str, what: What) -> Value {
     let n = what.number();
-    let body = json!({
-        "alertname": format!("QueueLong{n}"),
-        "id": format!("queue-{n}"),
+    json!({
+        "alertname": format!("Long{n}"),
+        "id": format!("{kind}-{n}"),
         "severity": "warning",
         "status": what.word("firing", "acknowledged", "resolved"),
         "message": "the queue is long",
         "labels": { "queue": format!("mail-{n}") },
-    });
-    ("", body)
+    })
 }
 
 fn structured(what: What) -> (&'static str, Value) {
@@ -230,7 +244,7 @@ fn structured(what: What) -> (&'static str, Value) {
         "source": "/checks/structured",
         "id": format!("{what:?}"),
         "datacontenttype": "application/json",
-        "data": any_json(what).1,
+        "data": event("structured", what),
     });
     ("", body)
 }
@@ -286,7 +300,6 @@ fn argocd(what: What) -> (&'static str, Value) {
         "revision": "53e28ff20cc530b9ada2173fbbd64d48338583ba",
         "sync": "OutOfSync",
         "health": what.word("Degraded", "Degraded", "Healthy"),
-        "phase": what.word("Failed", "Failed", "Succeeded"),
         "message": "one or more objects failed to apply",
     });
     ("", body)

@@ -98,7 +98,9 @@ fn intakes_change_with_the_file() {
 /// What we can't read may have held repeats: no false resolve.
 #[test]
 fn a_source_that_is_refused_does_not_seem_silent() {
-    let world = world("global: { resolve_timeout: 2s }\nsources: { am: { format: alertmanager, silent_after: 10s } }\n");
+    let world = world(
+        "global: { resolve_timeout: 2s }\nsources: { am: { format: alertmanager, silent_after: 10s } }\n",
+    );
     world.post("/api/v1/ingest/am", &json!([{ "labels": { "alertname": "Lasting" } }]), 200);
     world.wait_told("firing", 1);
     let end = std::time::Instant::now() + std::time::Duration::from_secs(5);

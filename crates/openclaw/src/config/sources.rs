@@ -136,7 +136,10 @@ fn source(name: &At<String>, mut section: SourceSection, cx: &mut Context<'_>) -
         }),
     )?;
     let (name, format) = (name.as_str().into(), format.format());
-    Some(Source { intake: openclaw_server::Source { name, format, resolve_timeout, mapping, signing }, silent_after })
+    Some(Source {
+        intake: openclaw_server::Source { name, format, resolve_timeout, mapping, signing },
+        silent_after,
+    })
 }
 
 /// What is written, or else the name; a format's name means that format, since
@@ -200,7 +203,10 @@ fn headers(
         }
         Some(name)
     };
-    HmacHeaders { signature: header("signature_header", signature), timestamp: header("timestamp_header", timestamp) }
+    HmacHeaders {
+        signature: header("signature_header", signature),
+        timestamp: header("timestamp_header", timestamp),
+    }
 }
 
 fn mapping(field: Field<MappingSection>, format: SourceFormat, cx: &mut Context<'_>) -> Option<Mapping> {

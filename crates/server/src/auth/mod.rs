@@ -95,13 +95,13 @@ impl Auth {
         &self,
         host: &Arc<Host>,
         headers: &HeaderMap,
-        path_tenant: Option<&str>,
+        path_tenant: &str,
         is_signed: impl FnOnce(&Sources) -> bool,
     ) -> Result<TenantHandle, Denied> {
-        if single(headers, TENANT_HEADER)?.is_some_and(|named| Some(named) != path_tenant) {
+        if single(headers, TENANT_HEADER)?.is_some_and(|named| named != path_tenant) {
             return Err(Denied::Ambiguous);
         }
-        let tenant = path_tenant.and_then(|name| self.tenants.find(name)).ok_or(Denied::Unauthorized)?;
+        let tenant = self.tenants.find(path_tenant).ok_or(Denied::Unauthorized)?;
         if is_signed(&tenant.sources) {
             Ok(TenantHandle::new(Arc::clone(host), tenant))
         } else {

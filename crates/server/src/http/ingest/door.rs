@@ -13,9 +13,6 @@ const NAMED: &str = "/api/v1/ingest/";
 /// Opsgenie's paths begin so; below it an alert may be named.
 const OPSGENIE: &str = "/v2/alerts";
 
-/// What Alertmanager's API and our own formats take.
-const POSTED: &str = "POST, OPTIONS";
-
 /// What Opsgenie's API takes.
 const OPSGENIE_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 
@@ -83,15 +80,12 @@ impl Door {
         }
     }
 
-    /// Whether the method is one of those that [`Door::methods`] names.
-    /// Behind a source's name there may be any format.
+    /// Whether the method may be one of its format's. Behind a source's name
+    /// there may be any format: see [`Way::takes`].
     pub(super) fn takes(&self, method: &Method) -> bool {
-        match *method {
-            Method::POST | Method::PUT => true,
-            Method::GET | Method::PATCH | Method::DELETE => {
-                matches!(self, Self::Named(_) | Self::Vendor(Format::Opsgenie))
-            }
-            _ => false,
+        match self {
+            Self::Named(_) => is_of(Format::Opsgenie, method),
+            _ => is_of(self.format().unwrap_or(Format::Json), method),
         }
     }
 
@@ -113,9 +107,10 @@ impl Door {
 
     /// What its callers are told that it takes.
     pub(super) fn methods(&self) -> &'static str {
-        match self.format() {
-            Some(Format::Opsgenie) => OPSGENIE_METHODS,
-            _ => POSTED,
+        match self {
+            Self::Vendor(Format::Opsgenie) => OPSGENIE_METHODS,
+            Self::Generic | Self::Named(_) => "POST, PUT, OPTIONS",
+            Self::ApiV2 | Self::Vendor(_) => "POST, PUT",
         }
     }
 
@@ -152,6 +147,15 @@ impl Way {
         }
     }
 
+    /// Whether the method is one of its format's.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        let format = match self {
+            Self::To(source) => source.format,
+            Self::Found => Format::Json,
+        };
+        is_of(format, method)
+    }
+
     /// In which form a request is refused that came this way.
     pub(super) fn form(&self, door: &Door) -> Form {
         match self {
@@ -169,13 +173,23 @@ impl Way {
     }
 }
 
+fn is_of(format: Format, method: &Method) -> bool {
+    match *method {
+        Method::POST | Method::PUT => true,
+        Method::GET | Method::PATCH | Method::DELETE => format == Format::Opsgenie,
+        _ => false,
+    }
+}
+
 fn opsgenie(path: &str) -> Option<&str> {
     path.strip_prefix(OPSGENIE).filter(|below| below.is_empty() || below.starts_with('/'))
 }
 
 /// Tools that are given another server's address go on with their own paths.
 fn without_base(below: &str) -> &str {
-    opsgenie(below).or_else(|| below.strip_prefix("/v2").filter(|rest| rest.starts_with('/'))).unwrap_or(below)
+    opsgenie(below)
+        .or_else(|| below.strip_prefix("/v2").filter(|rest| rest.starts_with('/')))
+        .unwrap_or(below)
 }
 
 #[cfg(test)]

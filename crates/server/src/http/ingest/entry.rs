@@ -36,7 +36,7 @@ const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
 const STRANGERS_MAX: usize = 128;
 
 /// Who may have a body read without a credential in the head.
-pub(in crate::http) struct Strangers(Semaphore);
+pub(crate) struct Strangers(Semaphore);
 
 impl Default for Strangers {
     fn default() -> Self {
@@ -112,31 +112,36 @@ async fn stranger(
     Ok(Admitted { handle, body: Body::Here(body), is_by_signature })
 }
 
+/// At one intake of the path's tenant, by the name that its settings give it.
 fn by_signature(app: &App, door: &Door, parts: &Parts, body: &[u8]) -> Result<TenantHandle, Denied> {
     let target = Target::in_front(parts);
-    let is_signed = |sources: &Sources| match door {
-        Door::Named(name) => sources.named(name).is_some_and(|source| {
-            signature::vouches(source, parts, body, app.host.now())
-        }),
-        _ => false,
+    let (Door::Named(name), Some(tenant)) = (door, target.tenant) else { return Err(Denied::Unauthorized) };
+    let is_signed = |sources: &Sources| {
+        let source = sources.named(name).filter(|source| *source.name == **name);
+        source.is_some_and(|source| signature::vouches(source, parts, body, app.host.now()))
     };
-    app.auth.check_signed(&app.host, target.headers, target.tenant, is_signed)
+    app.auth.check_signed(&app.host, target.headers, tenant, is_signed)
 }
 
 /// Only where the format has a place for a key: elsewhere it is text like any
 /// other.
 fn by_key(app: &App, door: &Door, parts: &Parts, body: &[u8]) -> Result<TenantHandle, Trouble> {
     let target = Target::in_front(parts);
+    if !has_place_for_key(app, door, target.tenant) {
+        return Err(nobody(door));
+    }
     let key = pagerduty::routing_key(body).ok_or_else(|| nobody(door))?;
     let caller = app.auth.check_key(&key, target.headers, target.tenant).map_err(|denied| match denied {
         Denied::Unauthorized => nobody(door),
         denied => Trouble::Denied(denied),
     })?;
-    let handle = caller.tenant(&app.host, Scope::Ingest).map_err(Trouble::Denied)?;
-    match door.leads_to(&handle.config().sources).and_then(Way::source) {
-        Some(source) if source.format == Format::PagerDuty => Ok(handle),
-        _ => Err(nobody(door)),
-    }
+    caller.tenant(&app.host, Scope::Ingest).map_err(Trouble::Denied)
+}
+
+fn has_place_for_key(app: &App, door: &Door, path_tenant: Option<&str>) -> bool {
+    let known = path_tenant.and_then(|tenant| app.tenants.find(tenant));
+    let source = known.and_then(|tenant| door.leads_to(&tenant.sources)).and_then(Way::source);
+    source.map(|source| source.format).or(door.format()) == Some(Format::PagerDuty)
 }
 
 /// Says where the key belongs, as far as the path tells.

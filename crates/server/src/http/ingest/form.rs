@@ -107,9 +107,9 @@ fn of_format(format: Format, trouble: &Trouble) -> Response {
                 status => say(&Said::Unread { status: status.as_u16(), why: &why }),
             }
         }
-        Trouble::NoKeyInBody => {
-            say(&Said::Unauthorized("a live key is needed: as `routing_key`, or as `Authorization: Bearer KEY`"))
-        }
+        Trouble::NoKeyInBody => say(&Said::Unauthorized(
+            "a live key is needed: as `routing_key`, or as `Authorization: Bearer KEY`",
+        )),
         Trouble::Unsigned(why) => say(&Said::Unauthorized(&why.to_string())),
         Trouble::NotFound => say(&Said::NotFound),
         Trouble::NotAllowed(methods) => say(&Said::NotAllowed(methods)),
@@ -150,13 +150,13 @@ impl Held {
     pub(super) fn complete(&mut self, source: &Source) {
         let batch = match self {
             Self::ApiV2(decoded) => &mut decoded.batch,
-            Self::Of(decoded) => &mut decoded.batch,
+            Self::Of(decoded) => {
+                decoded.batch.ask_for_ids();
+                &mut decoded.batch
+            }
         };
         if let Some(lasts) = source.resolve_timeout {
             batch.set_lasts(lasts);
-        }
-        if matches!(self, Self::Of(decoded) if decoded.shows_ids()) {
-            batch.ask_for_ids();
         }
     }
 
@@ -200,7 +200,8 @@ fn answer_api_v2(decoded: &alertmanager::Decoded, stepped: &Stepped) -> Response
 }
 
 fn answer(decoded: &Decoded, stepped: &Stepped, handle: &TenantHandle) -> Response {
-    let ids: Vec<_> = stepped.episodes.iter().map(|episode| episode.map(|offset| handle.episode(offset))).collect();
+    let ids: Vec<_> =
+        stepped.episodes.iter().map(|episode| episode.map(|offset| handle.episode(offset))).collect();
     let kept = Kept {
         accepted: (stepped.taken.accepted + stepped.taken.renewed) as usize,
         refused: stepped.taken.refused as usize,

@@ -68,6 +68,9 @@ async fn carry(app: &Arc<App>, door: Door, parts: Parts, admitted: Admitted) -> 
     let Some(way) = door.leads_to(&handle.config().sources) else {
         return door.form().refuse(Trouble::NotFound);
     };
+    if !way.takes(&parts.method) {
+        return way.form(&door).refuse(Trouble::NotAllowed(door.methods()));
+    }
     let body = match read(&door, &way, &parts, body).await {
         Ok(body) => body,
         Err(trouble) => {
@@ -162,7 +165,11 @@ impl Arrived {
                 Ok(format) => sources.of(format),
                 Err(refusal) => {
                     let trouble = Trouble::Refused(refusal);
-                    return Err(Refused { form: self.door.form(), trouble, sources: sources.each_format().to_vec() });
+                    return Err(Refused {
+                        form: self.door.form(),
+                        trouble,
+                        sources: sources.each_format().to_vec(),
+                    });
                 }
             },
         };

@@ -7,8 +7,7 @@ use openclaw_alert::Timestamp;
 use openclaw_sources::{Format, Post, SignatureError, grafana, standard_webhooks};
 
 /// Headers that a signature may be in.
-const HEADERS: [&str; 3] =
-    ["webhook-signature", "x-grafana-alerting-signature", "x-grafana-alert-signature"];
+const HEADERS: [&str; 3] = ["webhook-signature", "x-grafana-alerting-signature", "x-grafana-alert-signature"];
 
 /// Whether a request seems to be signed.
 pub(super) fn is_there(headers: &HeaderMap) -> bool {

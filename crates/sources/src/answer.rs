@@ -455,3 +455,6 @@ fn title(status: u16) -> &'static str {
         _ => "Internal Server Error",
     }
 }
+
+#[cfg(test)]
+mod tests;

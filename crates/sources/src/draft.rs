@@ -180,6 +180,11 @@ impl Draft {
 
     /// Puts the alert, or the word about it, into the batch.
     pub(crate) fn push(&mut self, batch: &mut Batch, said: Said<'_>) -> Result<(), Fault> {
+        // Nothing but its key counts of an alert that is only named: the word
+        // that it has ended must not be lost for a label too long.
+        if said.state != State::Firing {
+            self.fault = None;
+        }
         self.check(batch)?;
         let signal = |kind| Signal { key: said.key, kind, by: said.by, note: said.note };
         match said.state {
@@ -204,7 +209,7 @@ impl Draft {
         if batch.push(&mut self.labels, &mut self.annotations, &self.url, starts_at, ends_at) {
             return Ok(());
         }
-        Err(Fault::new("", "has an alert without labels: give it at least one"))
+        Err(Fault::new("", "has no label with a value: give it one"))
     }
 
     fn check(&mut self, batch: &Batch) -> Result<(), Fault> {

@@ -144,8 +144,15 @@ pub(crate) fn read(
         return Err(Fault::new(event.base, detail));
     }
     draft.clear();
-    label(draft, event, mapping)?;
-    let key = key(draft, event, mapping)?;
+    let state = state(event, mapping);
+    let key = match given_key(event, mapping)? {
+        // Nothing else counts of an alert that is only named.
+        Some(key) if state != State::Firing => key,
+        given => {
+            label(draft, event, mapping)?;
+            given.unwrap_or_else(|| Cow::Owned(derived_key(&draft.labels_so_far())))
+        }
+    };
     // Behind the key: an alert whose severity changes is the same one.
     severity(draft, event, mapping);
     annotate(draft, event, mapping);
@@ -156,8 +163,8 @@ pub(crate) fn read(
     let note = event.find(mapping.note.as_ref(), NOTE).unwrap_or_default();
     let said = Said {
         key: &key,
-        state: state(event, mapping),
-        starts_at: starts_at(event, mapping)?,
+        state,
+        starts_at: if state == State::Firing { starts_at(event, mapping)? } else { None },
         by: &clipped(&by, BY_CHARS_MAX),
         note: &clipped(&note, NOTE_CHARS_MAX),
     };
@@ -227,20 +234,16 @@ fn alertname<'e>(event: &Event<'e, '_>, mapping: &'e Mapping) -> Result<Cow<'e, 
     })
 }
 
-/// The sender's key, or one made of the labels, so that the alert is the same
-/// when it ends.
-fn key<'e>(draft: &mut Draft, event: &Event<'e, '_>, mapping: &'e Mapping) -> Result<Cow<'e, str>, Fault> {
+fn given_key<'e>(event: &Event<'e, '_>, mapping: &'e Mapping) -> Result<Option<Cow<'e, str>>, Fault> {
     let key = event.find(mapping.key.as_ref(), KEY);
-    match key {
-        None => Ok(Cow::Owned(derived_key(&draft.labels_so_far()))),
-        Some(key) if key.len() > KEY_BYTES_MAX => {
-            let detail = format!("has {} bytes, at most {KEY_BYTES_MAX} are taken: shorten it", key.len());
-            Err(Fault::new(format!("{}/key", event.base), detail))
-        }
-        Some(key) => Ok(key),
+    if let Some(key) = key.as_ref().filter(|key| key.len() > KEY_BYTES_MAX) {
+        let detail = format!("has {} bytes, at most {KEY_BYTES_MAX} are taken: shorten it", key.len());
+        return Err(Fault::new(format!("{}/key", event.base), detail));
     }
+    Ok(key)
 }
 
+/// A key made of the labels, so that the alert is the same when it ends.
 /// Readable where it is short: `DiskFull host=web-1`.
 fn derived_key(labels: &[u8]) -> String {
     let labels = Labels::from_encoded(labels);

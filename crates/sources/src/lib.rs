@@ -29,6 +29,8 @@ pub mod pagerduty;
 mod servicenow;
 mod severity;
 mod signature;
+#[cfg(test)]
+mod testing;
 mod tree;
 
 pub use answer::{Answer, Decoded, Fault, Kept, Refusal, Rejected, Trouble, refuse};

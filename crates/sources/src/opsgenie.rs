@@ -7,7 +7,6 @@
 use crate::answer::Reply;
 use crate::draft::{Draft, Said, State, clipped, required, text};
 use crate::generic::hashed;
-use crate::severity;
 use crate::tree::{Node, parse};
 use crate::{Decoded, Fault, Format, Post, Refusal};
 use openclaw_alert::{Feedback, Signal, SignalKind};
@@ -48,8 +47,8 @@ pub(crate) fn decode(post: &Post<'_>) -> Result<Decoded, Refusal> {
 }
 
 fn nothing() -> Refusal {
-    let detail = "is for a path that isn't there: create an alert by `POST /v2/alerts`; close, acknowledge, unacknowledge, escalate and notes come behind its alias";
-    Refusal::new(Format::Opsgenie, 404, Fault::new("", detail))
+    let detail = "leads nowhere: create an alert by `POST /v2/alerts`; `close`, `acknowledge`, `unacknowledge`, `escalate` and `notes` come behind its alias";
+    Refusal::new(Format::Opsgenie, 404, Fault::new("/path", detail))
 }
 
 fn unprocessable(fault: Fault) -> Refusal {
@@ -129,12 +128,12 @@ fn read(draft: &mut Draft, body: &Node<'_>) -> Result<String, Fault> {
     draft.label("source", &source, "/source");
     draft.label("responders", &responders(body), "/responders");
     draft.label("alertname", &clipped(&message, MESSAGE_CHARS_MAX), "/message");
-    let priority = column("priority")?;
-    let priority = if priority.is_empty() { "P3".into() } else { priority };
-    if !["P1", "P2", "P3", "P4", "P5"].contains(&&priority[..]) {
-        return Err(Fault::new("/priority", "should be `P1`, `P2`, `P3`, `P4` or `P5`"));
+    match &column("priority")?[..] {
+        // As Opsgenie takes one without.
+        "" => draft.label("severity", "warning", "/priority"),
+        priority @ ("P1" | "P2" | "P3" | "P4" | "P5") => draft.severity(priority, None, "/priority"),
+        _ => return Err(Fault::new("/priority", "should be `P1`, `P2`, `P3`, `P4` or `P5`")),
     }
-    draft.severity(&priority, severity::ours(&priority), "/priority");
     annotate(draft, body, &message)?;
     Ok(if alias.is_empty() { hashed(&[&message, &entity, &source]) } else { alias.into_owned() })
 }

@@ -68,12 +68,21 @@ fn read(draft: &mut Draft, batch: &mut Batch, record: &Node<'_>, base: &str) -> 
         return Err(Fault::new(base, format!("is {}, should be a record", record.kind())));
     }
     draft.clear();
+    let (state, key) = (state(record, base)?, key(record, base)?);
+    if state == State::Firing {
+        describe(draft, record, base)?;
+    }
+    let time = record.get("time_of_event").and_then(Node::scalar).unwrap_or_default();
+    let starts_at = Zoned::parse(&format!("{time}Z")).ok();
+    draft.push(batch, Said { key: &key, state, starts_at, by: "", note: "" })
+}
+
+fn describe(draft: &mut Draft, record: &Node<'_>, base: &str) -> Result<(), Fault> {
     let column = |name| record.get(name).and_then(Node::scalar).unwrap_or_default();
     if column("node").is_empty() && column("event_class").is_empty() {
         let detail = "is missing, and `event_class` too: name the host, or the instance that says so";
         return Err(Fault::new(format!("{base}/node"), detail));
     }
-    let state = state(record, base)?;
     for name in ROUTING {
         let value = text(record, base, name)?.unwrap_or_default();
         draft.label(name, &value, &format!("{base}/{name}"));
@@ -83,10 +92,7 @@ fn read(draft: &mut Draft, batch: &mut Batch, record: &Node<'_>, base: &str) -> 
     let theirs = column("severity");
     let ours = SEVERITIES.iter().find(|(number, _)| *number == theirs).map(|(_, word)| *word);
     draft.severity(&theirs, ours, &format!("{base}/severity"));
-    annotate(draft, record, base)?;
-    let key = key(record, base)?;
-    let starts_at = Zoned::parse(&format!("{}Z", column("time_of_event"))).ok();
-    draft.push(batch, Said { key: &key, state, starts_at, by: "", note: "" })
+    annotate(draft, record, base)
 }
 
 fn state(record: &Node<'_>, base: &str) -> Result<State, Fault> {
@@ -118,9 +124,13 @@ fn key(record: &Node<'_>, base: &str) -> Result<String, Fault> {
     // Without any of these only the class is left to tell alerts apart.
     let class = record.get("event_class").and_then(Node::scalar).unwrap_or_default();
     match key.len() {
-        4 => Ok(class.into_owned()),
+        4 if class.is_empty() => {
+            let detail = "is missing, and all that it could be made of: send it, or `node`";
+            Err(Fault::new(format!("{base}/message_key"), detail))
+        }
+        4 if class.len() <= KEY_BYTES_MAX => Ok(class.into_owned()),
         0..=KEY_BYTES_MAX => Ok(key),
-        _ => Ok(hashed(&[&key])),
+        _ => Ok(hashed(&[&key, &class])),
     }
 }
 

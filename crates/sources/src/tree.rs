@@ -55,7 +55,7 @@ impl<'b> Node<'b> {
     pub(crate) fn at(&self, steps: &[String]) -> Option<&Node<'b>> {
         steps.iter().try_fold(self, |node, step| match node {
             Node::Array(items) => {
-                let is_index = step == "0" || !step.starts_with('0');
+                let is_index = step == "0" || step.starts_with(|first| matches!(first, '1'..='9'));
                 step.parse::<usize>().ok().filter(|_| is_index).and_then(|index| items.get(index))
             }
             _ => node.get(step),
@@ -250,6 +250,7 @@ impl<'b> Visitor<'b> for NameSeed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::any_json;
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -297,24 +298,6 @@ mod tests {
         assert!(parse(wide(VALUES_MAX).as_bytes()).is_ok());
         let fault = parse(wide(VALUES_MAX + 1).as_bytes()).unwrap_err();
         assert!(fault.detail.contains("it has more than 500000 values"), "{fault}");
-    }
-
-    /// Any JSON; numbers that a double holds.
-    pub(crate) fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 40, 6, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                proptest::collection::vec((any::<String>(), inner), 0..6)
-                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-            ]
-        })
     }
 
     proptest! {

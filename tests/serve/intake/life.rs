@@ -86,7 +86,7 @@ fn answers_are_the_senders_own() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     let mut settings = insta::Settings::clone_current();
-    settings.add_filter(r"al_[a-z2-7]+", "al_ID");
+    settings.add_filter(r"al_[0-9a-z]+", "al_ID");
     settings.add_filter(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID");
     settings.bind(|| insta::assert_snapshot!(said));
 }

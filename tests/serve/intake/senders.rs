@@ -2,6 +2,7 @@
 
 use crate::support::Request;
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Where a sender shows who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +57,8 @@ impl What {
 }
 
 pub(super) const SENDERS: [Sender; 9] = [
-    Sender {
-        path: "/api/v1/ingest/alertmanager",
-        knows_repeats: true,
-        body: alertmanager,
-        ..usual("alertmanager")
-    },
-    Sender { path: "/api/v1/alerts", knows_repeats: true, body: grafana, ..usual("grafana") },
+    Sender { path: "/api/v1/ingest/alertmanager", body: alertmanager, ..usual("alertmanager") },
+    Sender { path: "/api/v1/alerts", body: grafana, ..usual("grafana") },
     Sender {
         path: "/v2/enqueue",
         credential: Credential::Body,
@@ -82,11 +78,11 @@ pub(super) const SENDERS: [Sender; 9] = [
         path: "/api/v1/ingest/cloudevents",
         headers: &[
             ("ce-specversion", "1.0"),
-            ("ce-id", "binary-1"),
             ("ce-source", "/checks/binary"),
             ("ce-type", "com.example.check"),
         ],
         acknowledges: true,
+        knows_repeats: true,
         body: binary,
         ..usual("cloudevents")
     },
@@ -149,7 +145,11 @@ impl Sender {
     /// Without any credential but what `body` holds.
     pub(super) fn without_key(&self, target: &str, body: &str) -> Request {
         let request = Request::post_as(target, Some(self.content_type), body);
-        self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        // Another event has another id.
+        let mut id = DefaultHasher::new();
+        body.hash(&mut id);
+        if self.headers.is_empty() { request } else { request.header("ce-id", &id.finish().to_string()) }
     }
 }
 

@@ -128,7 +128,7 @@ pub struct Kept<'k> {
     pub accepted: usize,
     /// How many new alerts were beyond the tenant's limit and backlog.
     pub refused: usize,
-    /// The episode of each alert in the batch's order.
+    /// The episode of each alert and signal in the batch's order.
     pub ids: &'k [Option<EpisodeId>],
     /// When to come again, where some were refused.
     pub retry_after_s: Option<u64>,
@@ -214,10 +214,11 @@ impl Decoded {
     }
 
     fn service_now_table(&self, records: usize) -> Answer {
-        let mut rejected = self.rejected.iter().peekable();
-        let lines = (0..records).map(|index| match rejected.next_if(|rejected| rejected.index == index) {
+        let mut rejected = self.rejected.iter().enumerate().peekable();
+        let lines = (0..records).map(|index| match rejected.next_if(|(_, it)| it.index == index) {
             None => json!({ "__status": "success" }),
-            Some(Rejected { fault, .. }) => {
+            Some((FAULTS_SHOWN_MAX.., _)) => json!({ "__status": "failure" }),
+            Some((_, Rejected { fault, .. })) => {
                 json!({ "__status": "failure", "__error": { "message": fault.to_string(), "reason": null } })
             }
         });

@@ -144,9 +144,9 @@ fn one(event: &Node<'_>, mapping: &Mapping) -> Result<Decoded, Refusal> {
     let refused = |fault| Refusal::new(Format::CloudEvents, 400, fault);
     let mut decoded = Decoded::new(Format::CloudEvents, Reply::Ours);
     let attributes = Attributes::of(event, "").map_err(refused)?;
-    decoded.batch.set_delivery(&["cloudevents", &attributes.source, &attributes.id]);
-    if let Err(fault) = read(&mut Draft::default(), &mut decoded, event, "", &attributes, mapping) {
-        decoded.reject(0, fault);
+    match read(&mut Draft::default(), &mut decoded, event, "", &attributes, mapping) {
+        Ok(()) => decoded.batch.set_delivery(&["cloudevents", &attributes.source, &attributes.id]),
+        Err(fault) => decoded.reject(0, fault),
     }
     Ok(decoded)
 }

@@ -127,11 +127,13 @@ impl Draft {
         self.label("tags", &plain.join(","), pointer);
     }
 
-    /// The labels up to now, encoded.
-    pub(crate) fn labels_so_far(&mut self) -> Vec<u8> {
+    /// The labels up to now, encoded. A fault among them is one here: what is
+    /// left of them would be another alert's.
+    pub(crate) fn labels_so_far(&mut self) -> Result<Vec<u8>, Fault> {
+        self.fault.take().map_or(Ok(()), Err)?;
         let mut encoded = Vec::new();
         self.labels.write(&mut encoded, true);
-        encoded
+        Ok(encoded)
     }
 
     /// Adds text for people, cut where it is too long; none without a value.

@@ -58,6 +58,7 @@ fn refusals() {
             ("a number", "7"),
             ("no name", r#"{"severity":"high"}"#),
             ("an end without a name", r#"{"status":"resolved"}"#),
+            ("an end named by labels of which one is bad", r#"{"name":"a","status":"ok","labels":{"b":[]}}"#,),
             (
                 "some are good",
                 r#"[{"name":"a"},7,{"x":1},{"name":"b","labels":{"a/b":{}}},{"name":"c","labels":7}]"#
@@ -117,16 +118,17 @@ fn a_mapping_says_what_is_what() {
 
 #[test]
 fn a_delivery_is_known_by_its_header() {
-    let delivery = |name: &str, value: &str| {
+    let delivery = |name: &str, value: &str, body: &[u8]| {
         let headers = [(name, value)];
-        let request = Post { headers: &headers, ..post(br#"{"name":"a"}"#) };
+        let request = Post { headers: &headers, ..post(body) };
         decode(Format::Json, &request, None).unwrap().batch.delivery()
     };
-    assert_eq!(delivery("x", "1"), None);
-    assert!(delivery("webhook-id", "1").is_some());
-    assert_eq!(delivery("webhook-id", "1"), delivery("idempotency-key", "1"));
-    assert_ne!(delivery("webhook-id", "1"), delivery("webhook-id", "2"));
-    assert_eq!(delivery("webhook-id", &"1".repeat(1025)), None);
+    let (one, other) = (br#"{"name":"a"}"#, br#"{"name":"b"}"#);
+    assert_eq!(delivery("x", "1", one), None);
+    assert!(delivery("webhook-id", "1", one).is_some());
+    assert_eq!(delivery("webhook-id", "1", one), delivery("idempotency-key", "1", one));
+    assert_ne!(delivery("webhook-id", "1", one), delivery("webhook-id", "2", one));
+    assert_ne!(delivery("webhook-id", "1", one), delivery("webhook-id", "1", other));
 }
 
 #[test]

@@ -76,12 +76,12 @@ fn a_body_beyond_the_bound_is_refused() {
 #[test]
 fn change_events_are_answered_and_not_kept() {
     let body = br#"{"routing_key":"k","payload":{"summary":"Build 7 deployed","source":"ci"}}"#;
-    let change = crate::Post { path: "/change/enqueue", ..post(body) };
+    let change = Post { path: "/change/enqueue", ..post(body) };
     assert_snapshot!(check(Format::PagerDuty, &change, None), @r#"
     lasts 168 h
     -> 202 {"message":"Change event taken note of: nobody is paged and it is not kept","status":"success"}
     "#);
-    let empty = crate::Post { body: b"{}", ..change };
+    let empty = Post { body: b"{}", ..change };
     assert!(check(Format::PagerDuty, &empty, None).starts_with("-> 400 "));
 }
 

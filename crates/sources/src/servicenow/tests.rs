@@ -58,10 +58,9 @@ fn refusals() {
 #[test]
 fn the_table_answers_a_line_a_record() {
     let body = br#"{"records":[{"node":"n","severity":"9"},{"node":"n","severity":"1"}]}"#;
-    let table =
-        crate::Post { path: "/em_event.do", query: "JSONv2&sysparm_action=insertMultiple", ..post(body) };
+    let table = Post { path: "/em_event.do", query: "JSONv2&sysparm_action=insertMultiple", ..post(body) };
     assert_snapshot!(check(Format::ServiceNow, &table, None));
-    let single = crate::Post { body: br#"{"node":"n","severity":"1"}"#, ..table };
+    let single = Post { body: br#"{"node":"n","severity":"1"}"#, ..table };
     assert!(
         check(Format::ServiceNow, &single, None)
             .ends_with("-> 200 {\"records\":[{\"__status\":\"success\"}]}\n")

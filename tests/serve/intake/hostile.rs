@@ -2,10 +2,11 @@
 //! tenant.
 
 use super::senders::{Credential, SENDERS, What};
-use crate::support::client::{Response, exchange_open};
+use crate::support::client::{Response, connect, exchange_open};
 use crate::support::server::{Server, told_at_once};
-use crate::support::{Folder, Request, Sink};
+use crate::support::{Folder, Request, Sink, until, until_some};
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 /// Shares its partition with `acme`, so that nothing but the tenant is between.
 const OTHER: &str = "globex-56";
@@ -315,6 +316,32 @@ fn strangers_bodies_are_bounded() {
         assert_eq!(answers[0].status, 401, "{path}");
     }
     world.globex_is_untouched("strangers");
+}
+
+/// Those who say nothing in their head and go on slowly take turns among
+/// themselves; whoever shows a key goes past them.
+#[test]
+fn strangers_crowd_out_only_strangers() {
+    let world = world();
+    let head = "POST /v2/enqueue HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
+    let begin = || {
+        let mut stream = connect(world.server.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let slow: Vec<_> = (0..200).map(|_| begin()).collect();
+    let pagerduty = SENDERS.iter().find(|sender| sender.credential == Credential::Body).unwrap();
+    let stranger = || pagerduty.request(What::Fires(7), "acme", &world.acme).send(world.server.address);
+    let crowded =
+        until_some("strangers are turned away", || Some(stranger()).filter(|answer| answer.status != 202));
+    assert_eq!((crowded.status, crowded.header("retry-after")), (503, Some("1")), "{}", crowded.text());
+    for sender in SENDERS.iter().filter(|sender| sender.credential != Credential::Body) {
+        let answer = sender.request(What::Fires(7), "acme", &world.acme).send(world.server.address);
+        assert!(answer.status < 300, "{}", answer.text());
+    }
+    drop(slow);
+    until("strangers have their turn again", || stranger().status == 202);
+    world.globex_is_untouched("a crowd");
 }
 
 #[test]

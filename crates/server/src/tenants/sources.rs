@@ -86,3 +86,30 @@ impl Default for Sources {
         Self::new(Vec::new())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_means_its_first_source_or_itself() {
+        let sources = Sources::new(vec![
+            Source::plain("dash", Format::Grafana),
+            Source::plain("dash-2", Format::Grafana),
+            Source::plain("prom", Format::Alertmanager),
+        ]);
+        assert_eq!(&*sources.of(Format::Grafana).name, "dash");
+        assert_eq!(&*sources.of(Format::Alertmanager).name, "prom");
+        assert_eq!(&*sources.of(Format::Json).name, "json");
+        let named = |name: &str| sources.named(name).map(|source| (source.name.to_string(), source.format));
+        assert_eq!(named("dash-2"), Some(("dash-2".to_owned(), Format::Grafana)));
+        assert_eq!(named("grafana"), Some(("dash".to_owned(), Format::Grafana)));
+        assert_eq!(named("pagerduty"), Some(("pagerduty".to_owned(), Format::PagerDuty)));
+        assert_eq!(named("Dash"), None);
+        assert_eq!(named(""), None);
+        assert_eq!(sources.each_format().len(), Format::ALL.len());
+        for (format, _) in Format::ALL {
+            assert_eq!(sources.of(format).format, format);
+        }
+    }
+}

@@ -232,3 +232,61 @@ pub(super) fn response(answer: Answer) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+    use std::fmt::Write as _;
+
+    /// One form of each kind.
+    const FORMS: [Form; 5] = [
+        Form::ApiV2,
+        Form::Of(Format::Alertmanager),
+        Form::Of(Format::PagerDuty),
+        Form::Of(Format::Opsgenie),
+        Form::Of(Format::ServiceNow),
+    ];
+
+    fn troubles() -> Vec<Trouble> {
+        vec![
+            Trouble::Denied(Denied::Unauthorized),
+            Trouble::Denied(Denied::Tenant),
+            Trouble::Denied(Denied::Ambiguous),
+            Trouble::NoKeyInBody,
+            Trouble::Unsigned(SignatureError::Stale),
+            Trouble::NotFound,
+            Trouble::NotAllowed("POST"),
+            Trouble::Unread(BodyError::TooLarge { bytes_max: 10 }),
+            Trouble::Unread(BodyError::CutOff),
+            Trouble::Unread(BodyError::Slow),
+            Trouble::Unavailable(Unavailable::DiskFull),
+            Trouble::Unavailable(Unavailable::TooLarge),
+            Trouble::Crowded,
+            Trouble::Internal,
+        ]
+    }
+
+    fn shown(response: Response) -> String {
+        let (parts, body) = response.into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body = runtime.block_on(body.collect()).unwrap().to_bytes();
+        let heads = ["retry-after", "www-authenticate", "allow"];
+        let heads = heads.iter().filter(|name| parts.headers.contains_key(**name));
+        let heads: String = heads.map(|name| format!(" +{name}")).collect();
+        format!("{}{heads} {}", parts.status.as_u16(), String::from_utf8_lossy(&body))
+    }
+
+    #[test]
+    fn each_form_says_each_trouble() {
+        let mut said = String::new();
+        for form in FORMS.into_iter().chain([Form::Of(Format::Json)]) {
+            let _ = writeln!(said, "{form:?}");
+            for trouble in troubles() {
+                let _ = write!(said, "  {trouble:?}: ");
+                let _ = writeln!(said, "{}", shown(form.refuse(trouble)));
+            }
+        }
+        insta::assert_snapshot!(said);
+    }
+}

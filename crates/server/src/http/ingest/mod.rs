@@ -24,6 +24,7 @@ use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use openclaw_alert::Timestamp;
 use openclaw_journal::crashpoint;
+use openclaw_pipeline::Taken;
 use openclaw_sources::{Format, Post, alertmanager, cloudevents, pagerduty};
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -133,6 +134,9 @@ impl Arrived {
         let (source, form, held) = match self.open(&handle.config().sources, app.host.now()) {
             Ok(opened) => opened,
             Err(Refused { form, trouble, sources }) => {
+                if let [source] = &sources[..] {
+                    app.metrics.received(handle.name(), &source.name, &Taken::default(), 1);
+                }
                 turned_away(app, handle, &sources).await;
                 return form.refuse(trouble);
             }

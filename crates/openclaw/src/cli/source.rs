@@ -3,11 +3,11 @@
 use crate::config::{self, Environment, Settings, TenantConfig};
 use openclaw_alert::{TenantName, fnv1a};
 use openclaw_delivery::Integration;
-use openclaw_server::{Origin, SettingsSource, Sources};
+use openclaw_server::{Origin, SettingsSource, Sources, TokenIssuer};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Folders below the tenants' folder that are looked into: a tenant's own, and
 /// one of templates in it.
@@ -59,7 +59,8 @@ pub(crate) fn tenants(settings: Settings) -> Vec<openclaw_server::TenantConfig> 
 }
 
 fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig {
-    let TenantConfig { pipeline, receivers, sources, routing_yaml, document } = config;
+    let TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document } = config;
+    let may_operate = tokens.as_ref().is_some_and(|tokens| tokens.may_operate);
     let origins = receivers.iter().map(|receiver| {
         let origins = document.origins(&receiver.name, &receiver.integrations);
         let origin = |config::Origin { target, place, settings, templates }| Origin {
@@ -72,7 +73,9 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
     });
     openclaw_server::TenantConfig {
         origins: origins.collect(),
-        version: fnv1a(&[&document.version().to_le_bytes(), defaults.as_bytes()]),
+        version: fnv1a(&[&document.version().to_le_bytes(), defaults.as_bytes(), &[u8::from(may_operate)]]),
+        tokens: tokens.map(|tokens| Arc::new(TokenIssuer::new(tokens))),
+        certificates: certificates.into_iter().map(|rule| rule.value).collect(),
         settings: pipeline,
         receivers,
         routing_yaml,

@@ -386,6 +386,8 @@ mod tests {
             origins: receivers.iter().map(|(_, urls)| urls.iter().map(origin).collect()).collect(),
             routing_yaml: String::new(),
             sources: Sources::default(),
+            tokens: None,
+            certificates: Vec::new(),
             version: 0,
         }
     }

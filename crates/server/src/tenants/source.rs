@@ -1,6 +1,7 @@
 //! Where tenants' settings come from.
 
 use super::Sources;
+use crate::auth::{CertificateRule, TokenIssuer};
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Integration, ReceiverSettings};
 use openclaw_pipeline::TenantSettings;
@@ -20,6 +21,10 @@ pub struct TenantConfig {
     pub routing_yaml: String,
     /// Its intakes.
     pub sources: Sources,
+    /// What verifies its tokens.
+    pub tokens: Option<Arc<TokenIssuer>>,
+    /// Client certificates that are its credentials.
+    pub certificates: Vec<CertificateRule>,
     /// Differs where anything that these settings say differs.
     pub version: u64,
 }
@@ -27,6 +32,13 @@ pub struct TenantConfig {
 impl TenantConfig {
     pub(crate) fn settings(&self) -> &Arc<TenantSettings> {
         &self.settings
+    }
+
+    /// Keeps what was fetched and verified under settings that are the same.
+    pub(crate) fn following(mut self, before: Option<&Arc<Self>>) -> Self {
+        let known = before.and_then(|before| before.tokens.as_ref());
+        self.tokens = self.tokens.map(|tokens| tokens.follow(known));
+        self
     }
 
     pub(crate) fn name(&self) -> &TenantName {

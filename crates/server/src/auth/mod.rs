@@ -28,7 +28,7 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use openclaw_alert::TenantName;
 use openclaw_state::{Credential, KeyTable, Scope, Scopes};
 use std::sync::Arc;
-use token::Tokens;
+use token::{Missing, Tokens};
 
 /// Header by which an operator selects a tenant, as Mimir and Loki name it.
 pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
@@ -139,12 +139,12 @@ impl Auth {
     /// Waits where a token names a key that may be fetched; to be called
     /// before [`Self::check`]. A key never waits.
     pub(crate) async fn settle(&self, headers: &HeaderMap) {
-        if let Some((tenant, issuer)) = self.waits_for(headers) {
-            self.fetcher.ask(tenant, issuer).await;
+        if let Some(missing) = self.waits_for(headers) {
+            self.fetcher.ask(missing).await;
         }
     }
 
-    fn waits_for(&self, headers: &HeaderMap) -> Option<(TenantName, Arc<TokenIssuer>)> {
+    fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
         let text = single(headers, AUTHORIZATION.as_str()).ok()??;
         if text.len() < PUBLISHED_TOKEN_BYTES_MIN {
             return None;

@@ -149,6 +149,27 @@ fn a_small_body_makes_no_large_batch() {
     assert!(decoded.rejected.iter().any(|rejected| rejected.fault.detail.contains("send fewer")));
 }
 
+/// A value that is put into many fields is not copied whole into each.
+#[test]
+fn a_large_value_is_refused_as_label_and_cut_as_annotation() {
+    let large = format!(r#"{{"name":"a","big":[{}0]}}"#, "0,".repeat(400_000));
+    let mapped = |change: fn(&mut MappingSettings)| {
+        let mut settings = MappingSettings::default();
+        change(&mut settings);
+        check(Format::Json, &post(large.as_bytes()), Some(&Mapping::new(&settings).unwrap()))
+    };
+    let label = mapped(|it| drop(it.labels.insert("l".into(), "x{/big}{/big}".into())));
+    assert!(label.contains("rejected 0 at \"/labels/l\"") && label.len() < 2000, "{label}");
+    let annotation = mapped(|it| drop(it.annotations.insert("l".into(), "{/big} || {/name}".into())));
+    assert!(
+        annotation.contains("[0,0,0,") && annotation.contains('…') && annotation.len() < 20_000,
+        "{}",
+        annotation.len()
+    );
+    let key = mapped(|it| it.key = Some("/big".into()));
+    assert!(key.contains("rejected 0 at \"/key\""), "{key}");
+}
+
 #[test]
 fn formats_are_known_by_their_shape() {
     let of = |body: &str| detect(&post(body.as_bytes())).map_err(|refusal| refusal.to_string());

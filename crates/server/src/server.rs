@@ -4,7 +4,7 @@ use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Front, IoThreads, Options};
+use crate::http::{App, Front, IoThreads, Options, Strangers};
 use crate::observe::{Metrics, Totals};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
@@ -175,6 +175,7 @@ impl Server {
                 public_metrics: options.public_metrics,
                 public_console: options.public_console,
             },
+            strangers: Strangers::default(),
             started_at: clock.now(),
         });
         let front = Arc::new(Front::new(Arc::clone(&app), tls.clone()));

@@ -19,7 +19,7 @@ pub(crate) use who::Who;
 
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::tenants::{TenantConfig, TenantHandle, Tenants};
+use crate::tenants::{Sources, TenantConfig, TenantHandle, Tenants};
 use arc_swap::{ArcSwap, Guard};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -106,7 +106,6 @@ impl Auth {
 
     /// [`Auth::check`] of a key that stands where the sender's format has its
     /// place for one, such as PagerDuty's `routing_key`: a key or nothing.
-    #[allow(dead_code, reason = "for intakes whose senders put the key into the body")]
     pub(crate) fn check_key(
         &self,
         key: &str,
@@ -115,6 +114,26 @@ impl Auth {
     ) -> Result<Caller, Denied> {
         let verified = self.by_key(key).ok_or(Denied::Unauthorized)?;
         self.caller(verified, headers, path_tenant)
+    }
+
+    /// The way to the tenant of a path, for a request that is signed with a
+    /// secret of that tenant's settings, which `is_signed` checks.
+    pub(crate) fn check_signed(
+        &self,
+        host: &Arc<Host>,
+        headers: &HeaderMap,
+        path_tenant: &str,
+        is_signed: impl FnOnce(&Sources) -> bool,
+    ) -> Result<TenantHandle, Denied> {
+        if single(headers, TENANT_HEADER)?.is_some_and(|named| named != path_tenant) {
+            return Err(Denied::Ambiguous);
+        }
+        let tenant = self.tenants.find(path_tenant).ok_or(Denied::Unauthorized)?;
+        if is_signed(&tenant.sources) {
+            Ok(TenantHandle::new(Arc::clone(host), tenant))
+        } else {
+            Err(Denied::Unauthorized)
+        }
     }
 
     /// Waits where a token names a key that may be fetched; to be called

@@ -97,7 +97,7 @@ fn config(name: &str, tokens: Option<TokenSettings>) -> TenantConfig {
         receivers: Vec::new(),
         origins: Vec::new(),
         routing_yaml: String::new(),
-        alertmanager_source: "alertmanager".into(),
+        sources: crate::tenants::Sources::default(),
         tokens: tokens.map(|settings| Arc::new(TokenIssuer::new(settings))),
         certificates: Vec::new(),
         version: 0,

@@ -8,3 +8,4 @@
 #![forbid(unsafe_code)]
 
 pub mod alertmanager;
+pub mod way_back;

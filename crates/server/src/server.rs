@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
-use crate::http::{App, Front, IoThreads, Options};
+use crate::http::{App, Front, IoThreads, Options, Seen};
 use crate::observe::{Metrics, Totals};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
@@ -157,6 +157,7 @@ impl Server {
             tenants,
             metrics,
             reloader: Arc::clone(&reloader),
+            seen: Seen::default(),
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,

@@ -22,9 +22,11 @@ mod search;
 mod service;
 mod threads;
 mod told;
+mod way_back;
 
 pub(crate) use service::{App, Front, Options};
 pub(crate) use threads::IoThreads;
+pub(crate) use way_back::Seen;
 
 use axum::body::Body;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
-use super::{Response, cors, ingest, problem, router};
+use super::{Response, Seen, cors, ingest, problem, router};
 use crate::auth::{Auth, Caller, Denied};
 use crate::host::Host;
 use crate::observe::Metrics;
@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
+    /// What other tools have told us.
+    pub(crate) seen: Seen,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
     pub(crate) started_at: openclaw_alert::Timestamp,

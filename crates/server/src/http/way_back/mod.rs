@@ -35,20 +35,20 @@ const BODY_BYTES_MAX: usize = 256 << 10;
 /// How long a tool may take to send one: it waits for an answer itself.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The tool in metrics.
+/// Where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+enum Origin {
     Slack,
     PagerDuty,
     ServiceNow,
 }
 
-impl From {
+impl Origin {
     fn name(self) -> &'static str {
         match self {
-            From::Slack => "slack",
-            From::PagerDuty => "pagerduty",
-            From::ServiceNow => "servicenow",
+            Origin::Slack => "slack",
+            Origin::PagerDuty => "pagerduty",
+            Origin::ServiceNow => "servicenow",
         }
     }
 }
@@ -66,14 +66,14 @@ async fn find(handles: &[TenantHandle], key: &str) -> Result<Option<(TenantHandl
 /// Does it; counted by what became of it.
 async fn judge(
     app: &App,
-    from: From,
+    from: Origin,
     handle: &TenantHandle,
     named: &Named,
     deed: &Deed,
     action: Feedback,
 ) -> Result<Came, ReadError> {
     let action = Action { action, by: &deed.by, note: &deed.note };
-    let came = handle.hear(named, Heard { action, echoes: from == From::ServiceNow }).await?;
+    let came = handle.hear(named, Heard { action, echoes: from == Origin::ServiceNow }).await?;
     app.metrics.way_back(handle.name(), from.name(), result(&came));
     Ok(came)
 }

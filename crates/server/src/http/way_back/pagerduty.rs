@@ -2,7 +2,7 @@
 
 use super::signature::Signature;
 use super::signers::signers;
-use super::{BODY_BYTES_MAX, BODY_TIMEOUT, From, find, judge, problem, result, told, within};
+use super::{BODY_BYTES_MAX, BODY_TIMEOUT, Origin, find, judge, problem, result, told, within};
 use crate::http::problem::Problem;
 use crate::http::service::{App, Target};
 use crate::http::{Response, body};
@@ -11,8 +11,8 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
 use openclaw_delivery::Tool;
-use openclaw_sources::way_back::pagerduty::{Event, decode};
 use openclaw_sources::way_back::What;
+use openclaw_sources::way_back::pagerduty::{Event, decode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn take(
     let Some(begun) = app.seen.begin(handle.name(), names, app.host.now(), SENT_AGAIN) else {
         return Ok((Some(handle), "no_news"));
     };
-    let came = judge(&app, From::PagerDuty, &handle, &named, &deed, action).await?;
+    let came = judge(&app, Origin::PagerDuty, &handle, &named, &deed, action).await?;
     begun.keep();
     Ok((Some(handle), result(&came)))
 }

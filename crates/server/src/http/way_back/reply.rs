@@ -4,7 +4,7 @@
 use crate::http::service::App;
 use crate::tenants::{Came, Silenced, TenantHandle};
 use openclaw_alert::{Feedback, SendOutcome};
-use openclaw_delivery::{Secret, Target, Tool};
+use openclaw_delivery::{Secret, Target};
 use openclaw_sources::way_back::slack::Click;
 use serde_json::json;
 use std::sync::Arc;
@@ -12,9 +12,6 @@ use tokio::sync::Semaphore;
 
 /// Replies on their way; further ones are dropped, they are courtesy.
 const REPLIES_MAX: usize = 32;
-
-/// Hosts that are Slack's.
-const SLACK: [&str; 2] = ["slack.com", "slack-gov.com"];
 
 static ROOM: Semaphore = Semaphore::const_new(REPLIES_MAX);
 
@@ -49,24 +46,11 @@ pub(super) fn reply(app: &Arc<App>, handle: &TenantHandle, click: &Click, said: 
     });
 }
 
-/// Slack's own addresses, and those of the server that the tenant's settings
-/// name in its place.
+/// The address, if the tenant's settings allow to answer there.
 fn address(handle: &TenantHandle, url: &str) -> Option<Target> {
     let target = Target::parse(&Secret::new(url)).ok()?;
-    let integrations = handle.config().receivers.iter().flat_map(|receiver| &receiver.integrations);
-    let stands_in = || {
-        let mut tools = integrations.filter_map(|integration| integration.origin_of(Tool::Slack));
-        tools.any(|origin| target.has_origin(origin))
-    };
-    (is_slack(&target) || stands_in()).then_some(target)
-}
-
-fn is_slack(target: &Target) -> bool {
-    let host = target.host();
-    let is_below = |domain: &&str| {
-        host.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    target.is_https() && SLACK.iter().any(is_below)
+    let mut integrations = handle.config().receivers.iter().flat_map(|receiver| &receiver.integrations);
+    integrations.any(|integration| integration.answers_at(&target)).then_some(target)
 }
 
 impl Reply {
@@ -108,28 +92,5 @@ fn silenced_text(silenced: &Silenced) -> String {
         }
         Silenced::Over => "All of these alerts have ended already: nothing was silenced.".to_owned(),
         Silenced::Refused(refusal) => format!("The silence could not be set: {refusal}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replies_go_to_slack_alone() {
-        let is = |url: &str| is_slack(&Target::parse(&Secret::new(url)).unwrap());
-        assert!(is("https://hooks.slack.com/actions/T/1/x"));
-        assert!(is("https://hooks.slack-gov.com/actions/T/1/x"));
-        for url in [
-            "http://hooks.slack.com/actions/T/1/x",
-            "https://hooks.slack.com:8443/actions/T/1/x",
-            "https://evilslack.com/",
-            "https://slack.com.evil.example/",
-            "https://hooks.slack.com@evil.example/",
-            "https://evil.example/slack.com",
-            "https://169.254.169.254/",
-        ] {
-            assert!(!is(url), "{url}");
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! `POST /api/v1/servicenow/callback`: what a business rule posts when an
 //! incident's state changes, with a key of the scope `respond`.
 
-use super::{BODY_BYTES_MAX, BODY_TIMEOUT, From, find, judge, problem, result, told};
+use super::{BODY_BYTES_MAX, BODY_TIMEOUT, Origin, find, judge, problem, result, told};
 use crate::http::problem::{Problem, Respond};
-use crate::http::{Response, body};
 use crate::http::service::App;
+use crate::http::{Response, body};
 use axum::body::Body;
 use axum::extract::State;
 use http::StatusCode;
@@ -29,6 +29,6 @@ pub(in crate::http) async fn post(
     };
     let found = find(std::slice::from_ref(&handle), &deed.key).await?;
     let (handle, named) = found.ok_or_else(Problem::not_found)?;
-    let came = judge(&app, From::ServiceNow, &handle, &named, &deed, action).await?;
+    let came = judge(&app, Origin::ServiceNow, &handle, &named, &deed, action).await?;
     Ok(told(StatusCode::OK, result(&came), Some(&handle), ROUTE))
 }

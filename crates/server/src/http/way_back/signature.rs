@@ -162,7 +162,11 @@ mod tests {
         }
         let (short, no_hex) = (&FITS[..66], FITS.replace('9', "g"));
         for signature in ["", "v0=", &FITS[3..], short, &no_hex, &FITS.replace("v0", "v1"), "v0=é"] {
-            assert_eq!(slack("1531420618", signature, AT), Err(Unsigned::Header(SLACK_SIGNATURE)), "{signature}");
+            assert_eq!(
+                slack("1531420618", signature, AT),
+                Err(Unsigned::Header(SLACK_SIGNATURE)),
+                "{signature}"
+            );
         }
         let twice = [(SLACK_TIME, "1531420618"), (SLACK_SIGNATURE, FITS), (SLACK_SIGNATURE, FITS)];
         let twice = Signature::of_slack(&headers(&twice), Timestamp::from_secs(AT));
@@ -182,7 +186,8 @@ mod tests {
 
     #[test]
     fn any_of_pagerdutys_signatures_is_enough() {
-        let (right, wrong) = (format!("v1={}", hmac("s3cret", b"{}")), format!("v1={}", hmac("other", b"{}")));
+        let (right, wrong) =
+            (format!("v1={}", hmac("s3cret", b"{}")), format!("v1={}", hmac("other", b"{}")));
         let fits = |list: &str| {
             let signature = Signature::of_pagerduty(&headers(&[(PAGERDUTY_SIGNATURE, list)]));
             signature.is_ok_and(|signature| signature.fits("s3cret", b"{}"))

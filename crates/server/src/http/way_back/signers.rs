@@ -64,7 +64,7 @@ fn fitting(
 /// A tenant's secrets with a tool.
 fn secrets(tenant: &TenantConfig, tool: Tool) -> impl Iterator<Item = &Secret> {
     let integrations = tenant.receivers.iter().flat_map(|receiver| &receiver.integrations);
-    integrations.flat_map(move |integration| integration.signing_secrets(tool))
+    integrations.filter_map(move |integration| integration.signing_secret(tool))
 }
 
 impl From<Unsigned> for Problem {

@@ -3,7 +3,7 @@
 use super::reply::{Reply, reply};
 use super::signature::{SLACK_WINDOW, Signature};
 use super::signers::signers;
-use super::{BODY_BYTES_MAX, BODY_TIMEOUT, From, find, judge, note_tenant, problem, within};
+use super::{BODY_BYTES_MAX, BODY_TIMEOUT, Origin, find, judge, note_tenant, problem, within};
 use crate::http::problem::Problem;
 use crate::http::service::{App, Target};
 use crate::http::{Response, body};
@@ -14,8 +14,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use openclaw_delivery::Tool;
 use openclaw_routing::SilenceId;
-use openclaw_sources::way_back::slack::{Click, Interaction, decode};
 use openclaw_sources::way_back::What;
+use openclaw_sources::way_back::slack::{Click, Interaction, decode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -95,7 +95,9 @@ async fn take(
         return Ok(Some(handle));
     };
     let said = match click.deed.what {
-        What::Judged(action) => Reply::Came(judge(&app, From::Slack, &handle, &named, &click.deed, action).await?),
+        What::Judged(action) => {
+            Reply::Came(judge(&app, Origin::Slack, &handle, &named, &click.deed, action).await?)
+        }
         What::Silenced => Reply::Silenced(silence(&app, &handle, &named, &click.deed.by).await?),
     };
     begun.keep();
@@ -112,6 +114,6 @@ async fn silence(app: &App, handle: &TenantHandle, named: &Named, by: &str) -> R
         Silenced::Over => "over",
         Silenced::NothingShared | Silenced::Refused(_) => "refused",
     };
-    app.metrics.way_back(handle.name(), From::Slack.name(), result);
+    app.metrics.way_back(handle.name(), Origin::Slack.name(), result);
     Ok(silenced)
 }

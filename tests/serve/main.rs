@@ -17,3 +17,4 @@ mod restart;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;
+mod way_back;

@@ -158,6 +158,18 @@ impl HttpConfig {
     }
 }
 
+/// A header for a proxy alone.
+///
+/// # Errors
+/// For what is no header.
+pub fn proxy_header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), HttpConfigError> {
+    let shown = || name.escape_debug().to_string();
+    let key =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| HttpConfigError::HeaderName { name: shown() })?;
+    let value = sensitive(value.expose()).ok_or_else(|| HttpConfigError::Value { name: shown() })?;
+    Ok((key, value))
+}
+
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

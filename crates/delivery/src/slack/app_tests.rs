@@ -8,7 +8,7 @@ use crate::sink::{Received, Reply, Sink};
 use crate::template::{Template, TemplateSet};
 use crate::text::units;
 use crate::words::Words;
-use crate::{Integration, Secret, Sender, SenderOptions, Target};
+use crate::{Integration, Outgoing, Secret, Sender, SenderOptions, Target};
 use openclaw_alert::{Feedback, NotificationKind, NotifiedAlert, Past, Reason};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -174,6 +174,10 @@ fn a_storm_and_a_novel_fit() {
     }
 }
 
+fn options() -> SenderOptions {
+    SenderOptions { outgoing: Outgoing::with_loopback(), ..Default::default() }
+}
+
 /// What one notification made of a sink with these answers.
 async fn sent(answers: &[&str], receipt: Option<&str>, reason: Reason) -> (SendOutcome, Vec<Received>) {
     let http = |body: &&str| {
@@ -187,7 +191,7 @@ async fn sent(answers: &[&str], receipt: Option<&str>, reason: Reason) -> (SendO
         if reason == Reason::AllResolved { vec![resolved(latency("a"))] } else { vec![latency("a")] };
     let mut notification = of(reason, alerts);
     notification.receipt = receipt.map(Into::into);
-    let sender = Sender::new(SenderOptions::default()).unwrap();
+    let sender = Sender::new(options()).unwrap();
     let outcome = sender.send(&Integration::Slack(Settings::by(way)), &notification, NOW).await;
     assert!(!format!("{outcome:?}").contains("hunter2"), "{outcome:?}");
     (outcome, sink.requests())
@@ -299,7 +303,7 @@ fn addresses_of_the_api() {
 async fn a_channel_that_no_template_gives_is_no_channel() {
     for bad in ["{{ CommonLabels.absent }}", "{{ Status | date('x') }}"] {
         let app = App { channel: template(bad), ..app_at("http://127.0.0.1:9/api/") };
-        let sender = Sender::new(SenderOptions::default()).unwrap();
+        let sender = Sender::new(options()).unwrap();
         let integration = Integration::Slack(Settings::by(Way::App(app)));
         let outcome = sender.send(&integration, &page(vec![latency("a")]), NOW).await;
         assert!(

@@ -41,7 +41,7 @@ const FILTERS: [(&str, Function); 24] = [
     ("join", |_, args| join(args)),
     ("match", |_, args| Ok(regex("match", args)?.is_match(last_text("match", args)?).into())),
     ("reReplaceAll", |_, args| replace_all(args)),
-    ("safeHtml", |_, args| Ok(Value::from_safe_string(super::value::text(one("safeHtml", args)?)))),
+    ("safeHtml", |_, args| Ok(Value::from_safe_string(text(one("safeHtml", args)?)))),
     ("safeUrl", |_, args| Ok(one("safeUrl", args)?.clone())),
     ("urlUnescape", |_, args| url_unescape(last_text("urlUnescape", args)?)),
     ("urlquery", |_, args| Ok(url_escaped(&printed(args)).into())),

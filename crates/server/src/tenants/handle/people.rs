@@ -1,6 +1,10 @@
 //! What people do in other tools with a group of alerts, which these name by
 //! its dedup key.
 
+#[cfg(test)]
+#[path = "people_tests.rs"]
+mod past_tests;
+
 use super::{Explained, ReadError, Remembered, TenantHandle, blocking};
 use crate::host::Unavailable;
 use openclaw_alert::{Acted, EpisodeId, Feedback, Labels, MatchOp, Matcher, Timestamp};

@@ -2,6 +2,7 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
+use openclaw_delivery::telegram::{BotError, ChatIdError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
@@ -134,6 +135,10 @@ pub(crate) enum Problem {
     RepeatTooShort { repeat: String, group: String },
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error(transparent)]
+    Bot(#[from] BotError),
+    #[error(transparent)]
+    Chat(#[from] ChatIdError),
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]

@@ -2,11 +2,13 @@
 
 use super::fault::Place;
 use super::http_config::{self, HttpSection};
+use super::msteams::{self, MsteamsSection};
 use super::names::{Kind, Names, named, new_name};
 use super::problem::Problem;
 use super::read::{At, Context, Field, Later, section};
 use super::secret::{SecretText, either};
 use super::slack::{self, SlackSection};
+use super::telegram::{self, TelegramSection};
 use super::templates::Templates;
 use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
@@ -27,6 +29,10 @@ section! {
         webhook_configs: Vec<At<WebhookSection>>,
         /// Slack channels.
         slack_configs: Vec<At<SlackSection>>,
+        /// Telegram chats.
+        telegram_configs: Vec<At<TelegramSection>>,
+        /// Microsoft Teams channels.
+        msteamsv2_configs: Vec<At<MsteamsSection>>,
         #[schemars(skip)]
         discord_configs: Later,
         #[schemars(skip)]
@@ -42,8 +48,6 @@ section! {
         #[schemars(skip)]
         msteams_configs: Later,
         #[schemars(skip)]
-        msteamsv2_configs: Later,
-        #[schemars(skip)]
         opsgenie_configs: Later,
         #[schemars(skip)]
         pagerduty_configs: Later,
@@ -53,8 +57,6 @@ section! {
         servicenow_configs: Later,
         #[schemars(skip)]
         sns_configs: Later,
-        #[schemars(skip)]
-        telegram_configs: Later,
         #[schemars(skip)]
         victorops_configs: Later,
         #[schemars(skip)]
@@ -114,8 +116,8 @@ pub(super) fn checked(
     if let Some(beyond) = sections.get(RECEIVERS_MAX) {
         cx.fault(&beyond.place, Problem::TooMany { what: "receivers", most: RECEIVERS_MAX });
     }
-    for At { value, place } in sections.into_iter().take(RECEIVERS_MAX) {
-        let integrations = integrations(value.webhook_configs, value.slack_configs, &place, templates, cx);
+    for At { mut value, place } in sections.into_iter().take(RECEIVERS_MAX) {
+        let integrations = integrations(&mut value, &place, templates, cx);
         let on_call = value.on_call.into_set().and_then(|name| rota(&name, names, cx));
         let name = value.name.required("name", &place, cx);
         let name = name.and_then(|name| new_name(Kind::Receiver, &name, names.receivers.iter(), cx));
@@ -133,20 +135,42 @@ fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota
     names.rotas.iter().find(|rota| **rota.name() == *name.value.0).cloned()
 }
 
+/// What makes settings of a section.
+type Check<S, T> = fn(At<S>, &Templates, &mut Context<'_>) -> Option<T>;
+
 fn integrations(
-    webhooks: Field<Vec<At<WebhookSection>>>,
-    slacks: Field<Vec<At<SlackSection>>>,
+    section: &mut ReceiverSection,
     receiver: &Place,
     templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
+    fn each<S, T>(
+        list: &mut Field<Vec<At<S>>>,
+        check: Check<S, T>,
+        kind: fn(T) -> Integration,
+        templates: &Templates,
+        cx: &mut Context<'_>,
+    ) -> Vec<Integration> {
+        let sections = std::mem::take(list).into_value().unwrap_or_default();
+        sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
+    }
     let mut integrations = Vec::new();
-    for section in webhooks.into_value().unwrap_or_default() {
-        integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
-    }
-    for section in slacks.into_value().unwrap_or_default() {
-        integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
-    }
+    integrations.extend(each(&mut section.webhook_configs, webhook, Integration::Webhook, templates, cx));
+    integrations.extend(each(&mut section.slack_configs, slack::checked, Integration::Slack, templates, cx));
+    integrations.extend(each(
+        &mut section.telegram_configs,
+        telegram::checked,
+        Integration::Telegram,
+        templates,
+        cx,
+    ));
+    integrations.extend(each(
+        &mut section.msteamsv2_configs,
+        msteams::checked,
+        Integration::Msteams,
+        templates,
+        cx,
+    ));
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";
         cx.fault(receiver, Problem::TooMany { what, most: MAX_INTEGRATIONS });

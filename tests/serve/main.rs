@@ -10,6 +10,8 @@ mod isolation;
 mod keys;
 mod listing;
 mod metrics;
+mod nginx;
+mod pki;
 mod rating;
 mod reload;
 mod replay;
@@ -17,4 +19,6 @@ mod restart;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
+mod tokens;
 mod way_back;

@@ -21,6 +21,7 @@ mod router;
 mod search;
 mod service;
 mod threads;
+pub(crate) mod tls;
 mod told;
 mod way_back;
 

@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod conformance;
 mod connect;
+pub mod email;
 #[cfg(test)]
 mod fixture;
 mod group;
@@ -46,6 +47,7 @@ mod wire;
 mod words;
 
 pub use headline::summary;
+pub use http::fetch::{FetchError, Fetched};
 pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
 pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;

@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{msteams, slack, telegram, webhook};
+use crate::{email, msteams, slack, telegram, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub enum Integration {
     Webhook(webhook::Settings),
     /// A Slack channel.
     Slack(slack::Settings),
+    /// Mail, boxed since it is larger than the others.
+    Email(Box<email::Settings>),
     /// A Telegram chat.
     Telegram(telegram::Settings),
     /// A Microsoft Teams channel.

@@ -7,7 +7,7 @@
 
 use super::units::format_duration;
 use openclaw_alert::Matcher;
-use openclaw_delivery::{Integration, ReceiverSettings, slack, webhook};
+use openclaw_delivery::{Integration, ReceiverSettings, email, slack, webhook};
 use openclaw_routing::{
     GroupBy, InhibitRule, NamedIntervals, RouteSettings, Routing, TimeInterval, TimeRange,
 };
@@ -144,6 +144,10 @@ impl Lines {
                     self.list(&mut list, "slack_configs");
                     self.slack(settings);
                 }
+                Integration::Email(settings) => {
+                    self.list(&mut list, "email_configs");
+                    self.email(settings);
+                }
                 // Old tools don't know all of their keys, and need none.
                 other => self.line(1, format_args!("# {}_configs: {}", other.name(), other.host())),
             }
@@ -173,6 +177,13 @@ impl Lines {
         if let Some(channel) = settings.channel() {
             self.line(2, format_args!("channel: {}", quoted(channel.source())));
         }
+    }
+
+    fn email(&mut self, settings: &email::Settings) {
+        self.line(1, format_args!("- to: {}", quoted(settings.to.source())));
+        self.line(2, format_args!("from: {}", quoted(settings.from.source())));
+        self.line(2, format_args!("smarthost: {}", quoted(&settings.smarthost.to_string())));
+        self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
     }
 
     fn inhibit_rules(&mut self, rules: &[InhibitRule]) {

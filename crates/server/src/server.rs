@@ -162,19 +162,15 @@ impl Server {
             turns: Turns::default(),
         });
         reloader.left(&left_out);
-        let work = tokio::runtime::Handle::current();
-        let fetcher =
-            KeyFetcher::new(Arc::clone(&host), Arc::clone(&tenants), Arc::clone(&metrics), work.clone());
-        let fetcher = Arc::new(fetcher);
+        let fetcher = KeyFetcher::new(Arc::clone(&host), Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let auth = Arc::new(auth);
         let app = Arc::new(App {
             host: Arc::clone(&host),
             auth: Arc::clone(&auth),
             tenants,
             metrics,
             reloader: Arc::clone(&reloader),
-            work,
+            work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,
                 public_console: options.public_console,

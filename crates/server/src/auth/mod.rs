@@ -72,9 +72,9 @@ impl Auth {
         tenants: Arc<Tenants>,
         fetcher: Arc<KeyFetcher>,
         clock: Arc<Clock>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let tokens = Tokens::new(Arc::clone(&tenants));
-        Self { keys: ArcSwap::from_pointee(keys), tokens, tenants, fetcher, clock }
+        Arc::new(Self { keys: ArcSwap::from_pointee(keys), tokens, tenants, fetcher, clock })
     }
 
     /// Swaps in the live keys.

@@ -98,13 +98,10 @@ pub(crate) struct KeyFetcher {
 }
 
 impl KeyFetcher {
-    pub(crate) fn new(
-        host: Arc<Host>,
-        tenants: Arc<Tenants>,
-        metrics: Arc<Metrics>,
-        work: tokio::runtime::Handle,
-    ) -> Self {
-        Self { host, tenants, metrics, work, slots: Semaphore::new(FETCHES_MAX) }
+    /// Fetches where it is made: on the work runtime.
+    pub(crate) fn new(host: Arc<Host>, tenants: Arc<Tenants>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let (work, slots) = (tokio::runtime::Handle::current(), Semaphore::new(FETCHES_MAX));
+        Arc::new(Self { host, tenants, metrics, work, slots })
     }
 
     /// Runs for the life of the server.

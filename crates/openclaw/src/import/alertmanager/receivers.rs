@@ -5,7 +5,7 @@ use super::convert::{Converter, is_true};
 use super::go_duration;
 use super::keys::HTTP;
 use super::out::{Line, Out, commented};
-use super::services::{EMAIL, MSTEAMSV2, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, TELEGRAM, WEBHOOK};
+use super::services::{EMAIL, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
 use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
@@ -98,8 +98,8 @@ impl Converter<'_> {
             }
             let (lines, address) = match entry.key.as_str() {
                 "slack_configs" => (self.slack(item), ""),
-                "telegram_configs" => (self.telegram(item), ""),
-                "msteamsv2_configs" => (self.msteams(item), ""),
+                "telegram_configs" => (self.telegram(item), "bot_token"),
+                "msteamsv2_configs" => (self.msteams(item), "webhook_url"),
                 "email_configs" => (self.email(item), "to"),
                 _ => (self.webhook(item), "url"),
             };
@@ -234,48 +234,6 @@ impl Converter<'_> {
             return vec![Line::Pair(entry.key.clone(), Out::Block(lines))];
         }
         lines
-    }
-
-    fn telegram(&mut self, item: &Node) -> Vec<Line> {
-        const TOKEN: [(&str, &str); 2] =
-            [("bot_token", "telegram_bot_token"), ("bot_token_file", "telegram_bot_token_file")];
-        let mut lines = self.own_or_global(item, &TOKEN);
-        lines.extend(self.own_or_global(item, &[("api_url", "telegram_api_url")]));
-        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
-            match entry.key.as_str() {
-                "bot_token" | "bot_token_file" | "api_url" => {}
-                "http_config" => lines.extend(self.http(entry)),
-                "chat_id_file" => lines.extend(self.file_of(entry)),
-                "message" => lines.extend(self.template(entry)),
-                // Alertmanager's zeros stand for what is not set.
-                "chat_id" | "message_thread_id" if self.source.text(&entry.node).as_deref() == Some("0") => {}
-                _ => lines.extend(self.carried(entry, &TELEGRAM)),
-            }
-        }
-        lines.extend(self.global_http(item, false));
-        lines
-    }
-
-    fn msteams(&mut self, item: &Node) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
-            match entry.key.as_str() {
-                "http_config" => lines.extend(self.http(entry)),
-                "webhook_url_file" => lines.extend(self.file_of(entry)),
-                "title" | "text" => lines.extend(self.template(entry)),
-                _ => lines.extend(self.carried(entry, &MSTEAMSV2)),
-            }
-        }
-        lines.extend(self.global_http(item, false));
-        lines
-    }
-
-    /// The first of the keys that the integration has, or `global` for it.
-    fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
-        let global = get(&self.source.root, "global");
-        let own = keys.iter().find_map(|(key, _)| Some((*key, get(item, key)?)));
-        let above = || keys.iter().find_map(|(key, above)| Some((*key, get(global?, above)?)));
-        own.or_else(above).map(|(key, node)| self.pair(key, node)).into_iter().collect()
     }
 
     /// Where a Slack message goes: the integration's own word before

@@ -6,8 +6,10 @@
 //! checked can't reach a server. All faults of all files are told together.
 
 mod credentials;
+mod email;
 mod env;
 mod fault;
+mod global;
 mod http_config;
 mod inhibit;
 mod intervals;

@@ -2,7 +2,7 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
-use openclaw_delivery::telegram::{BotError, ChatIdError};
+use openclaw_delivery::email::{MailHeaderError, SmarthostError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
@@ -133,9 +133,13 @@ pub(crate) enum Problem {
     #[error(transparent)]
     HttpConfig(#[from] HttpConfigError),
     #[error(transparent)]
-    Tls(#[from] TlsSettingsError),
+    ReceiverTls(#[from] TlsSettingsError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Smarthost(#[from] SmarthostError),
+    #[error(transparent)]
+    MailHeader(#[from] MailHeaderError),
     #[error("redirects are not followed: a server could lead messages elsewhere")]
     Redirects,
     #[error("`{key}` needs `proxy_url` or `proxy_from_environment: true` beside it")]
@@ -150,10 +154,6 @@ pub(crate) enum Problem {
     RepeatTooShort { repeat: String, group: String },
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error(transparent)]
-    Bot(#[from] BotError),
-    #[error(transparent)]
-    Chat(#[from] ChatIdError),
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]

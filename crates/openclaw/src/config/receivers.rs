@@ -1,19 +1,19 @@
 //! The receivers of a tenant's file, in Alertmanager's words.
 
+use super::email::{self, EmailSection, MailDefaults};
 use super::fault::Place;
 use super::http_config::{self, HttpSection};
-use super::msteams::{self, MsteamsSection};
 use super::names::{Kind, Names, named, new_name};
 use super::problem::Problem;
 use super::read::{At, Context, Field, Later, section};
 use super::secret::{SecretText, either};
 use super::slack::{self, SlackSection};
-use super::telegram::{self, TelegramSection};
 use super::templates::Templates;
 use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
 use openclaw_delivery::{Integration, ReceiverSettings, Target, Timeout};
 use openclaw_routing::{MAX_INTEGRATIONS, Receiver, Rota};
+use std::mem::take;
 use std::sync::Arc;
 
 const RECEIVERS_MAX: usize = 1000;
@@ -29,14 +29,10 @@ section! {
         webhook_configs: Vec<At<WebhookSection>>,
         /// Slack channels.
         slack_configs: Vec<At<SlackSection>>,
-        /// Telegram chats.
-        telegram_configs: Vec<At<TelegramSection>>,
-        /// Microsoft Teams channels.
-        msteamsv2_configs: Vec<At<MsteamsSection>>,
+        /// Mail.
+        email_configs: Vec<At<EmailSection>>,
         #[schemars(skip)]
         discord_configs: Later,
-        #[schemars(skip)]
-        email_configs: Later,
         #[schemars(skip)]
         incidentio_configs: Later,
         #[schemars(skip)]
@@ -48,6 +44,8 @@ section! {
         #[schemars(skip)]
         msteams_configs: Later,
         #[schemars(skip)]
+        msteamsv2_configs: Later,
+        #[schemars(skip)]
         opsgenie_configs: Later,
         #[schemars(skip)]
         pagerduty_configs: Later,
@@ -57,6 +55,8 @@ section! {
         servicenow_configs: Later,
         #[schemars(skip)]
         sns_configs: Later,
+        #[schemars(skip)]
+        telegram_configs: Later,
         #[schemars(skip)]
         victorops_configs: Later,
         #[schemars(skip)]
@@ -79,7 +79,7 @@ section! {
         send_resolved: Flag,
         /// At most this many alerts in a message; 0, the default, for all.
         max_alerts: Count,
-        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more.
+        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more. While one replaces another, both, with a space between.
         secret: SecretText,
         /// For the whole send, `1ms` to `5m`. Default `10s`.
         timeout: Span,
@@ -107,6 +107,7 @@ impl Receivers {
 /// Adds the receivers' names to `names`, also of those with faults.
 pub(super) fn checked(
     field: Field<Vec<At<ReceiverSection>>>,
+    mail: &MailDefaults,
     templates: &Templates,
     names: &mut Names,
     cx: &mut Context<'_>,
@@ -117,7 +118,7 @@ pub(super) fn checked(
         cx.fault(&beyond.place, Problem::TooMany { what: "receivers", most: RECEIVERS_MAX });
     }
     for At { mut value, place } in sections.into_iter().take(RECEIVERS_MAX) {
-        let integrations = integrations(&mut value, &place, templates, cx);
+        let integrations = integrations(&mut value, &place, mail, templates, cx);
         let on_call = value.on_call.into_set().and_then(|name| rota(&name, names, cx));
         let name = value.name.required("name", &place, cx);
         let name = name.and_then(|name| new_name(Kind::Receiver, &name, names.receivers.iter(), cx));
@@ -135,42 +136,24 @@ fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota
     names.rotas.iter().find(|rota| **rota.name() == *name.value.0).cloned()
 }
 
-/// What makes settings of a section.
-type Check<S, T> = fn(At<S>, &Templates, &mut Context<'_>) -> Option<T>;
-
 fn integrations(
     section: &mut ReceiverSection,
     receiver: &Place,
+    mail: &MailDefaults,
     templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
-    fn each<S, T>(
-        list: &mut Field<Vec<At<S>>>,
-        check: Check<S, T>,
-        kind: fn(T) -> Integration,
-        templates: &Templates,
-        cx: &mut Context<'_>,
-    ) -> Vec<Integration> {
-        let sections = std::mem::take(list).into_value().unwrap_or_default();
-        sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
-    }
     let mut integrations = Vec::new();
-    integrations.extend(each(&mut section.webhook_configs, webhook, Integration::Webhook, templates, cx));
-    integrations.extend(each(&mut section.slack_configs, slack::checked, Integration::Slack, templates, cx));
-    integrations.extend(each(
-        &mut section.telegram_configs,
-        telegram::checked,
-        Integration::Telegram,
-        templates,
-        cx,
-    ));
-    integrations.extend(each(
-        &mut section.msteamsv2_configs,
-        msteams::checked,
-        Integration::Msteams,
-        templates,
-        cx,
-    ));
+    for section in take(&mut section.webhook_configs).into_value().unwrap_or_default() {
+        integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
+    }
+    for section in take(&mut section.slack_configs).into_value().unwrap_or_default() {
+        integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
+    }
+    for section in take(&mut section.email_configs).into_value().unwrap_or_default() {
+        let settings = email::checked(section, mail, templates, cx);
+        integrations.extend(settings.map(|settings| Integration::Email(Box::new(settings))));
+    }
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";
         cx.fault(receiver, Problem::TooMany { what, most: MAX_INTEGRATIONS });

@@ -3,8 +3,7 @@
 
 use openclaw_alert::{Content, Timestamp};
 use openclaw_sources::{
-    Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty,
-    standard_webhooks,
+    Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty, standard_webhooks,
     way_back::{self, Deed, servicenow, slack},
 };
 

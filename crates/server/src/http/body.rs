@@ -48,8 +48,8 @@ where
     read_within(body, bytes_max, BODY_TIMEOUT).await
 }
 
-/// [`read`], where who sends it has another time.
-pub(super) async fn read_within<B>(body: B, bytes_max: usize, time: Duration) -> Result<Bytes, BodyError>
+/// [`read`], in less time.
+pub(super) async fn read_within<B>(body: B, bytes_max: usize, time_max: Duration) -> Result<Bytes, BodyError>
 where
     B: HttpBody,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -57,7 +57,7 @@ where
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge { bytes_max });
     }
-    match tokio::time::timeout(time, Limited::new(body, bytes_max).collect()).await {
+    match tokio::time::timeout(time_max, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { bytes_max }),
         Ok(Err(_)) => Err(BodyError::CutOff),

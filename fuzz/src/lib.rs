@@ -3,8 +3,8 @@
 
 use openclaw_alert::{Content, Timestamp};
 use openclaw_sources::{
-    Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty,
-    standard_webhooks,
+    Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty, standard_webhooks,
+    way_back::{self, Deed, servicenow, slack},
 };
 
 /// 2026-03-01T12:34:56Z.
@@ -102,6 +102,27 @@ pub fn detected(input: &[u8]) {
     }
 }
 
+/// What comes back from Slack, PagerDuty and ServiceNow.
+pub fn way_back(input: &[u8]) {
+    for content_type in [None, Some("application/json")] {
+        if let Ok(slack::Interaction::Click(click)) = slack::decode(content_type, input) {
+            in_bounds(&click.deed);
+        }
+    }
+    if let Ok(Some(event)) = way_back::pagerduty::decode(input) {
+        in_bounds(&event.deed);
+    }
+    if let Ok(Some(deed)) = servicenow::decode(input) {
+        in_bounds(&deed);
+    }
+}
+
+fn in_bounds(deed: &Deed) {
+    assert!(!deed.key.is_empty() && deed.key.len() <= 255);
+    assert!(deed.by.len() <= 200 && deed.note.len() <= 4096);
+    assert!(!deed.by.chars().any(char::is_control));
+}
+
 /// No header is a signature by chance.
 pub fn signatures(input: &[u8]) {
     let Some((line, body)) = first_line(input) else { return };
@@ -156,10 +177,11 @@ mod tests {
             for (format, _) in Format::ALL {
                 body(format, behind);
             }
-            for target in [opsgenie, cloudevents, mapped, detected, signatures] {
+            for target in [opsgenie, cloudevents, mapped, detected, way_back, signatures] {
                 target(&input);
             }
             detected(behind);
+            way_back(behind);
         }
     }
 }

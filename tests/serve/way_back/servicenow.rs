@@ -2,7 +2,7 @@
 
 use super::{World, value_of, world};
 use crate::support::client::Response;
-use crate::support::{Alert, Request, pause};
+use crate::support::{Alert, Request, pause, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ fn what_is_done_in_servicenow_shows_in_slack() {
     let world = world();
     let value = value_of(&world.message_about("cert"), "openclaw_ack");
     let key = world.folder.key("acme", "respond");
+    until("the key is known", || call(&world, &key, &json!({})).status == 400);
     for (number, action) in [(2, "ack"), (6, "resolve"), (8, "dismiss")] {
         assert_eq!(call(&world, &key, &state(&value, number)).expect(200).json()["result"], "done");
         let acted = world.acted("cert");
@@ -62,11 +63,11 @@ fn only_who_may_respond_for_the_tenant_is_heard() {
     world.folder.tenant("globex", crate::support::server::SILENT);
     let ingest = world.folder.key("acme", "ingest,read");
     let other = world.folder.full_key("globex");
-    crate::support::until("the keys are known", || call(&world, &ingest, &json!({})).status == 403);
+    until("the keys are known", || call(&world, &ingest, &json!({})).status == 403);
     assert_eq!(call(&world, &ingest, &state(&value, 6)).status, 403);
     assert_eq!(call(&world, "oc00000000000000000000000000000000", &state(&value, 6)).status, 401);
     assert_eq!(call(&world, &other, &state(&value, 6)).status, 403, "the path is acme's");
-    crate::support::until("globex is there", || {
+    until("globex is there", || {
         let request = Request::post("/api/v1/servicenow/callback", state(&value, 6).to_string()).key(&other);
         request.send(world.server.address).status == 404
     });

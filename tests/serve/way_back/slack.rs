@@ -30,12 +30,10 @@ fn a_click_reaches_the_alert_and_its_message() {
 #[test]
 fn each_button_does_what_it_says() {
     let world = world();
-    for (action_id, action) in
-        [("openclaw_resolve", "resolve"), ("openclaw_dismiss", "dismiss"), ("openclaw_escalate", "escalate")]
-    {
-        let value = value_of(&world.message_about(action), "openclaw_ack");
-        world.click(&Click::new(action_id, &value, "ann"));
-        assert_eq!(world.acted(action)["action"], action);
+    for (name, action) in [("disk", "resolve"), ("noise", "dismiss"), ("outage", "escalate")] {
+        let value = value_of(&world.message_about(name), "openclaw_ack");
+        world.click(&Click::new(&format!("openclaw_{action}"), &value, "ann"));
+        assert_eq!(world.acted(name)["action"], action);
     }
     // Buttons of others and other interactions are nothing to us.
     let value = value_of(&world.message_about("other"), "openclaw_ack");

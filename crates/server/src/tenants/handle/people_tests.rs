@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::host::{Host, Parts};
 use crate::observe::Metrics;
-use crate::tenants::{Registered, Senders, TenantConfig, Tenants};
+use crate::tenants::{Registered, Senders, Sources, TenantConfig, Tenants};
 use openclaw_alert::{Batch, LabelsBuilder, TenantName, Zoned, fnv1a};
 use openclaw_delivery::{Sender, SenderOptions};
 use openclaw_journal::{Log, Options, RealDisk, Writer};
@@ -32,7 +32,7 @@ fn config() -> TenantConfig {
         receivers: Vec::new(),
         origins: Vec::new(),
         routing_yaml: String::new(),
-        sources: Default::default(),
+        sources: Sources::default(),
         tokens: None,
         certificates: Vec::new(),
         version: 0,

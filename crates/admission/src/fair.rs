@@ -63,6 +63,14 @@ impl<T> FairQueue<T> {
         if self.bytes(tenant) + bytes <= bound_bytes { Ok(()) } else { Err(Full) }
     }
 
+    /// Drops what waits of one tenant.
+    pub fn clear(&mut self, tenant: usize) {
+        if let Some(queue) = self.queues.get_mut(tenant) {
+            *queue = Queue::default();
+            self.turns.retain(|turn| *turn != tenant);
+        }
+    }
+
     /// Serves one turn: gives items of the tenant whose turn it is to `take`
     /// until its quantum is spent, its queue is empty, or `may` says that it
     /// may not go on now. Gives false when no tenant could take anything.

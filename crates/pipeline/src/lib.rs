@@ -13,8 +13,10 @@
 
 mod alerts;
 mod effects;
+mod erase;
 mod groups;
 mod looks;
+mod offboard;
 mod outbox;
 mod partition;
 mod record;
@@ -32,6 +34,8 @@ mod watch;
 
 pub use alerts::Phase;
 pub use effects::{Ack, AlertEnd, Effects, Ended, Send, Taken};
+pub use erase::Eraser;
+pub use offboard::LeftToTell;
 pub use partition::Partition;
 pub use record::{Cause, End, Rated, Record, records};
 pub use settings::{
@@ -39,4 +43,4 @@ pub use settings::{
 };
 pub use step::{Input, PastAlert};
 pub use views::{AlertView, GroupView, ListKey, MessageView, Suppression, TenantGauges};
-pub use watch::{INTERNAL_SOURCE, SOURCE_SILENT, WATCHDOG};
+pub use watch::{INTERNAL_SOURCE, Notice, SOURCE_SILENT, WATCHDOG};

@@ -102,7 +102,7 @@ impl Partition {
 
     fn notification(&self, id: u64, now: Timestamp) -> Option<Notification> {
         let entry = self.state.outbox.get(id)?;
-        let tenant = self.state.tenant(entry.tenant)?.name.clone();
+        let tenant = self.state.tenant(entry.tenant)?.name.clone()?;
         let partition = self.state.id;
         let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry)).collect();
         let instance = self.settings(entry.tenant).map_or(0, |settings| settings.instance);

@@ -1,9 +1,7 @@
 //! Bytes as records.
 
-use super::fields::ids;
-use super::{
-    Cause, Placement, Rated, Record, end, flag, hold, kind, reason, small, status, tag, time, zoned,
-};
+use super::fields::{blank, cause, ids};
+use super::{Placement, Rated, Record, end, flag, hold, kind, reason, small, status, tag, time, zoned};
 use openclaw_alert::codec::{Corrupt, Reader};
 use openclaw_alert::{Feedback, Score};
 use openclaw_routing::{RouteId, Silence, SilenceId};
@@ -25,6 +23,10 @@ impl<'a> Record<'a> {
                 Self::read_group(number, reader)
             }
             number @ tag::NOTIFY..=tag::SHADOWED => Self::read_outbox(number, reader),
+            tag::ERASED => Ok(Record::Erased { tenant: small(reader)? }),
+            number @ (tag::BLANK | tag::BLANK_TENANT) => {
+                Ok(Record::Blank { is_tenant: number == tag::BLANK_TENANT, bytes: blank(reader)? })
+            }
             _ => Err(Corrupt("unknown kind of record")),
         }
     }
@@ -80,11 +82,7 @@ impl<'a> Record<'a> {
                 end: end(r)?,
                 content: r.bytes()?,
             },
-            tag::RESOLVED => Record::Resolved {
-                episode: r.varint()?,
-                at: zoned(r)?,
-                cause: if flag(r)? { Cause::Expired } else { Cause::Posted },
-            },
+            tag::RESOLVED => Record::Resolved { episode: r.varint()?, at: zoned(r)?, cause: cause(r)? },
             tag::REFUSED => Record::Refused {
                 tenant: small(r)?,
                 source: small(r)?,

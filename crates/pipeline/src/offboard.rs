@@ -48,6 +48,13 @@ impl Partition {
         LeftToTell { alerts: open.max(untold), messages: on_the_way.count() }
     }
 
+    /// Whether it is being removed, as this process has been told.
+    #[must_use]
+    pub fn is_leaving(&self, tenant: &TenantName) -> bool {
+        let number = self.state.tenant_number(tenant.as_str());
+        number.is_some_and(|number| self.leaving.contains(&number))
+    }
+
     pub(crate) fn offboard(&mut self, settings: &Arc<TenantSettings>, now: Timestamp) {
         self.configured.remove(&settings.name);
         let Some(tenant) = self.state.tenant_number(settings.name.as_str()) else { return };

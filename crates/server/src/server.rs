@@ -5,9 +5,11 @@ use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::{App, Front, IoThreads, Options};
 use crate::observe::{Metrics, Totals};
+use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
+use crate::removal;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
-use openclaw_alert::Timestamp;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{SenderError, SenderOptions};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
 use openclaw_pipeline::trail::frame_keys;
@@ -43,6 +45,8 @@ pub struct ServerOptions {
     pub tenants: Vec<TenantConfig>,
     /// Where the tenants come from while the service runs.
     pub source: Arc<dyn SettingsSource>,
+    /// The tenant that hears of the service itself.
+    pub operator: Option<TenantName>,
     /// `/metrics` without a credential.
     pub public_metrics: bool,
     /// `/console` without a credential.
@@ -117,7 +121,10 @@ impl Server {
         let address = listener.local_addr()?;
         let clock = Arc::new(options.clock);
         let keys = Arc::new(Keys::open(&options.data)?);
-        let (tenants, left_out) = registered(&keys, &*options.source, options.tenants);
+        let leaving = removal::names(&keys)?;
+        let configs = options.tenants.into_iter().filter(|config| !leaving.contains(config.name())).collect();
+        let (tenants, left_out) = registered(&keys, &*options.source, configs);
+        tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
         let metrics = Arc::new(Metrics::new());
         let began = Instant::now();
@@ -148,6 +155,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             keys: Arc::clone(&keys),
             source: options.source,
+            operator: Arc::new(Operator::new(options.operator)),
             turns: Turns::default(),
         });
         reloader.left(&left_out);
@@ -171,6 +179,8 @@ impl Server {
             tokio::spawn(keep_keys(Arc::clone(&app), keys)),
             tokio::spawn(Arc::clone(&reloader).keep_watch()),
             tokio::spawn(Arc::clone(&reloader).keep_switches()),
+            tokio::spawn(Arc::clone(&reloader).keep_removals()),
+            tokio::spawn(keep_saying(Arc::clone(&host), Arc::clone(&reloader.operator))),
             tokio::spawn(reloader.keep_pruned()),
         ];
         let acceptor = Arc::clone(&io);

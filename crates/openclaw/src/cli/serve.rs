@@ -53,6 +53,7 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
 /// What the settings make of the server.
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
+    let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     ServerOptions {
         http,
@@ -67,6 +68,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         snapshots: SnapshotPolicy { every: journal.snapshot_every, every_bytes: journal.snapshot_bytes },
         tenants: tenants(settings),
         source,
+        operator,
         public_metrics: metrics_public,
         public_console: console_public,
         external_url,

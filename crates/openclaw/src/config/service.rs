@@ -9,6 +9,7 @@ use super::tenants::Tenants;
 use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
+use openclaw_alert::TenantName;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ section! {
         data: Text,
         /// Who may come in without a credential.
         auth: AuthSection,
+        /// Who hears of the service itself.
+        operator: OperatorSection,
         /// The page `/metrics`.
         metrics: MetricsSection,
         /// The page `/console`.
@@ -65,6 +68,14 @@ section! {
     AuthSection {
         /// Tenant for rate-limit decisions asked for without a credential; nobody unless set.
         anonymous_tenant: Tenant,
+    }
+}
+
+section! {
+    /// Who hears of the service itself.
+    OperatorSection {
+        /// Tenant whose routes take alerts about the service: settings that are refused, a full disk. Nobody unless set.
+        tenant: Tenant,
     }
 }
 
@@ -232,6 +243,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
     anonymous_tenant: Option<At<Tenant>>,
+    operator_tenant: Option<At<Tenant>>,
 }
 
 /// For tenants that don't say otherwise.
@@ -272,13 +284,25 @@ impl Default for JournalSettings {
 }
 
 impl ServiceSettings {
-    pub(super) fn unknown_anonymous_tenant(&self, tenants: &Tenants) -> Option<Fault> {
-        let set = self.anonymous_tenant.as_ref()?;
-        if tenants.names.contains(&set.value.0) {
-            return None;
-        }
-        let problem = Problem::UnknownTenant { name: set.value.0.to_string() };
-        Some(Fault { place: set.place.clone(), problem })
+    /// Tenants that are named here and have no file.
+    pub(super) fn unknown_tenants(&self, tenants: &Tenants) -> impl Iterator<Item = Fault> {
+        let named = self.anonymous_tenant.iter().chain(&self.operator_tenant);
+        named.filter(|set| !tenants.names.contains(&set.value.0)).map(|set| Fault {
+            place: set.place.clone(),
+            problem: Problem::UnknownTenant { name: set.value.0.to_string() },
+        })
+    }
+
+    /// The section that names a tenant.
+    pub(crate) fn names(&self, tenant: &TenantName) -> Option<&'static str> {
+        let is_it = |set: &Option<At<Tenant>>| set.as_ref().is_some_and(|set| set.value.0 == *tenant);
+        let sections = [("operator", &self.operator_tenant), ("auth", &self.anonymous_tenant)];
+        sections.into_iter().find(|(_, set)| is_it(set)).map(|(section, _)| section)
+    }
+
+    /// Who hears of the service itself.
+    pub(crate) fn operator(&self) -> Option<&TenantName> {
+        self.operator_tenant.as_ref().map(|set| &set.value.0)
     }
 }
 
@@ -328,6 +352,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         log_level: log.level.into_value().unwrap_or(LogLevel::Info),
         log_format: log.format.into_value().unwrap_or(LogFormat::Text),
         rating: rating_defaults(file.rating.into_value().unwrap_or_default()),
+        operator_tenant: file.operator.into_value().and_then(|operator| operator.tenant.into_set()),
         anonymous_tenant: file.auth.into_value().and_then(|auth| auth.anonymous_tenant.into_set()),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
     }

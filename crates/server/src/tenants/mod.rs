@@ -5,14 +5,16 @@ mod register;
 mod source;
 
 pub(crate) use handle::{Explained, ReadError, TenantHandle};
-pub(crate) use register::{Registered, Senders, prune, prune_other, register, senders_of_others};
+pub(crate) use register::{
+    Registered, Senders, last_settings, prune, prune_other, register, senders_of_others,
+};
 pub use source::{Origin, SettingsSource, TenantConfig};
 
 use arc_swap::ArcSwap;
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::Integration;
 use openclaw_pipeline::TenantSettings;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 type Configs = HashMap<TenantName, Arc<TenantConfig>>;
@@ -23,6 +25,8 @@ pub(crate) struct Tenants {
     configs: ArcSwap<Configs>,
     /// Who sends; also for tenants that have gone, whose sends may still run.
     senders: ArcSwap<HashMap<TenantName, Arc<Senders>>>,
+    /// Those that are being removed, whatever the settings say.
+    leaving: ArcSwap<BTreeSet<TenantName>>,
     /// When it was last noted that a tenant's request was turned away.
     turned_away_at: Mutex<HashMap<TenantName, Timestamp>>,
 }
@@ -59,6 +63,16 @@ impl Tenants {
     /// Puts `configs` in the place of all.
     pub(crate) fn set_configs(&self, configs: Configs) {
         self.configs.store(Arc::new(configs));
+    }
+
+    /// Notes who is being removed.
+    pub(crate) fn set_leaving(&self, leaving: BTreeSet<TenantName>) {
+        self.leaving.store(Arc::new(leaving));
+    }
+
+    /// Whether a tenant is being removed.
+    pub(crate) fn is_leaving(&self, tenant: &TenantName) -> bool {
+        self.leaving.load().contains(tenant)
     }
 
     /// All as they are now.

@@ -172,6 +172,7 @@ impl Eraser {
             Record::Tenant { name } => Owner::Named(name == self.name.as_str()),
             Record::Source { tenant, .. }
             | Record::Refused { tenant, .. }
+            | Record::Seen { tenant, .. }
             | Record::SilenceSet { tenant, .. }
             | Record::SilenceExpired { tenant, .. }
             | Record::Placed { tenant, .. }
@@ -193,6 +194,7 @@ impl Eraser {
             | Record::Resolved { episode: id, .. }
             | Record::Rearmed { episode: id }
             | Record::GroupClosed { group: id }
+            | Record::Receipt { entry: id, .. }
             | Record::Delivered { entry: id, .. }
             | Record::Retrying { entry: id, .. }
             | Record::DeadLettered { entry: id, .. }

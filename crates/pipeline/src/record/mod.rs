@@ -160,6 +160,12 @@ pub enum Record<'a> {
     /// So many bytes where a record of an erased tenant stood; `is_tenant`
     /// where it was the tenant's first, which counts for the numbers of others.
     Blank { is_tenant: bool, bytes: usize },
+    /// A request was taken in that its sender names: the same one again
+    /// changes nothing.
+    Seen { tenant: u16, delivery: u64 },
+    /// What the receiver gave back for a message; comes before its
+    /// [`Record::Delivered`].
+    Receipt { entry: u64, text: &'a str },
 }
 
 mod tag {
@@ -196,6 +202,8 @@ mod tag {
     pub(super) const ERASED: u8 = 60;
     pub(super) const BLANK: u8 = 61;
     pub(super) const BLANK_TENANT: u8 = 62;
+    pub(super) const SEEN: u8 = 31;
+    pub(super) const RECEIPT: u8 = 32;
 }
 
 /// The records of a frame's payload, in order.
@@ -297,6 +305,8 @@ mod tests {
             Record::Resolved { episode: n, at: zoned, cause: Cause::Offboarded },
             Record::Erased { tenant: number },
             Record::Blank { is_tenant: bit, bytes: 2 + usize::from(number) },
+            Record::Seen { tenant: number, delivery: n },
+            Record::Receipt { entry: n, text },
         ]
     }
 

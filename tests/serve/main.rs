@@ -12,6 +12,7 @@ mod listing;
 mod metrics;
 mod rating;
 mod reload;
+mod removal;
 mod replay;
 mod restart;
 mod silences;

@@ -230,3 +230,35 @@ fn a_tenant_that_the_service_names_is_not_removed() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is named by `operator`"));
     assert!(folder.path().join("tenants/acme.yaml").exists());
 }
+
+#[test]
+fn a_crash_at_any_point_of_an_erasure_is_gone_on_from() {
+    let world = World::new();
+    let server = world.folder.serve();
+    world.fill(&server);
+    let before = world.neighbour_view(&server);
+    server.kill();
+    world.folder.run(&["tenant", "remove", "acme", "--erase"]);
+    for point in [
+        "before-send:1",
+        "snapshot:1",
+        "snapshot:2",
+        "erase-written:1",
+        "erase-unindexed:1",
+        "erase-renamed:1",
+        "erase-written:1",
+        "erase-renamed:1",
+        "erase-unindexed:1",
+        "erased-files:1",
+        "erased-state:1",
+    ] {
+        let mut server = world.folder.start(&ServeOptions::default().variable("OPENCLAW_CRASH_AT", point));
+        until(&format!("it is killed at {point}"), || server.has_ended());
+    }
+    let server = world.folder.serve();
+    world.wait_erased(&server);
+    for n in 1..ALERTS {
+        assert!(world.told("resolved", &format!("a{n}")), "a{n}");
+    }
+    assert_eq!(world.neighbour_view(&server), before);
+}

@@ -9,7 +9,7 @@ use crate::host::{Host, Unavailable};
 use crate::reload::{Reloader, blocking};
 use crate::tenants::last_settings;
 use openclaw_alert::TenantName;
-use openclaw_journal::{Edit, EraseError, SnapshotError, StoredFrame};
+use openclaw_journal::{Edit, EraseError, SnapshotError, StoredFrame, crashpoint};
 use openclaw_pipeline::{Eraser, Input, LeftToTell, TenantSettings};
 use openclaw_state::{Keys, Removal, Stage, StateError};
 use std::collections::{BTreeSet, HashMap};
@@ -143,7 +143,9 @@ impl Reloader {
         if let Some(number) = removal.number {
             self.host.erase_files(&tenant, number).await?;
         }
+        crashpoint::hit("erased-files");
         self.erase_state(&tenant).await?;
+        crashpoint::hit("erased-state");
         self.host.recent().forget(&tenant);
         self.note(&tenant, Stage::Done, None).await?;
         tracing::warn!(%tenant, "the tenant is erased");

@@ -10,6 +10,7 @@ mod isolation;
 mod keys;
 mod listing;
 mod metrics;
+mod operator;
 mod rating;
 mod reload;
 mod removal;

@@ -629,10 +629,13 @@ impl State {
             log.settled_at = Some(now);
         }
         self.leave_lane(&entry);
+        let told_by_next = if entry.ambiguous { Vec::new() } else { self.left_to_next(&entry) };
         if !entry.ambiguous
             && let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot))
         {
-            let missed = |slot: u32| entry.tells_of(slot).is_some_and(|told| !told.may_be_known);
+            let missed = |slot: u32| {
+                entry.tells_of(slot).is_some_and(|told| !told.may_be_known) && !told_by_next.contains(&slot)
+            };
             for member in group.members.iter_mut().filter(|member| missed(member.alert)) {
                 member.missed.set(entry.integration);
             }
@@ -642,6 +645,20 @@ impl State {
         {
             self.unpin(&dropped);
         }
+    }
+
+    /// What a message that was given up would have told first, and the group's
+    /// next message tells: that one is the first to tell of it now.
+    fn left_to_next(&mut self, dead: &Entry) -> Vec<u32> {
+        let next = self.log_mut(dead).and_then(|log| log.pending);
+        let Some(next) = next.and_then(|id| self.outbox.get_mut(id)) else { return Vec::new() };
+        let is_first = |slot: u32| dead.tells_of(slot).is_some_and(|told| !told.may_be_known);
+        let told = next.alerts.iter_mut().filter(|told| told.status == Status::Firing && is_first(told.slot));
+        told.map(|told| {
+            told.may_be_known = false;
+            told.slot
+        })
+        .collect()
     }
 }
 

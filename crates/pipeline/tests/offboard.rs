@@ -158,13 +158,18 @@ impl World {
             _ => SendOutcome::Delivered { receipt: Some(self.text(who, "receipt").into()) },
         };
         if matches!(outcome, SendOutcome::Delivered { .. } | SendOutcome::Retry { ambiguous: true, .. }) {
-            for (alert, status) in alerts {
+            for (alert, status) in alerts.clone() {
                 let known = self.told.entry((tenant.clone(), integration, alert)).or_insert(status);
                 let is_sure = matches!(outcome, SendOutcome::Delivered { .. });
                 *known = if is_sure || status == Status::Firing { status } else { *known };
             }
         }
         self.step(&Input::Sent { entry, outcome: &outcome, took: Duration::from_millis(3) });
+        // An end that was given up is known as such.
+        let is_dead = self.partition.messages(&tenant).iter().any(|m| m.entry == entry && m.is_dead);
+        for (alert, _) in alerts.into_iter().filter(|(_, status)| is_dead && *status == Status::Resolved) {
+            self.told.remove(&(tenant.clone(), integration, alert));
+        }
     }
 
     fn silence(&mut self, who: usize, n: u8) {

@@ -132,6 +132,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn what_is_dropped_takes_no_turn() {
+        let mut queue = FairQueue::default();
+        (0..3).for_each(|tenant| queue.push(tenant, tenant, 10));
+        queue.clear(1);
+        queue.clear(7);
+        assert_eq!(queue.waiting().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!((queue.len(1), queue.bytes(1)), (0, 0));
+        queue.push(1, 9, 10);
+        let mut taken = Vec::new();
+        while queue.turn(|_| true, |_, item| taken.push(item)) {}
+        assert_eq!(taken, [0, 2, 9]);
+    }
+
     proptest! {
         /// However much the others have waiting, a tenant's first item is
         /// served within one turn of each, and each keeps its own order.

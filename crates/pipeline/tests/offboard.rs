@@ -71,13 +71,16 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// Entry, tenant, integration, and what it tells of which alert.
+type OnTheWay = (u64, TenantName, u16, Vec<(String, Status)>);
+
 struct World {
     tenants: [TenantName; 2],
     partition: Partition,
     out: Effects,
     log: Vec<(u64, Vec<u8>, Timestamp)>,
     now: u64,
-    on_the_way: VecDeque<(u64, TenantName, u16, Vec<(String, Status)>)>,
+    on_the_way: VecDeque<OnTheWay>,
     /// By tenant, integration and alert: what was told last.
     told: BTreeMap<(TenantName, u16, String), Status>,
     ids: u8,
@@ -283,7 +286,7 @@ fn view(partition: &Partition, tenant: &TenantName, now: Timestamp) -> String {
     let mut rating = Vec::new();
     partition.rating(tenant).into_iter().for_each(|model| model.write(&mut rating));
     let messages = partition.messages(tenant);
-    let silences = partition.silences(tenant).into_iter().flat_map(|silences| silences.iter());
+    let silences = partition.silences(tenant).into_iter().flat_map(openclaw_routing::Silences::iter);
     let mut silences: Vec<_> = silences.map(|silence| format!("{silence:?}")).collect();
     silences.sort();
     format!("{alerts:#?}\n{groups:#?}\n{messages:#?}\n{silences:#?}\n{rating:?}")

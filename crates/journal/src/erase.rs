@@ -22,7 +22,6 @@ use crate::segments::{FOLDER, QUARANTINE, SEGMENT_DATA, move_file, remove_if_the
 use crate::store::{Segment, Store, lock};
 use crate::{Class, EraseError, Position, Reader, StoredFrame, crashpoint};
 use openclaw_alert::PartitionId;
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -65,12 +64,18 @@ impl Reader {
     /// Rewrites what `edit` says in all sealed segments. Others read, append
     /// and commit meanwhile.
     pub(crate) fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
-        let due = self.store.sealed_with(partition);
-        for &number in &due {
-            self.look(number, partition, edit)?;
+        let sealed = self.store.sealed();
+        let may_have = |segment: &Segment| {
+            let summary = segment.summary.as_ref();
+            summary.is_none_or(|summary| summary.partitions().any(|one| one == partition))
+        };
+        for segment in sealed.iter().filter(|segment| may_have(segment)) {
+            self.look(segment.header.number, partition, edit)?;
         }
-        let mut erasure = Erasure { looked_at: due.len(), ..Erasure::default() };
-        for number in due {
+        let mut erasure = Erasure { looked_at: sealed.len(), ..Erasure::default() };
+        // All of them: nobody can tell whose the bytes in damaged stretches are.
+        for segment in sealed {
+            let number = segment.header.number;
             erasure.rewritten += usize::from(self.store.rewrite_segment(number, partition, edit)?);
         }
         erasure.quarantined_removed = self.store.remove_copies()?;
@@ -90,18 +95,9 @@ impl Reader {
 }
 
 impl Store {
-    /// Sealed segments that have frames of the partition, or may have had some
-    /// where they are damaged.
-    fn sealed_with(&self, partition: PartitionId) -> Vec<u64> {
-        let damaged: BTreeSet<String> = self.damage().into_iter().map(|damage| damage.file).collect();
-        let may_have = |segment: &Segment| {
-            let summary = segment.summary.as_ref();
-            summary.is_none_or(|summary| summary.partitions().any(|one| one == partition))
-                || damaged.contains(&segment_name(segment.header.number))
-        };
+    fn sealed(&self) -> Vec<Segment> {
         let active = self.active();
-        let segments = lock(&self.segments);
-        segments.range(..active).filter(|(_, segment)| may_have(segment)).map(|(&number, _)| number).collect()
+        lock(&self.segments).range(..active).map(|(_, segment)| segment.clone()).collect()
     }
 
     /// Gives whether it had to be written anew.

@@ -3,6 +3,7 @@
 use super::{Told, World};
 use openclaw_alert::{PartitionId, Timestamp};
 use openclaw_journal::{Class, Edit, Frame, Position, StoredFrame, Writer};
+use openclaw_sim::disk::Faults;
 use std::collections::BTreeMap;
 use std::error::Error;
 
@@ -56,6 +57,10 @@ impl World {
         let rule = self.erasing.map_or(fresh, |begun| Rule { end, ..begun });
         self.erasing = Some(rule);
         let mut hand = Hand { rule, looked_at: Vec::new() };
+        if self.random.one_in(3) {
+            let power_off_after = Some(self.random.below(30));
+            self.disk.set_faults(Faults { power_off_after, ..Faults::default() });
+        }
         let Ok(erasure) = writer.erase(rule.partition, &mut hand) else {
             // The disk gave out; in part it may be done.
             let kept: Result<Vec<_>, _> = writer.read_from(Position::START).collect();
@@ -70,7 +75,32 @@ impl World {
             name.starts_with("quarantine/") || ["spare", "erased.tmp"].contains(&name.as_str())
         });
         assert_eq!(copies.collect::<Vec<_>>(), [] as [String; 0]);
+        self.check_holes(writer, end);
         self.look_up(&writer.reader())
+    }
+
+    /// Nothing is left in damaged stretches that were sealed, told of or not.
+    fn check_holes(&self, writer: &Writer, end: Position) {
+        let kept: Result<Vec<_>, _> = writer.read_from(Position::START).collect();
+        let Ok(kept) = kept else { return };
+        let segment_bytes = self.options.segment_bytes;
+        for name in self.disk.files().iter().filter(|name| name.ends_with(".seg")) {
+            let mut content = self.disk.content(name).unwrap();
+            let number = u64::from_str_radix(&name["segments/".len()..name.len() - 4], 16).unwrap();
+            if number >= end.get() / segment_bytes {
+                continue;
+            }
+            let begin = number * segment_bytes;
+            let inside = kept.iter().filter(|frame| frame.position.get() / segment_bytes == number);
+            let mut last = 4096;
+            for frame in inside {
+                last = (frame.end.get() - begin) as usize;
+                content[(frame.position.get() - begin) as usize..last].fill(0);
+            }
+            // Behind the last frame, or the hole behind that, is the mark.
+            let marks = content[4096..].chunks(8).filter(|word| word.iter().any(|&byte| byte != 0)).count();
+            assert!(marks <= 6, "{name}: something is left beside sound frames, the last until {last}");
+        }
     }
 
     /// Where the first frame that is not sealed begins; `None` when the disk

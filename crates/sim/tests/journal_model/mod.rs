@@ -121,7 +121,7 @@ impl World {
             Ok((mut writer, report)) => {
                 let is_alive = self.check_opened(&writer, &report);
                 if is_alive && self.erasing.is_some() {
-                    (0..40).for_each(|_| drop(self.look_up(&writer.reader())));
+                    (0..40).for_each(|_| assert!(self.look_up(&writer.reader())));
                 }
                 if is_alive {
                     self.act(&mut writer, life.steps);

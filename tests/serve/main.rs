@@ -10,7 +10,9 @@ mod isolation;
 mod keys;
 mod listing;
 mod metrics;
+mod nginx;
 mod operator;
+mod pki;
 mod rating;
 mod reload;
 mod removal;
@@ -19,3 +21,5 @@ mod restart;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
+mod tokens;

@@ -1,17 +1,18 @@
-//! One POST and its answer, with a deadline, and whether the receiver may have
-//! read the message where no answer came.
+//! One call and its answer, with a deadline, and whether the receiver may have
+//! taken the message where no answer came.
 
-use crate::Target;
-use crate::connect::{Connector, pooled};
+pub(crate) mod fetch;
+
+use crate::connect::{BoxError, Client, Connections};
 use crate::outcome::retry_after;
+use crate::outgoing::{Refused, ResolveError};
 use crate::words::Words;
+use crate::{HttpConfig, Target};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::Connect;
 use openclaw_alert::{SendOutcome, Timestamp};
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,118 +23,233 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// What is read of an answer's body; the rest is left and the connection closed.
-const ANSWER_BODY_BYTES_MAX: usize = 4096;
+/// What is read of an answer's body unless a call asks for more; the rest is
+/// left and the connection closed.
+const ANSWER_BYTES_MAX: usize = 4096;
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("OpenClaw/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Connections to all receivers.
-pub(crate) struct Http<C = Connector> {
-    client: Client<C, OneShot>,
-}
-
 /// One attempt's bounds and what it goes over; given to the kinds.
 pub(crate) struct Exchange<'s> {
-    pub(crate) http: &'s Http,
+    pub(crate) connections: &'s Connections,
     pub(crate) words: Words<'s>,
     pub(crate) deadline: Instant,
 }
 
+/// One request of a send. A send may make several, all within its deadline.
+#[derive(Debug, Clone)]
+pub(crate) struct Call<'c> {
+    pub(crate) method: Method,
+    pub(crate) target: &'c Target,
+    /// The owner's credentials, headers, and way there.
+    pub(crate) http: &'c HttpConfig,
+    /// The kind's own, which win over the owner's.
+    pub(crate) headers: HeaderMap,
+    /// JSON unless `headers` say otherwise.
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) idempotency_key: Option<&'c str>,
+    /// What is read of the answer's body.
+    pub(crate) answer_bytes_max: usize,
+}
+
+impl<'c> Call<'c> {
+    /// Without body, key or headers of its own; 4 KiB of answer.
+    pub(crate) fn new(method: Method, target: &'c Target, http: &'c HttpConfig) -> Self {
+        let (headers, answer_bytes_max) = (HeaderMap::new(), ANSWER_BYTES_MAX);
+        Self { method, target, http, headers, body: None, idempotency_key: None, answer_bytes_max }
+    }
+
+    /// A message, as JSON.
+    pub(crate) fn post(target: &'c Target, http: &'c HttpConfig, body: Vec<u8>) -> Self {
+        Self { body: Some(body), ..Self::new(Method::POST, target, http) }
+    }
+}
+
 /// What a receiver said, whole or up to the bound.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer's header, where it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+#[cfg(test)]
+impl Answer {
+    pub(crate) fn sample(status: u16, body: &str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap();
+        Self { status, retry_after: None, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
 }
 
 /// No whole answer came.
 #[derive(Debug)]
-pub(crate) struct Unanswered {
-    /// False where the message can't have left.
-    pub(crate) ambiguous: bool,
-    pub(crate) detail: String,
+enum Fault {
+    /// The address is not to be reached at all.
+    Refused(Refused),
+    Unanswered {
+        /// False where the message can't have left.
+        ambiguous: bool,
+        detail: String,
+    },
+}
+
+impl Fault {
+    fn outcome(self, host: &str) -> SendOutcome {
+        match self {
+            Self::Refused(refused) => SendOutcome::Never { detail: format!("`{host}`: {refused}") },
+            Self::Unanswered { ambiguous, detail } => {
+                SendOutcome::Retry { after: None, ambiguous, detail: format!("`{host}`: {detail}") }
+            }
+        }
+    }
 }
 
 impl Exchange<'_> {
-    /// Posts JSON, or says what came of trying.
-    pub(crate) async fn post(
-        &self,
-        target: &Target,
-        idempotency_key: &str,
-        mut headers: HeaderMap,
-        body: Vec<u8>,
-    ) -> Result<Answer, SendOutcome> {
-        let key = HeaderValue::from_str(idempotency_key).map_err(|_| SendOutcome::Never {
-            detail: "the idempotency key can't be a header's value".to_owned(),
-        })?;
-        headers.insert(IDEMPOTENCY_KEY, key);
-        let answer = self.http.post(target, headers, body, self.deadline, self.words.now).await;
-        answer.map_err(|Unanswered { ambiguous, detail }| SendOutcome::Retry {
-            after: None,
-            ambiguous,
-            detail,
-        })
+    /// Asks and is answered, or says what came of trying.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, SendOutcome> {
+        let (answer_bytes_max, way) = (call.answer_bytes_max, call.http.way());
+        let host = call.target.host();
+        let never = |detail: String| SendOutcome::Never { detail: format!("`{host}`: {detail}") };
+        let client = self.connections.client(way).map_err(|error| never(error.to_string()))?;
+        let mut request = request(call).map_err(|detail| never(detail.to_owned()))?;
+        if let Some(proxy) = self.connections.proxy(way, request.uri()) {
+            authorize_at(proxy, &mut request);
+        }
+        let answer = send(&client, request, answer_bytes_max, self.deadline, self.words.now).await;
+        answer.map_err(|fault| fault.outcome(host))
     }
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> Http<C> {
-    pub(crate) fn new(connector: C) -> Self {
-        Self { client: pooled(connector) }
-    }
-
-    async fn post(
-        &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Vec<u8>,
-        deadline: Instant,
-        now: Timestamp,
-    ) -> Result<Answer, Unanswered> {
-        let taken = Arc::new(AtomicBool::new(false));
-        let body = OneShot { bytes: Some(body.into()), taken: Arc::clone(&taken) };
-        let exchanged = timeout_at(deadline, self.exchange(request(target, headers, body), now)).await;
-        let ambiguous = taken.load(Ordering::Acquire);
-        let fault = match exchanged {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(fault)) => fault,
-            Err(_) if ambiguous => "no whole answer within the time-out".to_owned(),
-            Err(_) => "no connection within the time-out".to_owned(),
-        };
-        Err(Unanswered { ambiguous, detail: format!("`{}`: {fault}", target.host()) })
-    }
-
-    async fn exchange(&self, request: Request<OneShot>, now: Timestamp) -> Result<Answer, String> {
-        let response = self.client.request(request).await.map_err(|error| root_cause(&error))?;
-        let (head, body) = Response::into_parts(response);
-        let retry_after = retry_after(&head.headers, now);
-        let body = read_bounded(body).await.map_err(|error| root_cause(&error))?;
-        Ok(Answer { status: head.status, retry_after, body })
+/// Where the proxy reads the request itself. In a tunnel its credential would
+/// reach the receiver.
+fn authorize_at(proxy: &Target, request: &mut Request<OneShot>) {
+    let reads_it = request.uri().scheme_str() == Some("http");
+    if let Some(credential) = proxy.authorization().filter(|_| reads_it) {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
     }
 }
 
-fn request(target: &Target, headers: HeaderMap, body: OneShot) -> Request<OneShot> {
-    let mut request = Request::new(body);
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = target.uri().clone();
-    *request.headers_mut() = headers;
-    let headers = request.headers_mut();
+async fn send(
+    client: &Client,
+    request: Request<OneShot>,
+    answer_bytes_max: usize,
+    deadline: Instant,
+    now: Timestamp,
+) -> Result<Answer, Fault> {
+    let traces = Traces::of(&request);
+    let exchanged = timeout_at(deadline, exchange(client, request, answer_bytes_max, now)).await;
+    let ambiguous = traces.may_have_been_taken();
+    let detail = match exchanged {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(fault)) => match refused(&*fault) {
+            Some(refused) => return Err(Fault::Refused(refused)),
+            None => root_cause(&*fault),
+        },
+        Err(_) if ambiguous => "no whole answer within the time-out".to_owned(),
+        Err(_) => "no answer within the time-out".to_owned(),
+    };
+    Err(Fault::Unanswered { ambiguous, detail })
+}
+
+async fn exchange(
+    client: &Client,
+    request: Request<OneShot>,
+    answer_bytes_max: usize,
+    now: Timestamp,
+) -> Result<Answer, BoxError> {
+    let response = client.request(request).await?;
+    let (head, body) = Response::into_parts(response);
+    let retry_after = retry_after(&head.headers, now);
+    let body = read_bounded(body, answer_bytes_max).await?;
+    Ok(Answer { status: head.status, retry_after, headers: head.headers, body })
+}
+
+fn refused(error: &(dyn Error + 'static)) -> Option<Refused> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref() {
+            return Some(*refused);
+        }
+        if let Some(ResolveError::Refused(refused)) = error.downcast_ref() {
+            return Some(*refused);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// How to tell whether a request that failed did its work all the same.
+enum Traces {
+    /// It asks and changes nothing.
+    Harmless,
+    /// Its body is written with its head, so that as long as it wasn't taken nothing was.
+    Body(Arc<AtomicBool>),
+    /// Nothing to look at.
+    None,
+}
+
+impl Traces {
+    fn of(request: &Request<OneShot>) -> Self {
+        if request.method().is_safe() {
+            return Self::Harmless;
+        }
+        let body = request.body();
+        if body.bytes.is_some() { Self::Body(Arc::clone(&body.taken)) } else { Self::None }
+    }
+
+    fn may_have_been_taken(&self) -> bool {
+        match self {
+            Self::Harmless => false,
+            Self::Body(taken) => taken.load(Ordering::Acquire),
+            Self::None => true,
+        }
+    }
+}
+
+fn request(call: Call<'_>) -> Result<Request<OneShot>, &'static str> {
+    let mut request = Request::new(OneShot::new(call.body));
+    *request.method_mut() = call.method;
+    *request.uri_mut() = call.target.uri().clone();
+    let mut headers = call.http.headers();
+    merge(&mut headers, call.headers);
     headers.insert(USER_AGENT, OUR_NAME);
-    headers.insert(CONTENT_TYPE, JSON);
-    if let Some(credential) = target.authorization() {
+    if request.body().bytes.is_some() {
+        headers.entry(CONTENT_TYPE).or_insert(JSON);
+    }
+    if let Some(key) = call.idempotency_key {
+        let key = HeaderValue::from_str(key).map_err(|_| "the idempotency key can't be a header's value")?;
+        headers.insert(IDEMPOTENCY_KEY, key);
+    }
+    if let Some(credential) = call.target.authorization() {
         // What is set beside the address is newer than what stands in it.
         headers.entry(AUTHORIZATION).or_insert_with(|| credential.clone());
     }
-    request
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
-async fn read_bounded(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
+/// A name of `over` takes the place of all its values in `headers`.
+fn merge(headers: &mut HeaderMap, over: HeaderMap) {
+    over.keys().for_each(|name| drop(headers.remove(name)));
+    headers.extend(over);
+}
+
+async fn read_bounded(mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, hyper::Error> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
-        let room = ANSWER_BODY_BYTES_MAX - read.len();
+        let room = bytes_max - read.len();
         read.extend_from_slice(&data[..data.len().min(room)]);
-        if read.len() == ANSWER_BODY_BYTES_MAX {
+        if read.len() == bytes_max {
             break;
         }
     }
@@ -154,6 +270,13 @@ fn root_cause(error: &dyn Error) -> String {
 pub(crate) struct OneShot {
     bytes: Option<Bytes>,
     taken: Arc<AtomicBool>,
+}
+
+impl OneShot {
+    fn new(bytes: Option<Vec<u8>>) -> Self {
+        let bytes = bytes.filter(|bytes| !bytes.is_empty()).map(Bytes::from);
+        Self { bytes, taken: Arc::default() }
+    }
 }
 
 impl Body for OneShot {
@@ -181,12 +304,16 @@ impl Body for OneShot {
 mod tests {
     use super::*;
     use crate::Secret;
+    use crate::connect::pooled;
+    use crate::outgoing::Outgoing;
     use crate::sink::{Reply, Sink};
-    use hyper_util::client::legacy::connect::{Connected, Connection};
+    use crate::tls::TlsSettings;
+    use crate::wire::Wire;
     use hyper_util::rt::TokioIo;
     use std::io::IoSlice;
     use std::sync::atomic::AtomicUsize;
     use tokio::net::TcpStream;
+    use tower::util::BoxCloneSyncService;
 
     type Written = Poll<std::io::Result<usize>>;
 
@@ -234,9 +361,52 @@ mod tests {
         }
     }
 
-    impl Connection for Counting {
-        fn connected(&self) -> Connected {
-            Connected::new()
+    async fn call(sink: &Sink, call: Call<'_>) -> Result<Answer, SendOutcome> {
+        let connections = Connections::new(Outgoing::with_loopback()).unwrap();
+        assert!(call.target.host().contains(&sink.address.port().to_string()));
+        let deadline = Instant::now() + Duration::from_secs(3);
+        Exchange { connections: &connections, words: Words::sample(""), deadline }.call(call).await
+    }
+
+    #[tokio::test]
+    async fn any_method_with_its_own_bound_on_the_answer() {
+        let said = "x".repeat(10_000);
+        let reply = format!("HTTP/1.1 200 OK\r\nLocation: /a\r\nContent-Length: 10000\r\n\r\n{said}");
+        let sink = Sink::new(vec![Reply::Stay(reply.into_bytes())]).await;
+        let target = Target::parse(&Secret::new(format!("http://{}/api", sink.address))).unwrap();
+        let target = target.join(&["a b"], &[("q", "k=1^x")]).unwrap();
+        let mut config = HttpConfig::default();
+        config.add_header("Accept", &Secret::new("text/plain")).unwrap();
+        let get = Call::new(Method::GET, &target, &config);
+        let answer = call(&sink, get.clone()).await.unwrap();
+        assert_eq!((answer.body.len(), answer.header("location")), (ANSWER_BYTES_MAX, Some("/a")));
+        let mut patch = Call { method: Method::PATCH, answer_bytes_max: 64 << 10, ..get };
+        patch.headers.insert(http::header::ACCEPT, JSON);
+        patch.body = Some(b"{}".to_vec());
+        assert_eq!(call(&sink, patch).await.unwrap().body.len(), 10_000);
+        let [get, patch] = sink.requests().try_into().unwrap();
+        assert!(get.head.starts_with("GET /api/a%20b?q=k%3D1%5Ex HTTP/1.1\r\n"), "{}", get.head);
+        assert_eq!((get.header("content-type"), get.header("accept")), (None, Some("text/plain")));
+        assert!(patch.head.starts_with("PATCH "));
+        assert_eq!(patch.header("accept"), Some("application/json"), "a kind's own header wins");
+        assert_eq!(patch.body, b"{}");
+    }
+
+    #[tokio::test]
+    async fn only_what_may_have_changed_something_is_ambiguous() {
+        let sink = Sink::new(vec![Reply::Reset]).await;
+        let target = Target::parse(&Secret::new(format!("http://{}/", sink.address))).unwrap();
+        let config = HttpConfig::default();
+        for (method, body, want) in [
+            (Method::GET, None, false),
+            (Method::PUT, None, true),
+            (Method::PUT, Some(b"{}".to_vec()), true),
+            (Method::POST, Some(Vec::new()), true),
+        ] {
+            let asked = Call { body, ..Call::new(method.clone(), &target, &config) };
+            let outcome = call(&sink, asked).await.unwrap_err();
+            let SendOutcome::Retry { ambiguous, .. } = outcome else { panic!("{outcome:?}") };
+            assert_eq!(ambiguous, want, "{method}");
         }
     }
 
@@ -246,19 +416,23 @@ mod tests {
         let sink = Sink::new(vec![Reply::Stay(yes)]).await;
         let (address, writes) = (sink.address, Arc::<AtomicUsize>::default());
         let counter = Arc::clone(&writes);
-        let http = Http::new(tower::service_fn(move |_: http::Uri| {
+        let dial = tower::service_fn(move |_: http::Uri| {
             let writes = Arc::clone(&counter);
-            Box::pin(async move {
+            async move {
                 let stream = TokioIo::new(TcpStream::connect(address).await?);
-                Ok::<_, std::io::Error>(Counting { stream, writes })
-            })
-        }));
+                Ok(Wire::direct(Counting { stream, writes }))
+            }
+        });
+        let tls = TlsSettings::default().client_config(&Arc::new(rustls::RootCertStore::empty())).unwrap();
+        let names = Arc::new(hyper_rustls::DefaultServerNameResolver::default());
+        let client = pooled(BoxCloneSyncService::new(dial), Arc::new(tls), names);
         let target = Target::parse(&Secret::new(format!("http://{address}/"))).unwrap();
         for sent in 1..=3 {
             let deadline = Instant::now() + Duration::from_secs(3);
-            let body = vec![b'x'; 20_000];
-            let now = Timestamp::default();
-            let answer = http.post(&target, HeaderMap::new(), body, deadline, now).await.unwrap();
+            let config = HttpConfig::default();
+            let request = request(Call::post(&target, &config, vec![b'x'; 20_000])).unwrap();
+            let answer =
+                send(&client, request, ANSWER_BYTES_MAX, deadline, Timestamp::default()).await.unwrap();
             assert_eq!(answer.status, StatusCode::OK);
             assert_eq!(writes.load(Ordering::Relaxed), sent);
         }

@@ -36,6 +36,8 @@ impl Integration {
         match self {
             Self::Webhook(settings) => settings,
             Self::Slack(settings) => settings,
+            Self::Telegram(settings) => settings,
+            Self::Msteams(settings) => settings,
         }
     }
 

@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod conformance;
 mod connect;
 #[cfg(test)]
 mod fixture;
@@ -16,7 +18,9 @@ mod headline;
 mod http;
 mod http_config;
 mod kind;
+pub mod msteams;
 mod outcome;
+mod outgoing;
 mod secret;
 mod sender;
 mod settings;
@@ -28,15 +32,25 @@ pub mod slack;
 mod slots;
 #[cfg(test)]
 mod snapshot_tests;
+mod stage;
+mod standing;
 mod target;
+pub mod telegram;
 pub mod template;
 mod text;
+mod tls;
+#[cfg(test)]
+mod way_tests;
 pub mod webhook;
+mod wire;
 mod words;
 
 pub use headline::summary;
-pub use http_config::{HttpConfig, HttpConfigError};
+pub use http::fetch::{FetchError, Fetched};
+pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
+pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};
 pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};
 pub use target::{Target, TargetError};
+pub use tls::{TlsSettings, TlsSettingsError};

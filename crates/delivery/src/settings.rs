@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{slack, webhook};
+use crate::{msteams, slack, telegram, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +19,12 @@ pub struct ReceiverSettings {
 pub enum Integration {
     /// Alertmanager's webhook, version 4.
     Webhook(webhook::Settings),
-    /// A Slack incoming webhook.
+    /// A Slack channel.
     Slack(slack::Settings),
+    /// A Telegram chat.
+    Telegram(telegram::Settings),
+    /// A Microsoft Teams channel.
+    Msteams(msteams::Settings),
 }
 
 /// How long one send may take, connecting and reading the answer included.

@@ -70,6 +70,10 @@ pub(crate) enum CliError {
     NoTemplate { path: PathBuf, shipped: Vec<&'static str> },
     #[error("there is no tenant `{name}`")]
     NoTenant { name: TenantName },
+    #[error("tenant `{name}` has no `jwt` in its settings")]
+    NoJwt { name: TenantName },
+    #[error(transparent)]
+    Sign(#[from] openclaw_server::SignError),
 }
 
 impl From<Faults> for CliError {
@@ -119,6 +123,12 @@ impl CliError {
             }
             Self::NoTemplate { shipped, .. } => {
                 Some(format!("name a file, or one of those that ship: {}", shipped.join(", ")))
+            }
+            Self::NoJwt { name } => Some(format!(
+                "add `jwt: {{ secret: {{ file: {name}-jwt-secret }} }}` with at least 32 random bytes"
+            )),
+            Self::Sign(openclaw_server::SignError::Operator) => {
+                Some("add the tenant to `auth: { operator_tokens: [...] }` in `openclaw.yaml`".to_owned())
             }
             Self::NoTenant { name } => Some(format!("`openclaw tenant add {name}` makes it")),
             Self::Alert { .. } => {

@@ -1,5 +1,6 @@
 //! `openclaw tenant`
 
+use super::jwt::{self, JwtArgs};
 use super::key::{self, KeyCommand};
 use super::tenant_remove::{self, RemoveArgs};
 use super::tenant_template::Template;
@@ -25,6 +26,8 @@ pub(crate) enum TenantCommand {
     /// Adds, lists and revokes keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Makes a token that the tenant's `jwt: { secret }` signs
+    Jwt(JwtArgs),
 }
 
 /// Arguments of `openclaw tenant add`.
@@ -62,6 +65,7 @@ pub(super) fn run(command: TenantCommand, environment: &Environment, ui: &mut Ui
         TenantCommand::List(args) => list(&args, environment, ui),
         TenantCommand::Remove(args) => tenant_remove::run(&args, environment, ui),
         TenantCommand::Key(command) => key::run(command, environment, ui),
+        TenantCommand::Jwt(args) => jwt::run(&args, environment, ui),
     }
 }
 

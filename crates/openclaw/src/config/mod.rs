@@ -5,6 +5,7 @@
 //! the program is built from ([`Settings`], [`TenantConfig`]): what hasn't been
 //! checked can't reach a server. All faults of all files are told together.
 
+mod credentials;
 mod env;
 mod fault;
 mod http_config;
@@ -15,8 +16,10 @@ mod names;
 mod on_call;
 mod origin;
 mod original;
+mod outgoing;
 mod place;
 mod problem;
+mod proxy;
 mod read;
 mod receivers;
 mod route;
@@ -26,6 +29,7 @@ mod slack;
 mod templates;
 mod tenant;
 mod tenants;
+mod tls;
 mod units;
 mod values;
 pub(crate) mod yaml;

@@ -2,8 +2,11 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
-use openclaw_delivery::{HttpConfigError, TargetError, TimeoutError, webhook::SigningKeyError};
+use openclaw_delivery::{
+    HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
+};
 use openclaw_routing::{DigestScheduleError, IntervalError, RotaError};
+use openclaw_server::{KeySetError, TlsFault};
 use std::io;
 use std::path::PathBuf;
 
@@ -48,6 +51,20 @@ pub(crate) enum Problem {
     SecretFile { path: PathBuf, source: io::Error },
     #[error("the environment variable `{name}` for the secret is not set")]
     SecretVariable { name: String },
+
+    // Credentials.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
+    #[error("keys that verify tokens must come over `https://`")]
+    PlainKeys,
+    #[error("this client certificate is tenant `{other}`'s as well: it would be taken for neither")]
+    CertificateTwice { other: String },
+    #[error("client certificates are asked for only with `listen: {{ tls: {{ client_ca_file }} }}`")]
+    NoClientCa,
+    #[error("`client_auth` needs a `client_ca_file`")]
+    ClientAuthWithoutCa,
+    #[error(transparent)]
+    Tls(Box<TlsFault>),
 
     // The service.
     #[error("`http` and `grpc` listen on the same address `{address}`")]
@@ -114,6 +131,14 @@ pub(crate) enum Problem {
     TemplateForm,
     #[error(transparent)]
     HttpConfig(#[from] HttpConfigError),
+    #[error(transparent)]
+    Tls(#[from] TlsSettingsError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error("redirects are not followed: a server could lead messages elsewhere")]
+    Redirects,
+    #[error("`{key}` needs `proxy_url` or `proxy_from_environment: true` beside it")]
+    WithoutProxy { key: &'static str },
     #[error("`{key}` is longer than {most_bytes} bytes")]
     TooLong { key: &'static str, most_bytes: usize },
     #[error("label `{label}` is listed twice")]
@@ -160,6 +185,7 @@ impl Problem {
             Self::WrongType { expected: "text", found: "a number" | "true or false" } => {
                 Some("put the value in quotes".to_owned())
             }
+            Self::Redirects => Some("set the final address, and leave `follow_redirects` out".to_owned()),
             Self::NoEngine { .. } => Some("use the embedded engine, or a build with the feature".to_owned()),
             Self::NotYet { .. } => Some("remove it; a later release will take it".to_owned()),
             Self::UnknownReceiver { name, known } => name_hint("receivers", name, known),
@@ -190,6 +216,11 @@ impl Problem {
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())
             }
+            Self::PlainKeys => {
+                Some("use `https://`, or keep the key set beside the settings with `jwks_file`".to_owned())
+            }
+            Self::CertificateTwice { .. } => Some("name it in one tenant's file only".to_owned()),
+            Self::NoClientCa => Some("set it in `openclaw.yaml`, or remove `client_certificates`".to_owned()),
             Self::UnknownTenant { .. } => Some("add one with `openclaw tenant add NAME`".to_owned()),
             Self::RepeatTooShort { .. } => {
                 Some("a group is looked at each `group_interval`: repeat at a multiple of it".to_owned())

@@ -1,5 +1,6 @@
 //! A tenant's file.
 
+use super::credentials::{self, CertificateSection, JwtSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::inhibit::{self, InhibitSection};
@@ -24,6 +25,7 @@ use openclaw_pipeline::{
     DeliveryMode, Digest, REARM_AFTER, RatingMode, RatingPolicy, TenantSettings, WATCHDOG,
 };
 use openclaw_routing::{DigestSchedule, DigestScheduleError, GroupBy, RouteSettings, RouteTree, Routing};
+use openclaw_server::{CertificateRule, TokenSettings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +66,10 @@ section! {
         acknowledgement: AcknowledgementSection,
         /// An alert that always fires, for a dead man's switch elsewhere.
         watchdog: WatchdogSection,
-        #[schemars(skip)]
-        jwt: Later,
+        /// Tokens that are this tenant's.
+        jwt: JwtSection,
+        /// Client certificates that are credentials of this tenant.
+        client_certificates: Vec<At<CertificateSection>>,
     }
 }
 
@@ -200,6 +204,10 @@ pub(crate) struct TenantConfig {
     pub(crate) receivers: Vec<ReceiverSettings>,
     /// Intakes by name.
     pub(crate) sources: Vec<Source>,
+    /// How its tokens are verified.
+    pub(crate) tokens: Option<TokenSettings>,
+    /// Client certificates that are its own.
+    pub(crate) certificates: Vec<At<CertificateRule>>,
     /// The routing as one Alertmanager configuration, without secrets.
     pub(crate) routing_yaml: String,
     /// The file with all that it names elsewhere.
@@ -267,6 +275,8 @@ fn checked(
     let receivers = receivers::checked(section.receivers, &templates, &mut names, cx);
     let rating = rating(section.rating, file, defaults, &names.receivers, cx);
     let sources = sources(section.sources, cx);
+    let tokens = credentials::tokens(section.jwt, cx);
+    let certificates = credentials::certificates(section.client_certificates, cx);
     let resolve_timeout = resolve_timeout(section.global, cx);
     let rearm_after = rearm_after(section.acknowledgement, cx);
     let watchdog = section.watchdog.into_set().and_then(|set| watchdog(set, &names, cx));
@@ -295,7 +305,8 @@ fn checked(
             .collect(),
         ..TenantSettings::new(name.clone(), routing)
     });
-    Some(TenantConfig { pipeline, receivers: receivers.settings, sources, routing_yaml, document })
+    let receivers = receivers.settings;
+    Some(TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document })
 }
 
 fn delivery(field: &Field<DeliveryWord>) -> DeliveryMode {

@@ -10,7 +10,8 @@ pub(crate) use register::{
 };
 pub use source::{Origin, SettingsSource, TenantConfig};
 
-use arc_swap::ArcSwap;
+use crate::auth::Certificates;
+use arc_swap::{ArcSwap, Guard};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::Integration;
 use openclaw_pipeline::TenantSettings;
@@ -27,6 +28,8 @@ pub(crate) struct Tenants {
     senders: ArcSwap<HashMap<TenantName, Arc<Senders>>>,
     /// Those that are being removed, whatever the settings say.
     leaving: ArcSwap<BTreeSet<TenantName>>,
+    /// Whose each client certificate is.
+    certificates: ArcSwap<Certificates>,
     /// When it was last noted that a tenant's request was turned away.
     turned_away_at: Mutex<HashMap<TenantName, Timestamp>>,
 }
@@ -62,6 +65,8 @@ impl Tenants {
 
     /// Puts `configs` in the place of all.
     pub(crate) fn set_configs(&self, configs: Configs) {
+        let rules = configs.iter().map(|(name, config)| (name, config.certificates.as_slice()));
+        self.certificates.store(Certificates::new(rules));
         self.configs.store(Arc::new(configs));
     }
 
@@ -73,6 +78,11 @@ impl Tenants {
     /// Whether a tenant is being removed.
     pub(crate) fn is_leaving(&self, tenant: &TenantName) -> bool {
         self.leaving.load().contains(tenant)
+    }
+
+    /// Whose each client certificate is.
+    pub(crate) fn certificates(&self) -> Guard<Arc<Certificates>> {
+        self.certificates.load()
     }
 
     /// All as they are now.
@@ -139,6 +149,8 @@ impl TenantConfig {
             origins: Vec::new(),
             routing_yaml: self.routing_yaml.clone(),
             alertmanager_source: Arc::clone(&self.alertmanager_source),
+            tokens: self.tokens.clone(),
+            certificates: self.certificates.clone(),
             version: self.version,
         }
     }

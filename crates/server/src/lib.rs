@@ -15,7 +15,9 @@ mod clock;
 mod host;
 mod http;
 mod observe;
+mod operator;
 mod reload;
+mod removal;
 mod server;
 mod tenants;
 

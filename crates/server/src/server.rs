@@ -6,9 +6,11 @@ use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
 use crate::observe::{Metrics, Totals};
+use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
+use crate::removal;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
-use openclaw_alert::Timestamp;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, SenderError, SenderOptions};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
 use openclaw_pipeline::trail::frame_keys;
@@ -46,6 +48,8 @@ pub struct ServerOptions {
     pub tenants: Vec<TenantConfig>,
     /// Where the tenants come from while the service runs.
     pub source: Arc<dyn SettingsSource>,
+    /// The tenant that hears of the service itself.
+    pub operator: Option<TenantName>,
     /// `/metrics` without a credential.
     pub public_metrics: bool,
     /// `/console` without a credential.
@@ -128,7 +132,10 @@ impl Server {
         let keys = Arc::new(Keys::open(&options.data)?);
         // Looking at keys must not wait for what is written through the other.
         let watched = Arc::new(Keys::open(&options.data)?);
-        let (tenants, left_out) = registered(&keys, &*options.source, options.tenants);
+        let leaving = removal::names(&keys)?;
+        let configs = options.tenants.into_iter().filter(|config| !leaving.contains(config.name())).collect();
+        let (tenants, left_out) = registered(&keys, &*options.source, configs);
+        tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
@@ -159,6 +166,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             keys: Arc::clone(&keys),
             source: options.source,
+            operator: Arc::new(Operator::new(options.operator)),
             turns: Turns::default(),
         });
         reloader.left(&left_out);
@@ -189,6 +197,8 @@ impl Server {
             tokio::spawn(fetcher.keep_fresh()),
             tokio::spawn(Arc::clone(&reloader).keep_watch()),
             tokio::spawn(Arc::clone(&reloader).keep_switches()),
+            tokio::spawn(Arc::clone(&reloader).keep_removals()),
+            tokio::spawn(keep_saying(Arc::clone(&host), Arc::clone(&reloader.operator))),
             tokio::spawn(reloader.keep_pruned()),
         ];
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));

@@ -110,6 +110,11 @@ impl SettingsSource for Files {
         config::integration(tenant, settings, templates)
     }
 
+    fn names(&self, tenant: &TenantName) -> bool {
+        let file = |name: &str| self.tenants.join(name).exists();
+        file(&format!("{tenant}.yaml")) || file(&format!("{tenant}/tenant.yaml"))
+    }
+
     fn stamp(&self) -> u64 {
         let mut stamp = stat(&self.main, 0);
         look_into(&self.tenants, DEPTH_MAX, &mut stamp);

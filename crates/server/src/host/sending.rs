@@ -62,7 +62,7 @@ impl Host {
 
     /// A word to somebody in another tool, once: no message, and nothing is
     /// kept of it.
-    pub(crate) async fn say(&self, tenant: &TenantName, to: &Target, body: Vec<u8>) -> SendOutcome {
+    pub(crate) async fn reply(&self, tenant: &TenantName, to: &Target, body: Vec<u8>) -> SendOutcome {
         self.sender.say(tenant, to, body, self.clock.now()).await
     }
 

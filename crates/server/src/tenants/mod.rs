@@ -6,7 +6,9 @@ mod source;
 mod sources;
 
 pub(crate) use handle::{Came, Explained, Heard, Named, ReadError, Silenced, TenantHandle};
-pub(crate) use register::{Registered, Senders, prune, prune_other, register, senders_of_others};
+pub(crate) use register::{
+    Registered, Senders, last_settings, prune, prune_other, register, senders_of_others,
+};
 pub use source::{Origin, SettingsSource, TenantConfig};
 pub use sources::{Signing, Source, Sources};
 
@@ -15,7 +17,7 @@ use arc_swap::{ArcSwap, Guard};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::Integration;
 use openclaw_pipeline::TenantSettings;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 type Configs = HashMap<TenantName, Arc<TenantConfig>>;
@@ -26,6 +28,8 @@ pub(crate) struct Tenants {
     configs: ArcSwap<Configs>,
     /// Who sends; also for tenants that have gone, whose sends may still run.
     senders: ArcSwap<HashMap<TenantName, Arc<Senders>>>,
+    /// Those that are being removed, whatever the settings say.
+    leaving: ArcSwap<BTreeSet<TenantName>>,
     /// Whose each client certificate is.
     certificates: ArcSwap<Certificates>,
     /// When it was last noted that a request of a tenant's source was turned
@@ -67,6 +71,16 @@ impl Tenants {
         let rules = configs.iter().map(|(name, config)| (name, config.certificates.as_slice()));
         self.certificates.store(Certificates::new(rules));
         self.configs.store(Arc::new(configs));
+    }
+
+    /// Notes who is being removed.
+    pub(crate) fn set_leaving(&self, leaving: BTreeSet<TenantName>) {
+        self.leaving.store(Arc::new(leaving));
+    }
+
+    /// Whether a tenant is being removed.
+    pub(crate) fn is_leaving(&self, tenant: &TenantName) -> bool {
+        self.leaving.load().contains(tenant)
     }
 
     /// Whose each client certificate is.

@@ -87,6 +87,9 @@ pub trait SettingsSource: Send + Sync + Debug {
         templates: &str,
     ) -> Result<Integration, String>;
 
+    /// Whether a tenant is there, with faults or without.
+    fn names(&self, tenant: &TenantName) -> bool;
+
     /// Moves when what would be read may have changed.
     fn stamp(&self) -> u64;
 

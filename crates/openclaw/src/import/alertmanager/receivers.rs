@@ -10,7 +10,6 @@ use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
 use crate::import::{Loss, translate_field};
-use openclaw_delivery::slack::App;
 use std::time::Duration;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
@@ -98,8 +97,8 @@ impl Converter<'_> {
             }
             let (lines, address) = match entry.key.as_str() {
                 "slack_configs" => (self.slack(item), ""),
-                "telegram_configs" => (self.telegram(item), "bot_token"),
-                "msteamsv2_configs" => (self.msteams(item), "webhook_url"),
+                "telegram_configs" => (self.telegram(item), ""),
+                "msteamsv2_configs" => (self.msteams(item), ""),
                 "email_configs" => (self.email(item), "to"),
                 _ => (self.webhook(item), "url"),
             };
@@ -270,28 +269,14 @@ impl Converter<'_> {
         url.map(|(key, node)| self.pair(key, node)).into_iter().collect()
     }
 
-    /// The older way to an app: its token in the header, and Slack's method as
-    /// the address.
-    fn app_by_header<'n>(&self, item: &'n Node) -> Option<(&'static str, &'n Node)> {
-        let url = get(item, "api_url").and_then(|node| self.source.text(node));
-        let header = get(get(item, "http_config")?, "authorization")?;
-        let scheme = get(header, "type").and_then(|node| self.source.text(node));
-        let is_bearer = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
-        if url.as_deref() != Some(App::URL) || !is_bearer || get(item, "channel").is_none() {
-            return None;
-        }
-        let keys = [("app_token", "credentials"), ("app_token_file", "credentials_file")];
-        keys.into_iter().find_map(|(key, inner)| Some((key, get(header, inner)?)))
-    }
-
-    fn pair(&mut self, key: &str, node: &Node) -> Line {
+    pub(super) fn pair(&mut self, key: &str, node: &Node) -> Line {
         if key.ends_with("_file") {
             self.note_relative(node);
         }
         Line::Pair(key.to_owned(), Out::Text(self.source.text(node).unwrap_or_default()))
     }
 
-    fn file_of(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn file_of(&mut self, entry: &Entry) -> Vec<Line> {
         if self.source.text(&entry.node).is_none_or(|text| text.is_empty()) {
             return Vec::new();
         }
@@ -331,7 +316,7 @@ impl Converter<'_> {
     }
 
     /// The `http_config` of `global`, where the integration has none.
-    fn global_http(&mut self, item: &Node, is_app: bool) -> Vec<Line> {
+    pub(super) fn global_http(&mut self, item: &Node, is_app: bool) -> Vec<Line> {
         if get(item, "http_config").is_some() {
             return Vec::new();
         }
@@ -342,7 +327,7 @@ impl Converter<'_> {
         if is_app { without_authorization(lines) } else { lines }
     }
 
-    fn http(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn http(&mut self, entry: &Entry) -> Vec<Line> {
         let mut lines = Vec::new();
         for inner in entries(&entry.node).iter().filter(|inner| !matches!(inner.node.value, Value::Null)) {
             match inner.key.as_str() {
@@ -394,7 +379,7 @@ impl Converter<'_> {
     }
 
     /// A text that is a template; lost, it falls back to its default.
-    fn template(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn template(&mut self, entry: &Entry) -> Vec<Line> {
         let text = self.source.text(&entry.node).unwrap_or_default();
         match translate_field(&text, Some(&self.parts)) {
             Ok(text) => vec![Line::Pair(entry.key.clone(), Out::Text(text))],

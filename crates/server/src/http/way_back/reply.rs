@@ -38,7 +38,7 @@ pub(super) fn reply(app: &Arc<App>, handle: &TenantHandle, click: &Click, said: 
     let (app, tenant) = (Arc::clone(app), handle.name().clone());
     let work = app.work.clone();
     work.spawn(async move {
-        let outcome = app.host.say(&tenant, &to, body.into_bytes()).await;
+        let outcome = app.host.reply(&tenant, &to, body.into_bytes()).await;
         drop(room);
         if let SendOutcome::Retry { detail, .. } | SendOutcome::Never { detail } = outcome {
             tracing::warn!(%tenant, detail, "the person who clicked could not be answered");

@@ -49,14 +49,14 @@ fn is_slack(address: &Target) -> bool {
 mod tests {
     use super::*;
     use crate::slack::{App, Settings};
-    use crate::template::Template;
+    use crate::template::TemplateSet;
 
     fn target(url: &str) -> Target {
         Target::parse(&Secret::new(url)).unwrap()
     }
 
     fn slack(app_url: &str) -> Integration {
-        let channel = Template::parse("#ops").unwrap();
+        let channel = TemplateSet::default().template("#ops").unwrap();
         let mut app = App::new(&target(app_url), Secret::new("xoxb-1"), channel).unwrap();
         app.signing_secret = Some(Secret::new("s3cret"));
         Integration::Slack(Settings::by(Way::App(app)))

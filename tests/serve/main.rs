@@ -7,6 +7,7 @@ mod delivery;
 mod email;
 mod errors;
 mod groups;
+mod intake;
 mod isolation;
 mod keys;
 mod listing;

@@ -36,9 +36,9 @@ impl Integration {
         match self {
             Self::Webhook(settings) => settings,
             Self::Slack(settings) => settings,
-            Self::Email(settings) => &**settings,
             Self::Telegram(settings) => settings,
             Self::Msteams(settings) => settings,
+            Self::Email(settings) => &**settings,
         }
     }
 

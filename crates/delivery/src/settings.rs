@@ -21,12 +21,12 @@ pub enum Integration {
     Webhook(webhook::Settings),
     /// A Slack channel.
     Slack(slack::Settings),
-    /// Mail, boxed since it is larger than the others.
-    Email(Box<email::Settings>),
     /// A Telegram chat.
     Telegram(telegram::Settings),
     /// A Microsoft Teams channel.
     Msteams(msteams::Settings),
+    /// Mail, boxed since it is larger than the others.
+    Email(Box<email::Settings>),
 }
 
 /// How long one send may take, connecting and reading the answer included.

@@ -29,6 +29,7 @@ mod route;
 mod secret;
 mod service;
 mod slack;
+mod sources;
 mod telegram;
 mod templates;
 mod tenant;

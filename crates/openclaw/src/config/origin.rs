@@ -26,12 +26,8 @@ const TARGET_KEYS: [&str; 17] = [
     "api_url",
     "app_url",
     "app_token",
-    "bot_token",
     "channel",
-    "chat_id",
     "http_config",
-    "message_thread_id",
-    "webhook_url",
     "to",
     "from",
     "smarthost",
@@ -39,6 +35,10 @@ const TARGET_KEYS: [&str; 17] = [
     "auth_password",
     "auth_identity",
     "tls_config",
+    "bot_token",
+    "chat_id",
+    "message_thread_id",
+    "webhook_url",
 ];
 
 /// An integration, as far as its register needs it.
@@ -299,12 +299,12 @@ receivers:
         mrkdwn_in: [text]
         http_config: { basic_auth: { username: u, password: p }, http_headers: { X-A: { secrets: [s] } } }
       - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a', signing_secret: s }
+    email_configs:
+      - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
     telegram_configs:
       - { bot_token: '1:t', chat_id: -5, message: m, parse_mode: '', api_url: 'https://telegram.example' }
     msteamsv2_configs:
       - { webhook_url: 'https://hooks.example/teams', title: t, summary: s, text: t }
-    email_configs:
-      - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
     webhook_configs:
       - { url: 'https://hooks.example/hook', secret: 'whsec_c2VjcmV0c2VjcmV0', timeout: 5s, max_alerts: 3,
           http_config: { authorization: { type: Bearer, credentials: c } } }

@@ -106,6 +106,8 @@ mod tests {
                 json!({ "app_token": "y", "channel": "#a", "app_url": APP_URL }),
             ],
             vec![json!({ "app_token": "x", "channel": "#b" })],
+            vec![json!({ "to": "a@b.example", "auth_password": "x" }), json!({ "to": "a@b.example" })],
+            vec![json!({ "to": "c@b.example" })],
             vec![
                 json!({ "bot_token": "1:x", "chat_id": -5 }),
                 json!({ "bot_token": "2:y", "chat_id": "-5", "api_url": Bot::API_URL }),
@@ -118,8 +120,6 @@ mod tests {
                 json!({ "webhook_url": "https://flow.example/workflows/1?sig=y" }),
             ],
             vec![json!({ "webhook_url": "https://flow.example/workflows/2?sig=x" })],
-            vec![json!({ "to": "a@b.example", "auth_password": "x" }), json!({ "to": "a@b.example" })],
-            vec![json!({ "to": "c@b.example" })],
         ];
         let hashes: Vec<Vec<u64>> = places.iter().map(|same| same.iter().map(of).collect()).collect();
         for (at, same) in hashes.iter().enumerate() {

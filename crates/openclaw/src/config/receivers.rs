@@ -15,7 +15,6 @@ use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
 use openclaw_delivery::{Integration, ReceiverSettings, Target, Timeout};
 use openclaw_routing::{MAX_INTEGRATIONS, Receiver, Rota};
-use std::mem::take;
 use std::sync::Arc;
 
 const RECEIVERS_MAX: usize = 1000;
@@ -31,12 +30,12 @@ section! {
         webhook_configs: Vec<At<WebhookSection>>,
         /// Slack channels.
         slack_configs: Vec<At<SlackSection>>,
+        /// Mail.
+        email_configs: Vec<At<EmailSection>>,
         /// Telegram chats.
         telegram_configs: Vec<At<TelegramSection>>,
         /// Microsoft Teams channels.
         msteamsv2_configs: Vec<At<MsteamsSection>>,
-        /// Mail.
-        email_configs: Vec<At<EmailSection>>,
         #[schemars(skip)]
         discord_configs: Later,
         #[schemars(skip)]
@@ -138,6 +137,9 @@ fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota
     names.rotas.iter().find(|rota| **rota.name() == *name.value.0).cloned()
 }
 
+/// What makes settings of a section.
+type Check<S, T> = fn(At<S>, &Templates, &mut Context<'_>) -> Option<T>;
+
 fn integrations(
     section: &mut ReceiverSection,
     receiver: &Place,
@@ -145,22 +147,36 @@ fn integrations(
     templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
+    fn each<S, T>(
+        list: &mut Field<Vec<At<S>>>,
+        check: Check<S, T>,
+        kind: fn(T) -> Integration,
+        templates: &Templates,
+        cx: &mut Context<'_>,
+    ) -> Vec<Integration> {
+        let sections = std::mem::take(list).into_value().unwrap_or_default();
+        sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
+    }
     let mut integrations = Vec::new();
-    for section in take(&mut section.webhook_configs).into_value().unwrap_or_default() {
-        integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
-    }
-    for section in take(&mut section.slack_configs).into_value().unwrap_or_default() {
-        integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
-    }
-    for section in take(&mut section.email_configs).into_value().unwrap_or_default() {
+    integrations.extend(each(&mut section.webhook_configs, webhook, Integration::Webhook, templates, cx));
+    integrations.extend(each(&mut section.slack_configs, slack::checked, Integration::Slack, templates, cx));
+    integrations.extend(each(
+        &mut section.telegram_configs,
+        telegram::checked,
+        Integration::Telegram,
+        templates,
+        cx,
+    ));
+    integrations.extend(each(
+        &mut section.msteamsv2_configs,
+        msteams::checked,
+        Integration::Msteams,
+        templates,
+        cx,
+    ));
+    for section in std::mem::take(&mut section.email_configs).into_value().unwrap_or_default() {
         let settings = email::checked(section, mail, templates, cx);
         integrations.extend(settings.map(|settings| Integration::Email(Box::new(settings))));
-    }
-    for section in take(&mut section.telegram_configs).into_value().unwrap_or_default() {
-        integrations.extend(telegram::checked(section, templates, cx).map(Integration::Telegram));
-    }
-    for section in take(&mut section.msteamsv2_configs).into_value().unwrap_or_default() {
-        integrations.extend(msteams::checked(section, templates, cx).map(Integration::Msteams));
     }
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";

@@ -5,11 +5,12 @@ use super::convert::{Converter, is_true};
 use super::go_duration;
 use super::keys::HTTP;
 use super::out::{Line, Out, commented};
-use super::services::{EMAIL, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
+use super::services::{EMAIL, MSTEAMSV2, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, TELEGRAM, WEBHOOK};
 use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
 use crate::import::{Loss, translate_field};
+use openclaw_delivery::slack::App;
 use std::time::Duration;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
@@ -50,8 +51,8 @@ impl Converter<'_> {
         for entry in entries(receiver).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "name" => {}
-                "webhook_configs" | "slack_configs" | "email_configs" | "telegram_configs"
-                | "msteamsv2_configs" => {
+                "webhook_configs" | "slack_configs" | "telegram_configs" | "msteamsv2_configs"
+                | "email_configs" => {
                     let list = self.integrations(entry);
                     told |= list.iter().any(|line| matches!(line, Line::Pair(..)));
                     lines.extend(list);
@@ -97,13 +98,13 @@ impl Converter<'_> {
             }
             let (lines, address) = match entry.key.as_str() {
                 "slack_configs" => (self.slack(item), ""),
+                "telegram_configs" => (self.telegram(item), ""),
+                "msteamsv2_configs" => (self.msteams(item), ""),
                 "email_configs" => (self.email(item), "to"),
-                "telegram_configs" => (self.telegram(item), "bot_token"),
-                "msteamsv2_configs" => (self.msteams(item), "webhook_url"),
                 _ => (self.webhook(item), "url"),
             };
             let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with(address));
-            if lines.iter().any(has_address) {
+            if address.is_empty() || lines.iter().any(has_address) {
                 list.push(Line::Item(Out::Block(lines)));
             } else {
                 let why = "its address could not be translated";
@@ -122,7 +123,7 @@ impl Converter<'_> {
 
     /// A file that Alertmanager printed itself holds no secrets.
     fn has_no_secret(&mut self, item: &Node) -> bool {
-        let hidden = ["url", "api_url", "app_token", "auth_password", "bot_token", "webhook_url"]
+        let hidden = ["url", "api_url", "app_token", "bot_token", "webhook_url", "auth_password"]
             .into_iter()
             .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
         if let Some(node) = hidden {
@@ -235,6 +236,48 @@ impl Converter<'_> {
         lines
     }
 
+    fn telegram(&mut self, item: &Node) -> Vec<Line> {
+        const TOKEN: [(&str, &str); 2] =
+            [("bot_token", "telegram_bot_token"), ("bot_token_file", "telegram_bot_token_file")];
+        let mut lines = self.own_or_global(item, &TOKEN);
+        lines.extend(self.own_or_global(item, &[("api_url", "telegram_api_url")]));
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "bot_token" | "bot_token_file" | "api_url" => {}
+                "http_config" => lines.extend(self.http(entry)),
+                "chat_id_file" => lines.extend(self.file_of(entry)),
+                "message" => lines.extend(self.template(entry)),
+                // Alertmanager's zeros stand for what is not set.
+                "chat_id" | "message_thread_id" if self.source.text(&entry.node).as_deref() == Some("0") => {}
+                _ => lines.extend(self.carried(entry, &TELEGRAM)),
+            }
+        }
+        lines.extend(self.global_http(item, false));
+        lines
+    }
+
+    fn msteams(&mut self, item: &Node) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "http_config" => lines.extend(self.http(entry)),
+                "webhook_url_file" => lines.extend(self.file_of(entry)),
+                "title" | "text" => lines.extend(self.template(entry)),
+                _ => lines.extend(self.carried(entry, &MSTEAMSV2)),
+            }
+        }
+        lines.extend(self.global_http(item, false));
+        lines
+    }
+
+    /// The first of the keys that the integration has, or `global` for it.
+    fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
+        let global = get(&self.source.root, "global");
+        let own = keys.iter().find_map(|(key, _)| Some((*key, get(item, key)?)));
+        let above = || keys.iter().find_map(|(key, above)| Some((*key, get(global?, above)?)));
+        own.or_else(above).map(|(key, node)| self.pair(key, node)).into_iter().collect()
+    }
+
     /// Where a Slack message goes: the integration's own word before
     /// `global`'s, and an app's token before an incoming webhook, as
     /// Alertmanager has it.
@@ -269,14 +312,28 @@ impl Converter<'_> {
         url.map(|(key, node)| self.pair(key, node)).into_iter().collect()
     }
 
-    pub(super) fn pair(&mut self, key: &str, node: &Node) -> Line {
+    /// The older way to an app: its token in the header, and Slack's method as
+    /// the address.
+    fn app_by_header<'n>(&self, item: &'n Node) -> Option<(&'static str, &'n Node)> {
+        let url = get(item, "api_url").and_then(|node| self.source.text(node));
+        let header = get(get(item, "http_config")?, "authorization")?;
+        let scheme = get(header, "type").and_then(|node| self.source.text(node));
+        let is_bearer = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+        if url.as_deref() != Some(App::URL) || !is_bearer || get(item, "channel").is_none() {
+            return None;
+        }
+        let keys = [("app_token", "credentials"), ("app_token_file", "credentials_file")];
+        keys.into_iter().find_map(|(key, inner)| Some((key, get(header, inner)?)))
+    }
+
+    fn pair(&mut self, key: &str, node: &Node) -> Line {
         if key.ends_with("_file") {
             self.note_relative(node);
         }
         Line::Pair(key.to_owned(), Out::Text(self.source.text(node).unwrap_or_default()))
     }
 
-    pub(super) fn file_of(&mut self, entry: &Entry) -> Vec<Line> {
+    fn file_of(&mut self, entry: &Entry) -> Vec<Line> {
         if self.source.text(&entry.node).is_none_or(|text| text.is_empty()) {
             return Vec::new();
         }
@@ -316,7 +373,7 @@ impl Converter<'_> {
     }
 
     /// The `http_config` of `global`, where the integration has none.
-    pub(super) fn global_http(&mut self, item: &Node, is_app: bool) -> Vec<Line> {
+    fn global_http(&mut self, item: &Node, is_app: bool) -> Vec<Line> {
         if get(item, "http_config").is_some() {
             return Vec::new();
         }
@@ -327,7 +384,7 @@ impl Converter<'_> {
         if is_app { without_authorization(lines) } else { lines }
     }
 
-    pub(super) fn http(&mut self, entry: &Entry) -> Vec<Line> {
+    fn http(&mut self, entry: &Entry) -> Vec<Line> {
         let mut lines = Vec::new();
         for inner in entries(&entry.node).iter().filter(|inner| !matches!(inner.node.value, Value::Null)) {
             match inner.key.as_str() {
@@ -379,7 +436,7 @@ impl Converter<'_> {
     }
 
     /// A text that is a template; lost, it falls back to its default.
-    pub(super) fn template(&mut self, entry: &Entry) -> Vec<Line> {
+    fn template(&mut self, entry: &Entry) -> Vec<Line> {
         let text = self.source.text(&entry.node).unwrap_or_default();
         match translate_field(&text, Some(&self.parts)) {
             Ok(text) => vec![Line::Pair(entry.key.clone(), Out::Text(text))],

@@ -23,3 +23,4 @@ mod silences;
 mod support;
 mod tls;
 mod tokens;
+mod way_back;

@@ -40,6 +40,7 @@ pub mod telegram;
 pub mod template;
 mod text;
 mod tls;
+mod tool;
 #[cfg(test)]
 mod way_tests;
 pub mod webhook;
@@ -55,3 +56,4 @@ pub use sender::{Sender, SenderError, SenderOptions};
 pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};
 pub use target::{Target, TargetError};
 pub use tls::{TlsSettings, TlsSettingsError};
+pub use tool::Tool;

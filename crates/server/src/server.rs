@@ -4,7 +4,7 @@ use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Front, IoThreads, Options, Strangers};
+use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
 use crate::observe::{Metrics, Totals};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
@@ -170,6 +170,7 @@ impl Server {
             tenants,
             metrics,
             reloader: Arc::clone(&reloader),
+            seen: Seen::default(),
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,

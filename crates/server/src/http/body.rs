@@ -73,6 +73,12 @@ impl FromRequest<Arc<App>> for Whole {
 
     async fn from_request(request: Request<Body>, _: &Arc<App>) -> Result<Self, Problem> {
         let read = read(request.into_body(), BODY_BYTES_MAX).await;
-        read.map(Self).map_err(|error| Problem::new(error.status(), error.to_string()))
+        read.map(Self).map_err(Problem::from)
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.status(), error.to_string())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::ingest::{self, Door, Strangers};
 use super::tls::Tls;
-use super::{Response, cors, problem, router};
+use super::{Response, Seen, cors, problem, router};
 use crate::auth::{Auth, Caller, Denied, Peer};
 use crate::host::Host;
 use crate::observe::Metrics;
@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
+    /// What other tools have told us.
+    pub(crate) seen: Seen,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
     pub(crate) strangers: Strangers,

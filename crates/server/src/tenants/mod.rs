@@ -5,7 +5,7 @@ mod register;
 mod source;
 mod sources;
 
-pub(crate) use handle::{Explained, ReadError, TenantHandle};
+pub(crate) use handle::{Came, Explained, Heard, Named, ReadError, Silenced, TenantHandle};
 pub(crate) use register::{Registered, Senders, prune, prune_other, register, senders_of_others};
 pub use source::{Origin, SettingsSource, TenantConfig};
 pub use sources::{Signing, Source, Sources};

@@ -38,6 +38,7 @@ impl Integration {
             Self::Slack(settings) => settings,
             Self::Telegram(settings) => settings,
             Self::Msteams(settings) => settings,
+            Self::Email(settings) => &**settings,
         }
     }
 

@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod conformance;
 mod connect;
+pub mod email;
 #[cfg(test)]
 mod fixture;
 mod group;

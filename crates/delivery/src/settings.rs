@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{msteams, slack, telegram, webhook};
+use crate::{email, msteams, slack, telegram, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub enum Integration {
     Telegram(telegram::Settings),
     /// A Microsoft Teams channel.
     Msteams(msteams::Settings),
+    /// Mail, boxed since it is larger than the others.
+    Email(Box<email::Settings>),
 }
 
 /// How long one send may take, connecting and reading the answer included.

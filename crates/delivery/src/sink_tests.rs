@@ -197,6 +197,17 @@ async fn any_2xx_is_a_yes_to_a_webhook() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_wants_no_more_says_so() {
+    let sink = Sink::new(vec![Reply::Stay(answer("410 Gone", ""))]).await;
+    let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];
+    let outcome = sender().send(integration, &page(vec![latency("a")]), NOW).await;
+    assert!(
+        matches!(&outcome, SendOutcome::Never { detail } if detail.contains("wants no more")),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_webhook_can_be_verified() {
     let sink = Sink::new(vec![Reply::Stay(answer("200 OK", ""))]).await;
     let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];
@@ -309,7 +320,7 @@ async fn credentials_and_headers_go_along_and_stay_unseen() {
         let http = match &mut integration {
             Integration::Webhook(settings) => &mut settings.http,
             Integration::Slack(settings) => &mut settings.http,
-            other => panic!("{other:?}"),
+            other => panic!("{} has a credential of its own", other.name()),
         };
         http.set_authorization("Bearer", &Secret::new(PLANTED)).unwrap();
         http.add_header("X-Scope-OrgID", &Secret::new(PLANTED)).unwrap();

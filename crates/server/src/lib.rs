@@ -31,4 +31,4 @@ pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
-pub use tenants::{Origin, SettingsSource, TenantConfig};
+pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

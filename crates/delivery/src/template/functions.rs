@@ -189,7 +189,7 @@ fn url_unescape(text: &str) -> Result<Value, Error> {
 }
 
 /// As Go's `html` does.
-pub(super) fn html_escaped(text: &str) -> String {
+pub(crate) fn html_escaped(text: &str) -> String {
     escaped(text, |char| {
         Some(match char {
             '<' => "&lt;",

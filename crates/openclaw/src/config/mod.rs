@@ -6,12 +6,15 @@
 //! checked can't reach a server. All faults of all files are told together.
 
 mod credentials;
+mod email;
 mod env;
 mod fault;
+mod global;
 mod http_config;
 mod inhibit;
 mod intervals;
 mod matchers;
+mod msteams;
 mod names;
 mod on_call;
 mod origin;
@@ -26,6 +29,8 @@ mod route;
 mod secret;
 mod service;
 mod slack;
+mod sources;
+mod telegram;
 mod templates;
 mod tenant;
 mod tenants;

@@ -21,7 +21,25 @@ use std::sync::Arc;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys that say where an integration sends to and who it is there.
-const TARGET_KEYS: [&str; 6] = ["url", "api_url", "app_url", "app_token", "channel", "http_config"];
+const TARGET_KEYS: [&str; 17] = [
+    "url",
+    "api_url",
+    "app_url",
+    "app_token",
+    "channel",
+    "http_config",
+    "to",
+    "from",
+    "smarthost",
+    "auth_username",
+    "auth_password",
+    "auth_identity",
+    "tls_config",
+    "bot_token",
+    "chat_id",
+    "message_thread_id",
+    "webhook_url",
+];
 
 /// An integration, as far as its register needs it.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,14 +111,25 @@ impl Document {
         integrations.iter().enumerate().map(origin).collect()
     }
 
+    /// What mail receivers leave to `global`.
+    fn mail_defaults(&self) -> Map<String, Json> {
+        let global = self.root.get("global").and_then(Json::as_object).into_iter().flatten();
+        let of_mail = global.filter(|(key, _)| key.starts_with("smtp_"));
+        of_mail.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     fn origin(&self, receiver: &str, key: &str, section: &Json) -> Origin {
-        let target = TARGET_KEYS.map(|key| section.get(key).unwrap_or(&Json::Null).to_string());
+        let global = if key == "email_configs" { self.mail_defaults() } else { Map::new() };
+        let own = TARGET_KEYS.map(|key| section.get(key).unwrap_or(&Json::Null).to_string());
+        let above = Json::Object(global.clone()).to_string();
+        let target: Vec<&[u8]> = own.iter().chain([&above]).map(String::as_bytes).collect();
         let file = json!({
+            "global": global,
             "receivers": [{ "name": receiver, key: [section] }],
             "route": { "receiver": receiver },
         });
         Origin {
-            target: fnv1a(&target.each_ref().map(String::as_bytes)),
+            target: fnv1a(&target),
             place: place::of(section),
             settings: file.to_string(),
             templates: Arc::clone(&self.templates),
@@ -217,6 +246,7 @@ receivers:
   - name: ops
     slack_configs:
       - { api_url_file: slack.url, channel: '#a', text: '{% include \"told\" %}', send_resolved: true }
+    telegram_configs: [{ bot_token_file: bot.token, chat_id_file: chat.id }]
     webhook_configs:
       - { url: { file: hook.url }, http_config: { basic_auth: { username: me, password_file: hook.password } } }
 route: { receiver: ops }
@@ -240,10 +270,12 @@ route: { receiver: ops }
         write("slack.url", "https://hooks.example/slack\n");
         write("hook.url", "https://hooks.example/hook\n");
         write("hook.password", "pass\n");
+        write("bot.token", "1:t\n");
+        write("chat.id", "-5\n");
         let before = load(TENANT, folder.path());
         let receiver = &before.receivers[0];
         let origins = before.document.origins(&receiver.name, &receiver.integrations);
-        assert_eq!(before.document.files.len(), 4);
+        assert_eq!(before.document.files.len(), 6);
         drop(folder);
         let name = TenantName::new("acme").unwrap();
         for (origin, known) in origins.iter().zip(&receiver.integrations) {
@@ -253,6 +285,7 @@ route: { receiver: ops }
 
     /// Everything that text can be put into.
     const WHOLE: &str = "tenant: acme
+global: { smtp_from: c@d.example, smtp_smarthost: 'mail.example:587', smtp_auth_password: p }
 receivers:
   - name: ops
     slack_configs:
@@ -265,7 +298,13 @@ receivers:
         actions: [{ type: button, text: t, url: 'https://x/', confirm: { text: t } }]
         mrkdwn_in: [text]
         http_config: { basic_auth: { username: u, password: p }, http_headers: { X-A: { secrets: [s] } } }
-      - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a' }
+      - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a', signing_secret: s }
+    email_configs:
+      - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
+    telegram_configs:
+      - { bot_token: '1:t', chat_id: -5, message: m, parse_mode: '', api_url: 'https://telegram.example' }
+    msteamsv2_configs:
+      - { webhook_url: 'https://hooks.example/teams', title: t, summary: s, text: t }
     webhook_configs:
       - { url: 'https://hooks.example/hook', secret: 'whsec_c2VjcmV0c2VjcmV0', timeout: 5s, max_alerts: 3,
           http_config: { authorization: { type: Bearer, credentials: c } } }

@@ -7,7 +7,7 @@
 
 use super::units::format_duration;
 use openclaw_alert::Matcher;
-use openclaw_delivery::{Integration, ReceiverSettings, slack, webhook};
+use openclaw_delivery::{Integration, ReceiverSettings, email, slack, webhook};
 use openclaw_routing::{
     GroupBy, InhibitRule, NamedIntervals, RouteSettings, Routing, TimeInterval, TimeRange,
 };
@@ -135,18 +135,30 @@ impl Lines {
         }
         let mut list = "";
         for integration in &receiver.integrations {
-            let key = match integration {
-                Integration::Webhook(_) => "webhook_configs",
-                Integration::Slack(_) => "slack_configs",
-            };
-            if list != key {
-                self.line(1, format_args!("{key}:"));
-                list = key;
-            }
             match integration {
-                Integration::Webhook(settings) => self.webhook(settings),
-                Integration::Slack(settings) => self.slack(settings),
+                Integration::Webhook(settings) => {
+                    self.list(&mut list, "webhook_configs");
+                    self.webhook(settings);
+                }
+                Integration::Slack(settings) => {
+                    self.list(&mut list, "slack_configs");
+                    self.slack(settings);
+                }
+                Integration::Email(settings) => {
+                    self.list(&mut list, "email_configs");
+                    self.email(settings);
+                }
+                // Old tools don't know all of their keys, and need none.
+                other => self.line(1, format_args!("# {}_configs: {}", other.name(), other.host())),
             }
+        }
+    }
+
+    /// The key of a list, where it begins.
+    fn list(&mut self, begun: &mut &'static str, key: &'static str) {
+        if *begun != key {
+            self.line(1, format_args!("{key}:"));
+            *begun = key;
         }
     }
 
@@ -162,9 +174,16 @@ impl Lines {
     fn slack(&mut self, settings: &slack::Settings) {
         self.line(1, "- api_url: <secret>");
         self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
-        if let Some(channel) = &settings.channel {
+        if let Some(channel) = settings.channel() {
             self.line(2, format_args!("channel: {}", quoted(channel.source())));
         }
+    }
+
+    fn email(&mut self, settings: &email::Settings) {
+        self.line(1, format_args!("- to: {}", quoted(settings.to.source())));
+        self.line(2, format_args!("from: {}", quoted(settings.from.source())));
+        self.line(2, format_args!("smarthost: {}", quoted(&settings.smarthost.to_string())));
+        self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
     }
 
     fn inhibit_rules(&mut self, rules: &[InhibitRule]) {

@@ -2,6 +2,8 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
+use openclaw_delivery::email::{MailHeaderError, SmarthostError};
+use openclaw_delivery::telegram::{BotError, ChatIdError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
@@ -132,9 +134,13 @@ pub(crate) enum Problem {
     #[error(transparent)]
     HttpConfig(#[from] HttpConfigError),
     #[error(transparent)]
-    Tls(#[from] TlsSettingsError),
+    ReceiverTls(#[from] TlsSettingsError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Smarthost(#[from] SmarthostError),
+    #[error(transparent)]
+    MailHeader(#[from] MailHeaderError),
     #[error("redirects are not followed: a server could lead messages elsewhere")]
     Redirects,
     #[error("`{key}` needs `proxy_url` or `proxy_from_environment: true` beside it")]
@@ -150,9 +156,21 @@ pub(crate) enum Problem {
     #[error(transparent)]
     Target(#[from] TargetError),
     #[error(transparent)]
+    Bot(#[from] BotError),
+    #[error(transparent)]
+    Chat(#[from] ChatIdError),
+    #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
+
+    // Intakes.
+    #[error("`{name}` is a format's name, so the source can't be of format `{format}`")]
+    SourceNamedAsFormat { name: String, format: &'static str },
+    #[error("`{key}` is nothing that a source of format `{format}` has")]
+    NotOfFormat { key: &'static str, format: &'static str },
+    #[error("`{field}` {detail}")]
+    Mapping { field: String, detail: String },
 
     // Limits and rating.
     #[error("`floor` is above `ceiling` in `{key}`")]
@@ -212,6 +230,16 @@ impl Problem {
             Self::EnforceWithoutDigest => {
                 Some("add `rating: { digest: { receiver: NAME } }`, or use `mode: observe`".to_owned())
             }
+            Self::SourceNamedAsFormat { format, .. } => {
+                Some(format!("give it another name, for example `{format}-1`"))
+            }
+            Self::NotOfFormat { key: "secret", .. } => {
+                Some("remove it: these senders don't sign, they show a key".to_owned())
+            }
+            Self::NotOfFormat { key: "mapping", .. } => {
+                Some("remove it, or use `format: json`: the fields of this format are known".to_owned())
+            }
+            Self::NotOfFormat { .. } => Some("remove it: it is for `format: grafana`".to_owned()),
             Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())

@@ -1,12 +1,15 @@
 //! The receivers of a tenant's file, in Alertmanager's words.
 
+use super::email::{self, EmailSection, MailDefaults};
 use super::fault::Place;
 use super::http_config::{self, HttpSection};
+use super::msteams::{self, MsteamsSection};
 use super::names::{Kind, Names, named, new_name};
 use super::problem::Problem;
 use super::read::{At, Context, Field, Later, section};
 use super::secret::{SecretText, either};
 use super::slack::{self, SlackSection};
+use super::telegram::{self, TelegramSection};
 use super::templates::Templates;
 use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
@@ -27,10 +30,14 @@ section! {
         webhook_configs: Vec<At<WebhookSection>>,
         /// Slack channels.
         slack_configs: Vec<At<SlackSection>>,
+        /// Mail.
+        email_configs: Vec<At<EmailSection>>,
+        /// Telegram chats.
+        telegram_configs: Vec<At<TelegramSection>>,
+        /// Microsoft Teams channels.
+        msteamsv2_configs: Vec<At<MsteamsSection>>,
         #[schemars(skip)]
         discord_configs: Later,
-        #[schemars(skip)]
-        email_configs: Later,
         #[schemars(skip)]
         incidentio_configs: Later,
         #[schemars(skip)]
@@ -42,8 +49,6 @@ section! {
         #[schemars(skip)]
         msteams_configs: Later,
         #[schemars(skip)]
-        msteamsv2_configs: Later,
-        #[schemars(skip)]
         opsgenie_configs: Later,
         #[schemars(skip)]
         pagerduty_configs: Later,
@@ -53,8 +58,6 @@ section! {
         servicenow_configs: Later,
         #[schemars(skip)]
         sns_configs: Later,
-        #[schemars(skip)]
-        telegram_configs: Later,
         #[schemars(skip)]
         victorops_configs: Later,
         #[schemars(skip)]
@@ -77,7 +80,7 @@ section! {
         send_resolved: Flag,
         /// At most this many alerts in a message; 0, the default, for all.
         max_alerts: Count,
-        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more.
+        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more. While one replaces another, both, with a space between.
         secret: SecretText,
         /// For the whole send, `1ms` to `5m`. Default `10s`.
         timeout: Span,
@@ -105,6 +108,7 @@ impl Receivers {
 /// Adds the receivers' names to `names`, also of those with faults.
 pub(super) fn checked(
     field: Field<Vec<At<ReceiverSection>>>,
+    mail: &MailDefaults,
     templates: &Templates,
     names: &mut Names,
     cx: &mut Context<'_>,
@@ -114,8 +118,8 @@ pub(super) fn checked(
     if let Some(beyond) = sections.get(RECEIVERS_MAX) {
         cx.fault(&beyond.place, Problem::TooMany { what: "receivers", most: RECEIVERS_MAX });
     }
-    for At { value, place } in sections.into_iter().take(RECEIVERS_MAX) {
-        let integrations = integrations(value.webhook_configs, value.slack_configs, &place, templates, cx);
+    for At { mut value, place } in sections.into_iter().take(RECEIVERS_MAX) {
+        let integrations = integrations(&mut value, &place, mail, templates, cx);
         let on_call = value.on_call.into_set().and_then(|name| rota(&name, names, cx));
         let name = value.name.required("name", &place, cx);
         let name = name.and_then(|name| new_name(Kind::Receiver, &name, names.receivers.iter(), cx));
@@ -133,19 +137,46 @@ fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota
     names.rotas.iter().find(|rota| **rota.name() == *name.value.0).cloned()
 }
 
+/// What makes settings of a section.
+type Check<S, T> = fn(At<S>, &Templates, &mut Context<'_>) -> Option<T>;
+
 fn integrations(
-    webhooks: Field<Vec<At<WebhookSection>>>,
-    slacks: Field<Vec<At<SlackSection>>>,
+    section: &mut ReceiverSection,
     receiver: &Place,
+    mail: &MailDefaults,
     templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
-    let mut integrations = Vec::new();
-    for section in webhooks.into_value().unwrap_or_default() {
-        integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
+    fn each<S, T>(
+        list: &mut Field<Vec<At<S>>>,
+        check: Check<S, T>,
+        kind: fn(T) -> Integration,
+        templates: &Templates,
+        cx: &mut Context<'_>,
+    ) -> Vec<Integration> {
+        let sections = std::mem::take(list).into_value().unwrap_or_default();
+        sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
     }
-    for section in slacks.into_value().unwrap_or_default() {
-        integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
+    let mut integrations = Vec::new();
+    integrations.extend(each(&mut section.webhook_configs, webhook, Integration::Webhook, templates, cx));
+    integrations.extend(each(&mut section.slack_configs, slack::checked, Integration::Slack, templates, cx));
+    integrations.extend(each(
+        &mut section.telegram_configs,
+        telegram::checked,
+        Integration::Telegram,
+        templates,
+        cx,
+    ));
+    integrations.extend(each(
+        &mut section.msteamsv2_configs,
+        msteams::checked,
+        Integration::Msteams,
+        templates,
+        cx,
+    ));
+    for section in std::mem::take(&mut section.email_configs).into_value().unwrap_or_default() {
+        let settings = email::checked(section, mail, templates, cx);
+        integrations.extend(settings.map(|settings| Integration::Email(Box::new(settings))));
     }
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";

@@ -3,6 +3,7 @@
 use super::credentials::{self, CertificateSection, JwtSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::global::{self, GlobalSection};
 use super::inhibit::{self, InhibitSection};
 use super::intervals::{self, NamedIntervalsSection};
 use super::names::{Kind, Names, named};
@@ -14,6 +15,7 @@ use super::read::{At, Context, Field, Later, Named, Read, Secrets, choice, secti
 use super::receivers::{self, ReceiverSection};
 use super::route::{self, RouteSection, timer};
 use super::service::{RatingDefaults, RatingModeName};
+use super::sources::{self, Source, SourceSection};
 use super::templates::{self, TemplateSection};
 use super::tenants::TenantFile;
 use super::values::{Condition, Count, Fraction, PerSecond, Size, Span, Tenant, Text};
@@ -30,7 +32,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-const SOURCES_MAX: usize = 256;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
 
 section! {
@@ -130,16 +131,6 @@ section! {
 }
 
 section! {
-    /// An intake.
-    SourceSection {
-        /// What its senders write. Default: the name is the format.
-        format: SourceFormat,
-        /// An alarm is raised when nothing has been heard for this long. Default: never.
-        silent_after: Span,
-    }
-}
-
-section! {
     /// What an acknowledgement does: escalations stop.
     AcknowledgementSection {
         /// What still fires after this long is told anew. Default `8h`.
@@ -154,14 +145,6 @@ section! {
         receiver: Text,
         /// How often it is told.
         every: Span,
-    }
-}
-
-section! {
-    /// Timers that don't belong to a route.
-    GlobalSection {
-        /// How long an alert without an end of its own fires after its last post. Default `5m`.
-        resolve_timeout: Span,
     }
 }
 
@@ -182,19 +165,6 @@ choice! {
     }
 }
 
-choice! {
-    /// What an intake's senders write.
-    SourceFormat {
-        Alertmanager = "alertmanager",
-        Grafana = "grafana",
-        PagerDuty = "pagerduty",
-        CloudEvents = "cloudevents",
-        ServiceNow = "servicenow",
-        Opsgenie = "opsgenie",
-        Json = "json",
-    }
-}
-
 /// A tenant, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct TenantConfig {
@@ -212,15 +182,6 @@ pub(crate) struct TenantConfig {
     pub(crate) routing_yaml: String,
     /// The file with all that it names elsewhere.
     pub(crate) document: Document,
-}
-
-/// An intake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) name: Arc<str>,
-    pub(crate) format: SourceFormat,
-    /// An alarm is raised when nothing has been heard of it for this long.
-    pub(crate) silent_after: Option<Duration>,
 }
 
 /// Reads and checks a tenant's file.
@@ -272,12 +233,12 @@ fn checked(
     intervals::checked(section.mute_time_intervals, &mut names, cx);
     intervals::checked(section.time_intervals, &mut names, cx);
     let templates = templates::checked(section.templates, cx);
-    let receivers = receivers::checked(section.receivers, &templates, &mut names, cx);
+    let global = global::checked(section.global, cx);
+    let receivers = receivers::checked(section.receivers, &global.mail, &templates, &mut names, cx);
     let rating = rating(section.rating, file, defaults, &names.receivers, cx);
-    let sources = sources(section.sources, cx);
+    let sources = sources::checked(section.sources, cx);
     let tokens = credentials::tokens(section.jwt, cx);
     let certificates = credentials::certificates(section.client_certificates, cx);
-    let resolve_timeout = resolve_timeout(section.global, cx);
     let rearm_after = rearm_after(section.acknowledgement, cx);
     let watchdog = section.watchdog.into_set().and_then(|set| watchdog(set, &names, cx));
     let inhibit_rules = inhibit::checked(section.inhibit_rules, cx);
@@ -291,17 +252,17 @@ fn checked(
         inhibit_rules: inhibit_rules.into(),
         intervals: names.intervals,
     };
-    let routing_yaml = original::write(resolve_timeout, &root, &routing, &receivers.settings);
+    let routing_yaml = original::write(global.resolve_timeout, &root, &routing, &receivers.settings);
     let pipeline = Arc::new(TenantSettings {
         limits,
         rating: rating?,
-        resolve_timeout: resolve_timeout.unwrap_or(RESOLVE_TIMEOUT),
+        resolve_timeout: global.resolve_timeout.unwrap_or(RESOLVE_TIMEOUT),
         delivery: delivery(&section.delivery),
         rearm_after: rearm_after.unwrap_or(REARM_AFTER),
         watchdog: every,
         silent_after: sources
             .iter()
-            .filter_map(|source| Some((source.name.clone(), source.silent_after?)))
+            .filter_map(|source| Some((source.intake.name.clone(), source.silent_after?)))
             .collect(),
         ..TenantSettings::new(name.clone(), routing)
     });
@@ -441,49 +402,6 @@ fn digest(section: At<DigestSection>, receivers: &[Arc<str>], cx: &mut Context<'
         cx.fault(&place, error);
     });
     Some(Digest { receiver: receiver?, schedule: schedule.ok()? })
-}
-
-fn sources(field: Field<Named<SourceSection>>, cx: &mut Context<'_>) -> Vec<Source> {
-    let Some(At { value: Named(named), place }) = field.into_set() else { return Vec::new() };
-    if named.len() > SOURCES_MAX {
-        cx.fault(&place, Problem::TooMany { what: "sources", most: SOURCES_MAX });
-    }
-    named.into_iter().filter_map(|(name, section)| source(&name, section, cx)).collect()
-}
-
-fn source(name: &At<String>, section: SourceSection, cx: &mut Context<'_>) -> Option<Source> {
-    use super::read::Scalar as _;
-    let format = match section.format {
-        Field::Absent => {
-            let format = cx.keep(&name.place, SourceFormat::parse(&name.value))?;
-            At { value: format, place: name.place.clone() }
-        }
-        field => field.into_set()?,
-    };
-    let silent_after = timer("silent_after", &section.silent_after, Duration::from_secs(10), cx);
-    // The name becomes a metric's label and a path segment.
-    let name = cx.keep(
-        &name.place,
-        TenantName::new(&name.value).map_err(|_| Problem::NotA {
-            text: name.value.chars().take(80).flat_map(char::escape_debug).collect(),
-            expected: "a source's name: use 1 to 63 of `a-z`, `0-9`, `-`, `_`",
-        }),
-    )?;
-    if format.value != SourceFormat::Alertmanager {
-        not_yet(&format.place, format.value.word(), cx);
-        return None;
-    }
-    Some(Source { name: name.as_str().into(), format: format.value, silent_after })
-}
-
-fn resolve_timeout(field: Field<GlobalSection>, cx: &mut Context<'_>) -> Option<Duration> {
-    let set = field.into_value()?.resolve_timeout.into_set()?;
-    let bounds = Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
-    if !bounds.contains(&set.value.0) {
-        let (least, most) = ("1s".to_owned(), "1w".to_owned());
-        cx.fault(&set.place, Problem::OutOfRange { key: "resolve_timeout", least, most });
-    }
-    Some(set.value.0)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod threads;
 pub(crate) mod tls;
 mod told;
 
+pub(crate) use ingest::Strangers;
 pub(crate) use service::{App, Front, Options};
 pub(crate) use threads::IoThreads;
 

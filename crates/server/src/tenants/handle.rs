@@ -67,6 +67,11 @@ impl TenantHandle {
         Host::partition_of(self.name())
     }
 
+    /// The name of one of its episodes.
+    pub(crate) fn episode(&self, offset: u64) -> EpisodeId {
+        EpisodeId { partition: self.partition(), offset }
+    }
+
     /// Takes a request's alerts. The answer has to wait for
     /// [`Stepped::wait_for`].
     pub(crate) async fn ingest(&self, source: &str, batch: &Batch) -> Result<Stepped, Unavailable> {

@@ -315,6 +315,7 @@ fn retain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenants::Sources;
     use openclaw_alert::fnv1a;
     use openclaw_delivery::{Secret, Target, webhook};
 
@@ -406,7 +407,7 @@ mod tests {
             receivers: receivers.iter().map(settings).collect(),
             origins: receivers.iter().map(|(_, urls)| urls.iter().map(origin).collect()).collect(),
             routing_yaml: String::new(),
-            alertmanager_source: "alertmanager".into(),
+            sources: Sources::default(),
             tokens: None,
             certificates: Vec::new(),
             version: 0,

@@ -30,7 +30,7 @@ pub struct PagerDutyAction {
     pub incident_key: String,
     /// The incident's page; may be empty.
     pub html_url: String,
-    /// Who; empty where it was done by no person.
+    /// Who; empty where it was no person, such as our own event coming back.
     pub by: String,
     /// When.
     pub at: Option<Timestamp>,
@@ -75,13 +75,15 @@ pub fn parse_call(body: &[u8]) -> Result<PagerDutyCall, ActionError> {
         let detail = format!("is longer than {KEY_BYTES_MAX} bytes: no alert of ours has such a key");
         return Err(Fault::new("/event/data/incident_key", detail).into());
     }
-    let agent = if text(&["agent", "summary"]).is_empty() { &["agent", "id"] } else { &["agent", "summary"] };
+    let is_person = text(&["agent", "type"]).starts_with("user");
+    let names = [text(&["agent", "summary"]), text(&["agent", "id"])];
+    let by = names.into_iter().find(|name| is_person && !name.is_empty()).unwrap_or_default();
     Ok(PagerDutyCall::Acted(PagerDutyAction {
         event_id: clipped(text(&["id"]), NAME_CHARS_MAX).into_owned(),
         action,
         incident_key: incident_key.to_owned(),
         html_url: clipped(text(&["data", "html_url"]), 3000).into_owned(),
-        by: clipped(text(agent), NAME_CHARS_MAX).into_owned(),
+        by: clipped(by, NAME_CHARS_MAX).into_owned(),
         at: Zoned::parse(text(&["occurred_at"])).ok().map(|time| time.at),
     }))
 }

@@ -236,6 +236,12 @@ fn an_incident_in_pagerduty() {
         let call = pagerduty::parse_call(&pagerduty_event(other)).unwrap();
         assert_eq!(call, pagerduty::PagerDutyCall::Other { event_type: other.into() });
     }
+    let ours = String::from_utf8(pagerduty_event("incident.resolved")).unwrap();
+    let ours = ours.replace("user_reference", "inbound_integration_reference");
+    let pagerduty::PagerDutyCall::Acted(acted) = pagerduty::parse_call(ours.as_bytes()).unwrap() else {
+        panic!()
+    };
+    assert_eq!((acted.action, &acted.by[..]), (Feedback::Resolve, ""));
     let error = pagerduty::parse_call(b"{}").unwrap_err();
     assert_eq!(error.to_string(), "`event` is missing: send a version 3 webhook");
 }

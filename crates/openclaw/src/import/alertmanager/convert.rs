@@ -158,7 +158,10 @@ impl Converter<'_> {
 
     /// `resolve_timeout`; what receivers take from here is merged into them.
     fn global(&mut self) -> Vec<Line> {
-        const MERGED: [&str; 6] = [
+        const MERGED: [&str; 9] = [
+            "telegram_api_url",
+            "telegram_bot_token",
+            "telegram_bot_token_file",
             "slack_api_url",
             "slack_api_url_file",
             "slack_app_token",
@@ -171,7 +174,7 @@ impl Converter<'_> {
         for entry in entries(global).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "resolve_timeout" => own.extend(self.bounded(entry, SECOND, Duration::from_secs(7 * 86_400))),
-                key if MERGED.contains(&key) => {}
+                key if MERGED.contains(&key) || key.starts_with("smtp_") => {}
                 _ => lost.extend(self.lost(
                     entry,
                     "the service it is for is not supported yet",

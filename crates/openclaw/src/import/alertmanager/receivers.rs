@@ -1,15 +1,16 @@
-//! Receivers: webhooks and Slack are carried over, with what they take from
+//! Receivers: webhooks, chats and mail are carried over, with what they take from
 //! `global`; others are left out.
 
 use super::convert::{Converter, is_true};
 use super::go_duration;
 use super::keys::HTTP;
 use super::out::{Line, Out, commented};
-use super::services::{SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
+use super::services::{EMAIL, MSTEAMSV2, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, TELEGRAM, WEBHOOK};
 use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
 use crate::import::{Loss, translate_field};
+use openclaw_delivery::slack::App;
 use std::time::Duration;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
@@ -50,7 +51,8 @@ impl Converter<'_> {
         for entry in entries(receiver).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "name" => {}
-                "webhook_configs" | "slack_configs" => {
+                "webhook_configs" | "slack_configs" | "telegram_configs" | "msteamsv2_configs"
+                | "email_configs" => {
                     let list = self.integrations(entry);
                     told |= list.iter().any(|line| matches!(line, Line::Pair(..)));
                     lines.extend(list);
@@ -59,6 +61,12 @@ impl Converter<'_> {
                     lines.extend(self.lost(entry, "receivers have no labels here", "put it into a template"));
                 }
                 _ if items(&entry.node).is_empty() => {}
+                "msteams_configs" => {
+                    lost = true;
+                    let why = "Teams' older connectors are not supported";
+                    let remedy = "make a Workflows webhook and add it as `msteamsv2_configs`";
+                    lines.extend(self.lost(entry, why, remedy));
+                }
                 _ => {
                     lost = true;
                     let why = "this service is not supported yet";
@@ -79,7 +87,6 @@ impl Converter<'_> {
     }
 
     fn integrations(&mut self, entry: &Entry) -> Vec<Line> {
-        let is_slack = entry.key == "slack_configs";
         let (mut list, mut comments) = (Vec::new(), Vec::new());
         for item in items(&entry.node) {
             if self.has_no_secret(item) {
@@ -89,9 +96,15 @@ impl Converter<'_> {
                 )));
                 continue;
             }
-            let lines = if is_slack { self.slack(item) } else { self.webhook(item) };
-            let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with("url"));
-            if is_slack || lines.iter().any(has_address) {
+            let (lines, address) = match entry.key.as_str() {
+                "slack_configs" => (self.slack(item), ""),
+                "telegram_configs" => (self.telegram(item), ""),
+                "msteamsv2_configs" => (self.msteams(item), ""),
+                "email_configs" => (self.email(item), "to"),
+                _ => (self.webhook(item), "url"),
+            };
+            let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with(address));
+            if address.is_empty() || lines.iter().any(has_address) {
                 list.push(Line::Item(Out::Block(lines)));
             } else {
                 let why = "its address could not be translated";
@@ -110,11 +123,11 @@ impl Converter<'_> {
 
     /// A file that Alertmanager printed itself holds no secrets.
     fn has_no_secret(&mut self, item: &Node) -> bool {
-        let hidden = ["url", "api_url", "app_token"]
+        let hidden = ["url", "api_url", "app_token", "bot_token", "webhook_url", "auth_password"]
             .into_iter()
             .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
         if let Some(node) = hidden {
-            let why = "its address was taken out of this file";
+            let why = "its address or password was taken out of this file";
             self.remark(&node.place, "this integration is left out", why, "import the original file");
         }
         hidden.is_some()
@@ -143,17 +156,21 @@ impl Converter<'_> {
         for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "api_url" | "api_url_file" | "app_token" | "app_token_file" | "app_url" => {}
-                "http_config" => lines.extend(self.http(entry)),
+                "http_config" => {
+                    let http = self.http(entry);
+                    lines.extend(if is_app { without_authorization(http) } else { http });
+                }
                 "timeout" => lines.extend(self.timeout(entry)),
                 "fields" => lines.extend(self.templated_list(entry, &SLACK_FIELD)),
                 "actions" => lines.extend(self.templated_list(entry, &SLACK_ACTION)),
-                "update_message" if is_true(&entry.node) => {
+                "update_message" if is_true(&entry.node) && !is_app => {
                     lines.extend(self.lost(
                         entry,
-                        "messages are not changed after they are sent",
-                        "nothing to do: each state is a message of its own",
+                        "what an incoming webhook posted can't be changed",
+                        "use an app: its messages are edited",
                     ));
                 }
+                // An app's messages always are.
                 "update_message" => {}
                 key if SLACK_TEMPLATES.contains(&key) => lines.extend(self.template(entry)),
                 _ => lines.extend(self.carried(entry, &SLACK)),
@@ -161,6 +178,104 @@ impl Converter<'_> {
         }
         lines.extend(self.global_http(item, is_app));
         lines
+    }
+
+    /// Mail, with what `global` says for all.
+    fn email(&mut self, item: &Node) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "to" | "from" | "html" | "text" => lines.extend(self.template(entry)),
+                "headers" => lines.extend(self.mail_headers(entry)),
+                "auth_secret" | "auth_secret_file" => lines.extend(self.no_cram(entry)),
+                "tls_config" => lines.extend(self.credential(entry)),
+                "auth_password_file" => lines.extend(self.file_of(entry)),
+                _ => lines.extend(self.carried(entry, &EMAIL)),
+            }
+        }
+        let above = get(&self.source.root, "global").map(entries).unwrap_or_default();
+        let above: Vec<Entry> = above.to_vec();
+        for entry in above.iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            lines.extend(self.mail_default(item, entry));
+        }
+        lines
+    }
+
+    /// A key of `global` that the integration doesn't set itself.
+    fn mail_default(&mut self, item: &Node, entry: &Entry) -> Vec<Line> {
+        let Some(key) = entry.key.strip_prefix("smtp_") else { return Vec::new() };
+        let is_password = |key: &str| key.starts_with("auth_password");
+        let own =
+            entries(item).iter().any(|own| own.key == key || (is_password(key) && is_password(&own.key)));
+        if own {
+            return Vec::new();
+        }
+        let inner = Entry { key: key.to_owned(), ..entry.clone() };
+        match key {
+            "auth_secret" | "auth_secret_file" => self.no_cram(entry),
+            "auth_password" if self.source.text(&entry.node).as_deref() == Some(SECRET) => {
+                let why = "it was taken out of this file";
+                self.lost(entry, why, "import the original file")
+            }
+            "from" => self.template(&inner),
+            "tls_config" => self.credential(&inner),
+            "auth_password_file" => self.file_of(&inner),
+            _ => self.carried(&inner, &EMAIL),
+        }
+    }
+
+    fn no_cram(&mut self, entry: &Entry) -> Vec<Line> {
+        self.lost(entry, "CRAM-MD5 is not spoken", "use `auth_password`, which goes over TLS")
+    }
+
+    fn mail_headers(&mut self, entry: &Entry) -> Vec<Line> {
+        let lines: Vec<Line> = entries(&entry.node).iter().flat_map(|inner| self.template(inner)).collect();
+        if lines.iter().any(|line| matches!(line, Line::Pair(..))) {
+            return vec![Line::Pair(entry.key.clone(), Out::Block(lines))];
+        }
+        lines
+    }
+
+    fn telegram(&mut self, item: &Node) -> Vec<Line> {
+        const TOKEN: [(&str, &str); 2] =
+            [("bot_token", "telegram_bot_token"), ("bot_token_file", "telegram_bot_token_file")];
+        let mut lines = self.own_or_global(item, &TOKEN);
+        lines.extend(self.own_or_global(item, &[("api_url", "telegram_api_url")]));
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "bot_token" | "bot_token_file" | "api_url" => {}
+                "http_config" => lines.extend(self.http(entry)),
+                "chat_id_file" => lines.extend(self.file_of(entry)),
+                "message" => lines.extend(self.template(entry)),
+                // Alertmanager's zeros stand for what is not set.
+                "chat_id" | "message_thread_id" if self.source.text(&entry.node).as_deref() == Some("0") => {}
+                _ => lines.extend(self.carried(entry, &TELEGRAM)),
+            }
+        }
+        lines.extend(self.global_http(item, false));
+        lines
+    }
+
+    fn msteams(&mut self, item: &Node) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "http_config" => lines.extend(self.http(entry)),
+                "webhook_url_file" => lines.extend(self.file_of(entry)),
+                "title" | "text" => lines.extend(self.template(entry)),
+                _ => lines.extend(self.carried(entry, &MSTEAMSV2)),
+            }
+        }
+        lines.extend(self.global_http(item, false));
+        lines
+    }
+
+    /// The first of the keys that the integration has, or `global` for it.
+    fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
+        let global = get(&self.source.root, "global");
+        let own = keys.iter().find_map(|(key, _)| Some((*key, get(item, key)?)));
+        let above = || keys.iter().find_map(|(key, above)| Some((*key, get(global?, above)?)));
+        own.or_else(above).map(|(key, node)| self.pair(key, node)).into_iter().collect()
     }
 
     /// Where a Slack message goes: the integration's own word before
@@ -186,12 +301,29 @@ impl Converter<'_> {
             );
             return lines;
         }
+        if let Some((key, node)) = self.app_by_header(item) {
+            return vec![self.pair(key, node)];
+        }
         let own = ["api_url", "api_url_file"].into_iter().find_map(|key| Some((key, get(item, key)?)));
         let url = own.or_else(|| {
             let keys = [("api_url", "slack_api_url"), ("api_url_file", "slack_api_url_file")];
             keys.into_iter().find_map(|(key, global)| Some((key, above(global)?)))
         });
         url.map(|(key, node)| self.pair(key, node)).into_iter().collect()
+    }
+
+    /// The older way to an app: its token in the header, and Slack's method as
+    /// the address.
+    fn app_by_header<'n>(&self, item: &'n Node) -> Option<(&'static str, &'n Node)> {
+        let url = get(item, "api_url").and_then(|node| self.source.text(node));
+        let header = get(get(item, "http_config")?, "authorization")?;
+        let scheme = get(header, "type").and_then(|node| self.source.text(node));
+        let is_bearer = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+        if url.as_deref() != Some(App::URL) || !is_bearer || get(item, "channel").is_none() {
+            return None;
+        }
+        let keys = [("app_token", "credentials"), ("app_token_file", "credentials_file")];
+        keys.into_iter().find_map(|(key, inner)| Some((key, get(header, inner)?)))
     }
 
     fn pair(&mut self, key: &str, node: &Node) -> Line {
@@ -248,12 +380,8 @@ impl Converter<'_> {
         let root = &self.source.root;
         let entry = get(root, "global").map(entries).unwrap_or_default().iter();
         let Some(entry) = entry.clone().find(|entry| entry.key == "http_config") else { return Vec::new() };
-        let mut lines = self.http(entry);
-        if is_app && let Some(Line::Pair(_, Out::Block(inner))) = lines.first_mut() {
-            // The token takes the header.
-            inner.retain(|line| !matches!(line, Line::Pair(key, _) if key == "authorization"));
-        }
-        lines
+        let lines = self.http(entry);
+        if is_app { without_authorization(lines) } else { lines }
     }
 
     fn http(&mut self, entry: &Entry) -> Vec<Line> {
@@ -274,11 +402,13 @@ impl Converter<'_> {
                     ));
                 }
                 "enable_http2" => lines.extend(self.lost(inner, "HTTP/1.1 is spoken", "nothing to do")),
-                _ => lines.extend(self.lost(
+                "oauth2" => lines.extend(self.lost(
                     inner,
                     "it is not supported yet",
                     "use a proxy on this machine until it is",
                 )),
+                // `tls_config` and proxies.
+                _ => lines.extend(self.credential(inner)),
             }
         }
         if lines.iter().any(|line| matches!(line, Line::Pair(..))) {
@@ -364,4 +494,15 @@ impl Converter<'_> {
             _ => self.template(entry),
         }
     }
+}
+
+/// An app's token takes the header.
+fn without_authorization(mut lines: Vec<Line>) -> Vec<Line> {
+    if let Some(Line::Pair(_, Out::Block(inner))) = lines.first_mut() {
+        inner.retain(|line| !matches!(line, Line::Pair(key, _) if key == "authorization"));
+        if inner.is_empty() {
+            lines.remove(0);
+        }
+    }
+    lines
 }

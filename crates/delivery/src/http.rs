@@ -1,13 +1,13 @@
-//! One POST and its answer, with a deadline, and whether the receiver may have
-//! read the message where no answer came.
+//! One call and its answer, with a deadline, and whether the receiver may have
+//! taken the message where no answer came.
 
-use crate::Target;
 use crate::connect::{Connector, pooled};
 use crate::outcome::retry_after;
 use crate::words::Words;
+use crate::{HttpConfig, Target};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::client::legacy::Client;
@@ -22,8 +22,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// What is read of an answer's body; the rest is left and the connection closed.
-const ANSWER_BODY_BYTES_MAX: usize = 4096;
+/// What is read of an answer's body unless a call asks for more; the rest is
+/// left and the connection closed.
+const ANSWER_BYTES_MAX: usize = 4096;
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("OpenClaw/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -40,39 +41,78 @@ pub(crate) struct Exchange<'s> {
     pub(crate) deadline: Instant,
 }
 
+/// One request of a send. A send may make several, all within its deadline.
+#[derive(Debug, Clone)]
+pub(crate) struct Call<'c> {
+    pub(crate) method: Method,
+    pub(crate) target: &'c Target,
+    /// The owner's credentials, headers, and way there.
+    pub(crate) http: &'c HttpConfig,
+    /// The kind's own, which win over the owner's.
+    pub(crate) headers: HeaderMap,
+    /// JSON unless `headers` say otherwise.
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) idempotency_key: Option<&'c str>,
+    /// What is read of the answer's body.
+    pub(crate) answer_bytes_max: usize,
+}
+
+impl<'c> Call<'c> {
+    /// Without body, key or headers of its own; 4 KiB of answer.
+    pub(crate) fn new(method: Method, target: &'c Target, http: &'c HttpConfig) -> Self {
+        let (headers, answer_bytes_max) = (HeaderMap::new(), ANSWER_BYTES_MAX);
+        Self { method, target, http, headers, body: None, idempotency_key: None, answer_bytes_max }
+    }
+
+    /// A message, as JSON.
+    pub(crate) fn post(target: &'c Target, http: &'c HttpConfig, body: Vec<u8>) -> Self {
+        Self { body: Some(body), ..Self::new(Method::POST, target, http) }
+    }
+}
+
 /// What a receiver said, whole or up to the bound.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer's header, where it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+#[cfg(test)]
+impl Answer {
+    pub(crate) fn sample(status: u16, body: &str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap();
+        Self { status, retry_after: None, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
 }
 
 /// No whole answer came.
 #[derive(Debug)]
-pub(crate) struct Unanswered {
+struct Unanswered {
     /// False where the message can't have left.
-    pub(crate) ambiguous: bool,
-    pub(crate) detail: String,
+    ambiguous: bool,
+    detail: String,
 }
 
 impl Exchange<'_> {
-    /// Posts JSON, or says what came of trying.
-    pub(crate) async fn post(
-        &self,
-        target: &Target,
-        idempotency_key: &str,
-        mut headers: HeaderMap,
-        body: Vec<u8>,
-    ) -> Result<Answer, SendOutcome> {
-        let key = HeaderValue::from_str(idempotency_key).map_err(|_| SendOutcome::Never {
-            detail: "the idempotency key can't be a header's value".to_owned(),
-        })?;
-        headers.insert(IDEMPOTENCY_KEY, key);
-        let answer = self.http.post(target, headers, body, self.deadline, self.words.now).await;
+    /// Asks and is answered, or says what came of trying.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, SendOutcome> {
+        let answer_bytes_max = call.answer_bytes_max;
+        let host = call.target.host();
+        let request = request(call).map_err(|detail| SendOutcome::Never { detail: detail.to_owned() })?;
+        let answer = self.http.send(request, answer_bytes_max, self.deadline, self.words.now).await;
         answer.map_err(|Unanswered { ambiguous, detail }| SendOutcome::Retry {
             after: None,
             ambiguous,
-            detail,
+            detail: format!("`{host}`: {detail}"),
         })
     }
 }
@@ -82,58 +122,102 @@ impl<C: Connect + Clone + Send + Sync + 'static> Http<C> {
         Self { client: pooled(connector) }
     }
 
-    async fn post(
+    async fn send(
         &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Vec<u8>,
+        request: Request<OneShot>,
+        answer_bytes_max: usize,
         deadline: Instant,
         now: Timestamp,
     ) -> Result<Answer, Unanswered> {
-        let taken = Arc::new(AtomicBool::new(false));
-        let body = OneShot { bytes: Some(body.into()), taken: Arc::clone(&taken) };
-        let exchanged = timeout_at(deadline, self.exchange(request(target, headers, body), now)).await;
-        let ambiguous = taken.load(Ordering::Acquire);
-        let fault = match exchanged {
+        let traces = Traces::of(&request);
+        let exchanged = timeout_at(deadline, self.exchange(request, answer_bytes_max, now)).await;
+        let ambiguous = traces.may_have_been_taken();
+        let detail = match exchanged {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(fault)) => fault,
             Err(_) if ambiguous => "no whole answer within the time-out".to_owned(),
-            Err(_) => "no connection within the time-out".to_owned(),
+            Err(_) => "no answer within the time-out".to_owned(),
         };
-        Err(Unanswered { ambiguous, detail: format!("`{}`: {fault}", target.host()) })
+        Err(Unanswered { ambiguous, detail })
     }
 
-    async fn exchange(&self, request: Request<OneShot>, now: Timestamp) -> Result<Answer, String> {
+    async fn exchange(
+        &self,
+        request: Request<OneShot>,
+        answer_bytes_max: usize,
+        now: Timestamp,
+    ) -> Result<Answer, String> {
         let response = self.client.request(request).await.map_err(|error| root_cause(&error))?;
         let (head, body) = Response::into_parts(response);
         let retry_after = retry_after(&head.headers, now);
-        let body = read_bounded(body).await.map_err(|error| root_cause(&error))?;
-        Ok(Answer { status: head.status, retry_after, body })
+        let body = read_bounded(body, answer_bytes_max).await.map_err(|error| root_cause(&error))?;
+        Ok(Answer { status: head.status, retry_after, headers: head.headers, body })
     }
 }
 
-fn request(target: &Target, headers: HeaderMap, body: OneShot) -> Request<OneShot> {
-    let mut request = Request::new(body);
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = target.uri().clone();
-    *request.headers_mut() = headers;
-    let headers = request.headers_mut();
+/// How to tell whether a request that failed did its work all the same.
+enum Traces {
+    /// It asks and changes nothing.
+    Harmless,
+    /// Its body is written with its head, so that as long as it wasn't taken nothing was.
+    Body(Arc<AtomicBool>),
+    /// Nothing to look at.
+    None,
+}
+
+impl Traces {
+    fn of(request: &Request<OneShot>) -> Self {
+        if request.method().is_safe() {
+            return Self::Harmless;
+        }
+        let body = request.body();
+        if body.bytes.is_some() { Self::Body(Arc::clone(&body.taken)) } else { Self::None }
+    }
+
+    fn may_have_been_taken(&self) -> bool {
+        match self {
+            Self::Harmless => false,
+            Self::Body(taken) => taken.load(Ordering::Acquire),
+            Self::None => true,
+        }
+    }
+}
+
+fn request(call: Call<'_>) -> Result<Request<OneShot>, &'static str> {
+    let mut request = Request::new(OneShot::new(call.body));
+    *request.method_mut() = call.method;
+    *request.uri_mut() = call.target.uri().clone();
+    let mut headers = call.http.headers();
+    merge(&mut headers, call.headers);
     headers.insert(USER_AGENT, OUR_NAME);
-    headers.insert(CONTENT_TYPE, JSON);
-    if let Some(credential) = target.authorization() {
+    if request.body().bytes.is_some() {
+        headers.entry(CONTENT_TYPE).or_insert(JSON);
+    }
+    if let Some(key) = call.idempotency_key {
+        let key = HeaderValue::from_str(key).map_err(|_| "the idempotency key can't be a header's value")?;
+        headers.insert(IDEMPOTENCY_KEY, key);
+    }
+    if let Some(credential) = call.target.authorization() {
         // What is set beside the address is newer than what stands in it.
         headers.entry(AUTHORIZATION).or_insert_with(|| credential.clone());
     }
-    request
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
-async fn read_bounded(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
+/// A name of `over` takes the place of all its values in `headers`.
+fn merge(headers: &mut HeaderMap, over: HeaderMap) {
+    over.keys().for_each(|name| drop(headers.remove(name)));
+    headers.extend(over);
+}
+
+async fn read_bounded(mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, hyper::Error> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
-        let room = ANSWER_BODY_BYTES_MAX - read.len();
+        let room = bytes_max - read.len();
         read.extend_from_slice(&data[..data.len().min(room)]);
-        if read.len() == ANSWER_BODY_BYTES_MAX {
+        if read.len() == bytes_max {
             break;
         }
     }
@@ -154,6 +238,13 @@ fn root_cause(error: &dyn Error) -> String {
 pub(crate) struct OneShot {
     bytes: Option<Bytes>,
     taken: Arc<AtomicBool>,
+}
+
+impl OneShot {
+    fn new(bytes: Option<Vec<u8>>) -> Self {
+        let bytes = bytes.filter(|bytes| !bytes.is_empty()).map(Bytes::from);
+        Self { bytes, taken: Arc::default() }
+    }
 }
 
 impl Body for OneShot {
@@ -240,6 +331,54 @@ mod tests {
         }
     }
 
+    async fn call(sink: &Sink, call: Call<'_>) -> Result<Answer, Unanswered> {
+        let http = Http::new(crate::connect::connector().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(3);
+        assert!(call.target.host().contains(&sink.address.port().to_string()));
+        let bytes_max = call.answer_bytes_max;
+        http.send(request(call).unwrap(), bytes_max, deadline, Timestamp::default()).await
+    }
+
+    #[tokio::test]
+    async fn any_method_with_its_own_bound_on_the_answer() {
+        let said = "x".repeat(10_000);
+        let reply = format!("HTTP/1.1 200 OK\r\nLocation: /a\r\nContent-Length: 10000\r\n\r\n{said}");
+        let sink = Sink::new(vec![Reply::Stay(reply.into_bytes())]).await;
+        let target = Target::parse(&Secret::new(format!("http://{}/api", sink.address))).unwrap();
+        let target = target.join(&["a b"], &[("q", "k=1^x")]).unwrap();
+        let mut config = HttpConfig::default();
+        config.add_header("Accept", &Secret::new("text/plain")).unwrap();
+        let get = Call::new(Method::GET, &target, &config);
+        let answer = call(&sink, get.clone()).await.unwrap();
+        assert_eq!((answer.body.len(), answer.header("location")), (ANSWER_BYTES_MAX, Some("/a")));
+        let mut patch = Call { method: Method::PATCH, answer_bytes_max: 64 << 10, ..get };
+        patch.headers.insert(http::header::ACCEPT, JSON);
+        patch.body = Some(b"{}".to_vec());
+        assert_eq!(call(&sink, patch).await.unwrap().body.len(), 10_000);
+        let [get, patch] = sink.requests().try_into().unwrap();
+        assert!(get.head.starts_with("GET /api/a%20b?q=k%3D1%5Ex HTTP/1.1\r\n"), "{}", get.head);
+        assert_eq!((get.header("content-type"), get.header("accept")), (None, Some("text/plain")));
+        assert!(patch.head.starts_with("PATCH "));
+        assert_eq!(patch.header("accept"), Some("application/json"), "a kind's own header wins");
+        assert_eq!(patch.body, b"{}");
+    }
+
+    #[tokio::test]
+    async fn only_what_may_have_changed_something_is_ambiguous() {
+        let sink = Sink::new(vec![Reply::Reset]).await;
+        let target = Target::parse(&Secret::new(format!("http://{}/", sink.address))).unwrap();
+        let config = HttpConfig::default();
+        for (method, body, want) in [
+            (Method::GET, None, false),
+            (Method::PUT, None, true),
+            (Method::PUT, Some(b"{}".to_vec()), true),
+            (Method::POST, Some(Vec::new()), true),
+        ] {
+            let asked = Call { body, ..Call::new(method.clone(), &target, &config) };
+            assert_eq!(call(&sink, asked).await.unwrap_err().ambiguous, want, "{method}");
+        }
+    }
+
     #[tokio::test]
     async fn a_message_is_one_write() {
         let yes = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec();
@@ -256,9 +395,9 @@ mod tests {
         let target = Target::parse(&Secret::new(format!("http://{address}/"))).unwrap();
         for sent in 1..=3 {
             let deadline = Instant::now() + Duration::from_secs(3);
-            let body = vec![b'x'; 20_000];
-            let now = Timestamp::default();
-            let answer = http.post(&target, HeaderMap::new(), body, deadline, now).await.unwrap();
+            let config = HttpConfig::default();
+            let request = request(Call::post(&target, &config, vec![b'x'; 20_000])).unwrap();
+            let answer = http.send(request, ANSWER_BYTES_MAX, deadline, Timestamp::default()).await.unwrap();
             assert_eq!(answer.status, StatusCode::OK);
             assert_eq!(writes.load(Ordering::Relaxed), sent);
         }

@@ -85,8 +85,7 @@ mod tests {
     }
 
     fn said(status: u16, after_s: Option<u64>) -> &'static str {
-        let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, retry_after: after_s.map(Duration::from_secs), body: Vec::new() };
+        let answer = Answer { retry_after: after_s.map(Duration::from_secs), ..Answer::sample(status, "") };
         match of_status("hooks.example", &answer) {
             SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Never { .. } => "never",

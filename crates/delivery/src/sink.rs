@@ -113,7 +113,7 @@ fn whole(bytes: &[u8]) -> Option<Received> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut request = Received { head, body: Vec::new() };
-    let length: usize = request.header("content-length").unwrap().parse().unwrap();
+    let length: usize = request.header("content-length").map_or(0, |length| length.parse().unwrap());
     request.body = bytes.get(end..end + length)?.to_vec();
     Some(request)
 }

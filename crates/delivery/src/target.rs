@@ -32,6 +32,9 @@ pub enum TargetError {
     /// Relative, or another protocol.
     #[error("the address must start with `https://` or `http://`")]
     Scheme,
+    /// A part of the path that a server would take for the way up, or for none.
+    #[error("a part of the address's path is empty, `.` or `..`")]
+    Segment,
     /// `user:password@` that doesn't decode to text.
     #[error("`user:password@` in the address must be UTF-8, with odd characters as `%XX`")]
     UserInfo,
@@ -57,6 +60,30 @@ impl Target {
         };
         let authorization = Some(basic(user_info)?);
         Ok(Self { uri: with_authority(&uri, host)?, authorization })
+    }
+
+    /// An address below this one: `segments` after its path and `pairs` after
+    /// its query, each as one piece whatever stands in it.
+    ///
+    /// # Errors
+    /// When a segment is empty or dots, or the whole gets too long.
+    pub(crate) fn join(&self, segments: &[&str], pairs: &[(&str, &str)]) -> Result<Self, TargetError> {
+        let mut path = self.uri.path().trim_end_matches('/').to_owned();
+        for segment in segments {
+            if matches!(*segment, "" | "." | "..") {
+                return Err(TargetError::Segment);
+            }
+            path.push('/');
+            push_encoded(&mut path, segment);
+        }
+        push_query(&mut path, self.uri.query(), pairs);
+        if path.len() > LENGTH_MAX {
+            return Err(TargetError::TooLong { length_bytes: path.len() });
+        }
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(path.parse().map_err(|_| TargetError::Syntax)?);
+        let uri = Uri::from_parts(parts).map_err(|_| TargetError::Syntax)?;
+        Ok(Self { uri, authorization: self.authorization.clone() })
     }
 
     /// Host and port, the part that messages for people may name.
@@ -93,6 +120,31 @@ fn basic(user_info: &str) -> Result<HeaderValue, TargetError> {
         .map_err(|_| TargetError::UserInfo)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn push_query(path: &mut String, query: Option<&str>, pairs: &[(&str, &str)]) {
+    let mut mark = '?';
+    if let Some(query) = query {
+        path.push_str(&format!("?{query}"));
+        mark = '&';
+    }
+    for (name, value) in pairs {
+        path.push(std::mem::replace(&mut mark, '&'));
+        push_encoded(path, name);
+        path.push('=');
+        push_encoded(path, value);
+    }
+}
+
+/// All but what RFC 3986 calls unreserved.
+fn push_encoded(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
 }
 
 fn percent_decoded(text: &str) -> Result<String, TargetError> {
@@ -152,6 +204,32 @@ mod tests {
         }
         let long = format!("https://hooks.example/{}", "x".repeat(LENGTH_MAX));
         assert!(matches!(parse(&long), Err(TargetError::TooLong { .. })));
+    }
+
+    fn joined(base: &str, segments: &[&str], pairs: &[(&str, &str)]) -> Result<String, TargetError> {
+        parse(base).unwrap().join(segments, pairs).map(|target| target.uri().to_string())
+    }
+
+    #[test]
+    fn below_an_address() {
+        for base in ["https://x.example/api", "https://x.example/api/"] {
+            assert_eq!(
+                joined(base, &["now", "a/b ?"], &[]).unwrap(),
+                "https://x.example/api/now/a%2Fb%20%3F"
+            );
+        }
+        assert_eq!(
+            joined("https://x.example?a=b", &["c"], &[("q", "k=1^n!=2&x"), ("é", "")]).unwrap(),
+            "https://x.example/c?a=b&q=k%3D1%5En%21%3D2%26x&%C3%A9="
+        );
+        assert_eq!(joined("https://x.example", &[], &[("a", "b")]).unwrap(), "https://x.example/?a=b");
+        for odd in ["", ".", ".."] {
+            assert_eq!(joined("https://x.example/", &["a", odd], &[]), Err(TargetError::Segment));
+        }
+        let long = "x".repeat(LENGTH_MAX);
+        assert!(matches!(joined("https://x.example/", &[&long], &[]), Err(TargetError::TooLong { .. })));
+        let below = parse("https://me:hunter2@x.example/").unwrap().join(&["a"], &[]).unwrap();
+        assert!(below.authorization().is_some(), "the credential goes along");
     }
 
     #[test]

@@ -103,11 +103,9 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::StatusCode;
 
     fn check(status: u16, body: &str, want: &str) {
-        let status = StatusCode::from_u16(status).unwrap();
-        let answer = Answer { status, retry_after: None, body: body.as_bytes().to_vec() };
+        let answer = Answer::sample(status, body);
         let found = match judge("hooks.slack.example", &answer) {
             SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous: true, detail, .. } => format!("ambiguous {detail}"),

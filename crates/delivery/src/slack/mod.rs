@@ -11,7 +11,7 @@ pub(crate) use payload::body;
 pub use settings::{Action, Confirm, Field, Settings};
 
 use crate::Timeout;
-use crate::http::Exchange;
+use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
 use openclaw_alert::{Notification, SendOutcome};
 
@@ -39,8 +39,9 @@ impl Kind for Settings {
 
 async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
     let body = body(settings, notification, &exchange.words);
-    let key = &notification.idempotency_key;
-    match exchange.post(&settings.api_url, key, settings.http.headers(), body).await {
+    let mut call = Call::post(&settings.api_url, &settings.http, body);
+    call.idempotency_key = Some(&notification.idempotency_key);
+    match exchange.call(call).await {
         Ok(answer) => answer::judge(settings.api_url.host(), &answer),
         Err(outcome) => outcome,
     }

@@ -8,7 +8,7 @@ pub use payload::body;
 pub use settings::{Address, Settings};
 pub use signature::{SigningKey, SigningKeyError};
 
-use crate::http::Exchange;
+use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
 use crate::outcome::of_status;
 use crate::{Secret, Target, Timeout};
@@ -49,11 +49,12 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
     };
     let body = body(notification, settings.max_alerts, exchange.words.external_url);
     let key = &notification.idempotency_key;
-    let mut headers = settings.http.headers();
+    let mut headers = HeaderMap::new();
     if let Some(secret) = &settings.secret {
         sign(&mut headers, secret, key, exchange, &body);
     }
-    match exchange.post(&target, key, headers, body).await {
+    let call = Call::post(&target, &settings.http, body);
+    match exchange.call(Call { headers, idempotency_key: Some(key), ..call }).await {
         Ok(answer) => of_status(target.host(), &answer),
         Err(outcome) => outcome,
     }

@@ -1,7 +1,7 @@
 //! Notifications to send, made to be read in snapshots.
 
 use openclaw_alert::{
-    Content, EpisodeId, FACTOR_COUNT, Labels, LabelsBuilder, Notification, NotificationKind, NotifiedAlert,
+    Acted, Content, EpisodeId, FACTOR_COUNT, Feedback, Labels, LabelsBuilder, Notification, NotificationKind, NotifiedAlert,
     PartitionId, Past, Reason, Score, Status, TenantName, Timestamp, Zoned,
 };
 
@@ -44,6 +44,11 @@ pub(crate) fn alert(labels: Pairs<'_>, annotations: Pairs<'_>) -> NotifiedAlert 
 pub(crate) fn resolved(alert: NotifiedAlert) -> NotifiedAlert {
     let ends_at = Zoned::parse("2026-11-22T13:59:00.5+02:00").unwrap();
     NotifiedAlert { status: Status::Resolved, ends_at, ..alert }
+}
+
+/// What a person did with it.
+pub(crate) fn acted(alert: NotifiedAlert, action: Feedback, by: &str, at: Timestamp) -> NotifiedAlert {
+    NotifiedAlert { acted: Some(Acted { action, by: by.into(), at }), ..alert }
 }
 
 /// A page about `alerts`, grouped by name and cluster.

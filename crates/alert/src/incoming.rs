@@ -65,6 +65,7 @@ pub struct Batch {
     delivery: Option<u64>,
     lasts: Option<Duration>,
     starts_are_exact: bool,
+    asks_for_ids: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -175,6 +176,17 @@ impl Batch {
     #[must_use]
     pub fn starts_are_exact(&self) -> bool {
         self.starts_are_exact
+    }
+
+    /// Asks for the ids that its alerts are given.
+    pub fn ask_for_ids(&mut self) {
+        self.asks_for_ids = true;
+    }
+
+    /// See [`Batch::ask_for_ids`].
+    #[must_use]
+    pub fn asks_for_ids(&self) -> bool {
+        self.asks_for_ids
     }
 
     /// Everything in the order it was pushed.

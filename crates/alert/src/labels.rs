@@ -11,6 +11,28 @@ impl<'a> Labels<'a> {
     /// The set without labels.
     pub const EMPTY: Labels<'static> = Labels(&[]);
 
+    /// The pairs that all of `sets` have, encoded; none without sets.
+    #[must_use]
+    pub fn shared(mut sets: impl Iterator<Item = Self>) -> Vec<u8> {
+        let mut shared: Vec<_> = sets.next().into_iter().flat_map(|set| set.iter()).collect();
+        for set in sets {
+            if shared.is_empty() {
+                break;
+            }
+            // Both sides are sorted by name, so one walk over the set does.
+            let mut pairs = set.iter().peekable();
+            shared.retain(|&(name, value)| {
+                while pairs.next_if(|(other, _)| *other < name).is_some() {}
+                pairs.peek() == Some(&(name, value))
+            });
+        }
+        let mut builder = LabelsBuilder::default();
+        shared.iter().for_each(|(name, value)| builder.push(name, value));
+        let mut out = Vec::new();
+        builder.write(&mut out, false);
+        out
+    }
+
     /// Takes bytes that [`LabelsBuilder`] wrote.
     #[must_use]
     pub fn from_encoded(bytes: &'a [u8]) -> Self {

@@ -1,7 +1,7 @@
 //! A notification's alerts as Alertmanager orders and sums them up.
 
 use openclaw_alert::codec::Reader;
-use openclaw_alert::{Content, Labels, LabelsBuilder, Notification, NotifiedAlert};
+use openclaw_alert::{Content, Labels, Notification, NotifiedAlert};
 use std::cmp::Ordering;
 
 /// An alert beside its decoded content.
@@ -71,28 +71,8 @@ fn by_labels(a: Labels<'_>, b: Labels<'_>) -> Ordering {
 }
 
 /// The pairs that all sets have, encoded.
-pub(crate) fn common<'n>(mut sets: impl Iterator<Item = Labels<'n>>) -> Vec<u8> {
-    let mut shared: Vec<_> = sets.next().into_iter().flat_map(|set| set.iter()).collect();
-    for set in sets {
-        if shared.is_empty() {
-            break;
-        }
-        keep_shared(&mut shared, set);
-    }
-    let mut builder = LabelsBuilder::default();
-    shared.iter().for_each(|(name, value)| builder.push(name, value));
-    let mut out = Vec::new();
-    builder.write(&mut out, false);
-    out
-}
-
-/// Both sides are sorted by name, so one walk over the set does.
-fn keep_shared(shared: &mut Vec<(&str, &str)>, set: Labels<'_>) {
-    let mut pairs = set.iter().peekable();
-    shared.retain(|&(name, value)| {
-        while pairs.next_if(|(other, _)| *other < name).is_some() {}
-        pairs.peek() == Some(&(name, value))
-    });
+pub(crate) fn common<'n>(sets: impl Iterator<Item = Labels<'n>>) -> Vec<u8> {
+    Labels::shared(sets)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use crate::record::End;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use openclaw_alert::{Content, Feedback, Labels, Score, Timestamp, Zoned};
+use openclaw_alert::{Acted, Content, KEY_LABEL, Labels, Score, Timestamp, Zoned};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
@@ -45,8 +45,8 @@ pub(crate) struct Alert {
     pub(crate) tenant: u16,
     pub(crate) source: u16,
     pub(crate) phase: Phase,
-    /// The last thing a person did with it, and when.
-    pub(crate) feedback: Option<(Feedback, Timestamp)>,
+    /// The last thing a person did with it.
+    pub(crate) acted: Option<Box<Acted>>,
     /// A person wants more people to know than its score says.
     pub(crate) is_escalated: bool,
     /// Groups that it is in.
@@ -60,6 +60,11 @@ pub(crate) struct Alert {
 impl Alert {
     pub(crate) fn labels(&self) -> Labels<'_> {
         Content::of(&self.content).labels
+    }
+
+    /// The sender's own name for it, or nothing.
+    fn key(&self) -> &str {
+        self.labels().get(KEY_LABEL)
     }
 
     pub(crate) fn membership_mut(&mut self, group: u32) -> Option<&mut Membership> {
@@ -132,6 +137,8 @@ pub(crate) struct AlertTable {
     free: Vec<u32>,
     by_identity: HashTable<u32>,
     by_id: HashTable<u32>,
+    /// Those that their senders name, the latest of each name.
+    by_key: HashTable<u32>,
     order: Order,
     hasher: FixedState,
 }
@@ -145,6 +152,7 @@ impl AlertTable {
             free: Vec::new(),
             by_identity: HashTable::new(),
             by_id: HashTable::new(),
+            by_key: HashTable::new(),
             order: Order::default(),
             hasher: FixedState::with_seed(seed),
         }
@@ -159,6 +167,41 @@ impl AlertTable {
             self.get(slot).is_some_and(|a| a.hash == hash && a.tenant == tenant && a.labels() == labels)
         };
         self.by_identity.find(hash, same).copied()
+    }
+
+    /// The alert that a source names so.
+    pub(crate) fn find_key(&self, tenant: u16, source: u16, key: &str) -> Option<u32> {
+        let same = |&slot: &u32| {
+            self.get(slot).is_some_and(|a| a.tenant == tenant && a.source == source && a.key() == key)
+        };
+        self.by_key.find(self.hasher.hash_one((tenant, source, key)), same).copied()
+    }
+
+    /// From now on the alert in `slot` is the one that its sender names so.
+    fn remember_key(&mut self, slot: u32) {
+        let Some(alert) = self.get(slot).filter(|alert| !alert.key().is_empty()) else { return };
+        let (tenant, source, hash) = (alert.tenant, alert.source, self.key_hash(alert));
+        let known = self.find_key(tenant, source, alert.key());
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        if let Some(known) = known
+            && let Ok(found) = self.by_key.find_entry(hash, |&other| other == known)
+        {
+            found.remove();
+        }
+        self.by_key.insert_unique(hash, slot, |&other| {
+            slots[other as usize].as_ref().map_or(0, |a| hasher.hash_one((a.tenant, a.source, a.key())))
+        });
+    }
+
+    fn forget_key(&mut self, slot: u32) {
+        let Some(alert) = self.get(slot).filter(|alert| !alert.key().is_empty()) else { return };
+        if let Ok(found) = self.by_key.find_entry(self.key_hash(alert), |&other| other == slot) {
+            found.remove();
+        }
+    }
+
+    fn key_hash(&self, alert: &Alert) -> u64 {
+        self.hasher.hash_one((alert.tenant, alert.source, alert.key()))
     }
 
     pub(crate) fn slot_of(&self, id: u64) -> Option<u32> {
@@ -193,7 +236,7 @@ impl AlertTable {
             tenant: new.tenant,
             source: new.source,
             phase: new.phase,
-            feedback: None,
+            acted: None,
             is_escalated: false,
             groups: SmallVec::new(),
             pins: 0,
@@ -201,6 +244,7 @@ impl AlertTable {
         };
         let slot = match known {
             Some(slot) => {
+                self.forget_key(slot);
                 if let Some(old) = self.get_mut(slot) {
                     alert.groups = std::mem::take(&mut old.groups);
                     alert.pins = old.pins;
@@ -212,6 +256,7 @@ impl AlertTable {
             }
             None => self.insert(alert),
         };
+        self.remember_key(slot);
         self.remember(Listed { id: new.id, fingerprint, slot, tenant: new.tenant });
         slot
     }
@@ -258,6 +303,7 @@ impl AlertTable {
             return;
         }
         let (id, hash) = (alert.id, alert.hash);
+        self.forget_key(slot);
         self.forget_id(id);
         if let Ok(found) = self.by_identity.find_entry(hash, |&other| other == slot) {
             found.remove();

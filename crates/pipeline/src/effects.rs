@@ -123,6 +123,11 @@ pub struct Effects {
     pub scores: Vec<(u16, f32)>,
     /// Alerts that came to their end.
     pub ended: Vec<Ended>,
+    /// The episode that each of the request's items is, where its batch asks
+    /// for ids; `None` for what was refused or belongs to nothing.
+    pub episodes: Vec<Option<u64>>,
+    /// A part of the input has been done: to be stepped with it again.
+    pub is_unfinished: bool,
     /// What became of a silence that was set or ended.
     pub silence: Option<Result<SilenceId, SilenceRefusal>>,
     /// When the partition wants to be stepped again; [`Timestamp::MAX`] for never.

@@ -31,6 +31,8 @@ pub(crate) struct Group {
     pub(crate) empty_since: Option<Timestamp>,
     /// By integration, as far as any was told.
     pub(crate) logs: SmallVec<[IntegrationLog; 1]>,
+    /// What integrations gave back for their last message, by their numbers.
+    pub(crate) receipts: Vec<(u16, Arc<str>)>,
 }
 
 impl Group {
@@ -44,6 +46,15 @@ impl Group {
             self.logs.resize(index + 1, IntegrationLog::default());
         }
         &mut self.logs[index]
+    }
+
+    pub(crate) fn receipt(&self, integration: u16) -> Option<&Arc<str>> {
+        self.receipts.iter().find(|(number, _)| *number == integration).map(|(_, text)| text)
+    }
+
+    pub(crate) fn set_receipt(&mut self, integration: u16, text: &str) {
+        self.receipts.retain(|(number, _)| *number != integration);
+        self.receipts.push((integration, text.into()));
     }
 
     /// A new member.

@@ -14,13 +14,17 @@
 mod alerts;
 mod effects;
 mod groups;
+mod lanes;
 mod looks;
 mod outbox;
 mod partition;
+mod past_groups;
+mod people;
 mod record;
 mod routes;
 mod sending;
 mod settings;
+mod signals;
 mod silences;
 mod snapshot;
 mod state;
@@ -32,11 +36,14 @@ mod watch;
 
 pub use alerts::Phase;
 pub use effects::{Ack, AlertEnd, Effects, Ended, Send, Taken};
+pub use outbox::group_in_dedup_key;
 pub use partition::Partition;
+pub use past_groups::PastGroup;
+pub use people::Action;
 pub use record::{Cause, End, Rated, Record, records};
 pub use settings::{
     DeliveryMode, Digest, REARM_AFTER, RatingMode, RatingPolicy, RetryPolicy, TenantSettings,
 };
 pub use step::{Input, PastAlert};
-pub use views::{AlertView, GroupView, ListKey, MessageView, Suppression, TenantGauges};
+pub use views::{AlertView, GroupRef, GroupView, ListKey, MessageView, Suppression, TenantGauges};
 pub use watch::{INTERNAL_SOURCE, SOURCE_SILENT, WATCHDOG};

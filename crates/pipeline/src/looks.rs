@@ -98,13 +98,14 @@ impl Partition {
         true
     }
 
-    /// Acknowledged long ago and firing still: somebody has forgotten it.
+    /// Acknowledged or said to be over long ago, and firing still: somebody
+    /// has forgotten it.
     fn rearm(&mut self, slot: u32, settings: &TenantSettings, now: Timestamp, out: &mut Effects) {
         let Some(group) = self.state.groups.get(slot) else { return };
         let is_forgotten = |alert: &&Alert| {
-            let acknowledged_at = alert.feedback.filter(|(action, _)| *action == Feedback::Ack);
+            let taken_on = alert.acted.as_ref().filter(|acted| is_passing(acted.action));
             alert.phase == Phase::Firing
-                && acknowledged_at.is_some_and(|(_, at)| at.plus(settings.rearm_after) <= now)
+                && taken_on.is_some_and(|acted| acted.at.plus(settings.rearm_after) <= now)
         };
         let members = group.members.iter().filter_map(|member| self.state.alerts.get(member.alert));
         let forgotten: Vec<u64> = members.filter(is_forgotten).map(|alert| alert.id).collect();
@@ -198,7 +199,22 @@ impl Partition {
         let told = members().filter(|&(member, standing)| tells(member, standing));
         let told = told.filter_map(|(member, _)| self.state.alerts.get(member.alert));
         let alerts: Vec<_> = told.map(|alert| (alert.id, status_of(alert))).collect();
-        let group = group.id;
+        self.decide_message(slot, number, reason, alerts, now, out);
+    }
+
+    /// A message that takes the place of all that wait to be sent to the same
+    /// integration.
+    pub(crate) fn decide_message(
+        &mut self,
+        slot: u32,
+        number: u16,
+        reason: Reason,
+        alerts: Vec<(u64, Status)>,
+        now: Timestamp,
+        out: &mut Effects,
+    ) {
+        let Some(group) = self.state.groups.get(slot) else { return };
+        let (group, log) = (group.id, group.log(number));
         let by = self.emit(&Record::Notify { group, integration: number, reason, alerts }, now, out);
         out.ack = Ack::WhenDurable;
         let waiting =
@@ -324,17 +340,23 @@ fn escalates_at(member: &Member, after: Duration) -> Timestamp {
     Timestamp::from_secs(i64::from(member.since_s)).plus(after)
 }
 
-/// Somebody has taken it on, not too long ago, or has said that it is over or
-/// no matter.
+/// Somebody has taken it on or has said that it is over, not too long ago, or
+/// has said that it is no matter.
 fn is_acknowledged(alert: &Alert, look: &Look) -> bool {
-    match alert.feedback {
-        Some((Feedback::Ack, at)) => at.plus(look.settings.rearm_after) > look.now,
-        Some((Feedback::Resolve | Feedback::Dismiss, _)) => true,
-        Some((Feedback::Escalate, _)) | None => false,
+    let Some(acted) = &alert.acted else { return false };
+    match acted.action {
+        Feedback::Ack | Feedback::Resolve => acted.at.plus(look.settings.rearm_after) > look.now,
+        Feedback::Dismiss => true,
+        Feedback::Escalate => false,
     }
 }
 
-fn status_of(alert: &Alert) -> Status {
+/// What holds for a time only.
+fn is_passing(action: Feedback) -> bool {
+    matches!(action, Feedback::Ack | Feedback::Resolve)
+}
+
+pub(crate) fn status_of(alert: &Alert) -> Status {
     match alert.phase {
         Phase::Resolved => Status::Resolved,
         Phase::Firing | Phase::Waiting => Status::Firing,

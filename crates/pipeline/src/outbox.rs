@@ -2,8 +2,8 @@
 //! it was tried, what became of it. Sending itself happens elsewhere.
 
 use hashbrown::HashMap;
-use openclaw_alert::{NotificationKind, Reason, Status, Timestamp, fnv1a};
-use std::collections::{BTreeSet, VecDeque};
+use openclaw_alert::{NotificationKind, PartitionId, Reason, Status, Timestamp, fnv1a};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +11,6 @@ use crate::settings::RetryPolicy;
 
 /// Dead letters kept for reading and replay, a tenant; the oldest go first.
 pub(crate) const DEAD_LETTERS_PER_TENANT: usize = 256;
-
-/// Messages of one integration that may be under way at once.
-pub(crate) const LANE_WINDOW: usize = 16;
 
 /// An alert that a message tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,13 +184,6 @@ impl Outbox {
     }
 }
 
-/// What is being sent to one integration; not durable.
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    pub(crate) in_flight: usize,
-    pub(crate) ready: VecDeque<u64>,
-}
-
 /// Exponential backoff with full jitter ("Exponential Backoff And Jitter",
 /// AWS Architecture Blog, 2015). The randomness is a hash of the message and
 /// the attempt: spread over messages, and the same in a replayed simulation.
@@ -220,15 +210,34 @@ pub(crate) fn idempotency_key(tenant: &str, partition: u8, entry: &Entry) -> Str
 /// Names a group at one of its integrations. Another installation that knows
 /// the same tenants and labels has another `instance`, so that two of them
 /// can tell the same service.
-pub(crate) fn dedup_key(instance: u64, tenant: &str, partition: u8, entry: &Entry) -> String {
+pub(crate) fn dedup_key(instance: u64, tenant: &str, partition: PartitionId, told: &Told<'_>) -> String {
     let hash = fnv1a(&[
         &instance.to_le_bytes(),
         tenant.as_bytes(),
-        entry.receiver.as_bytes(),
-        &entry.integration.to_le_bytes(),
-        &entry.labels,
+        told.receiver.as_bytes(),
+        &told.integration.to_le_bytes(),
+        told.labels,
     ]);
-    format!("{hash:016x}{partition:02x}{:014x}", entry.group)
+    format!("{hash:016x}{:02x}{:014x}", partition.get(), told.group)
+}
+
+/// The partition and the group that a dedup key speaks of, if it is one.
+#[must_use]
+pub fn group_in_dedup_key(text: &str) -> Option<(PartitionId, u64)> {
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let partition = u8::from_str_radix(&text[16..18], 16).ok()?;
+    Some((PartitionId::new(partition)?, u64::from_str_radix(&text[18..], 16).ok()?))
+}
+
+/// A group at one of its integrations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) group: u64,
+    pub(crate) receiver: &'a str,
+    pub(crate) integration: u16,
+    pub(crate) labels: &'a [u8],
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::Phase;
 use crate::effects::{AlertEnd, Effects, Ended};
-use crate::outbox::{Lane, Progress};
+use crate::lanes::{Lane, Paces};
+use crate::outbox::Progress;
 use crate::record::{Placement, Record, records};
 use crate::settings::TenantSettings;
 use crate::state::State;
@@ -30,6 +31,7 @@ pub struct Partition {
     /// Slot and episode of alerts that wait for their tenant's limit.
     pub(crate) backlog: FairQueue<(u32, u64)>,
     pub(crate) lanes: HashMap<LaneKey, Lane, foldhash::fast::FixedState>,
+    pub(crate) paces: Paces,
     /// Lanes that may have something to send.
     pub(crate) stirred: BTreeSet<LaneKey>,
     pub(crate) scratch: Vec<u8>,
@@ -75,6 +77,7 @@ impl Partition {
             configured: HashMap::default(),
             backlog: FairQueue::default(),
             lanes: HashMap::default(),
+            paces: Paces::default(),
             stirred: BTreeSet::new(),
             scratch: Vec::new(),
             maybe_over: BTreeSet::new(),

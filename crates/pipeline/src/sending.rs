@@ -1,15 +1,17 @@
 //! Messages on their way.
 
 use crate::Phase;
+use crate::alerts::Alert;
 use crate::effects::{Ack, AlertEnd, Effects, Send};
-use crate::outbox::{Entry, EntryAlert, LANE_WINDOW, Progress, backoff, dedup_key, idempotency_key};
-use crate::partition::Partition;
+use crate::outbox::{Entry, EntryAlert, Progress, Told, backoff, dedup_key, idempotency_key};
+use crate::partition::{LaneKey, Partition};
 use crate::record::Record;
 use crate::timers::Timer;
 use openclaw_alert::{
-    EpisodeId, Labels, Notification, NotificationKind, NotifiedAlert, Past, SendOutcome, Status, Timestamp,
-    Zoned,
+    EpisodeId, Labels, Notification, NotificationKind, NotifiedAlert, Pace, Past, RECEIPT_BYTES_MAX,
+    SendOutcome, Status, Timestamp, Zoned,
 };
+use openclaw_rating::AlertFacts;
 use openclaw_routing::group_key;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,28 +55,81 @@ impl Partition {
     pub(crate) fn launch(&mut self, now: Timestamp, out: &mut Effects) {
         self.launch_nothing(now, out);
         let mut launched = Vec::new();
-        let outbox = &mut self.state.outbox;
-        for key in std::mem::take(&mut self.stirred) {
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
-            while lane.in_flight < LANE_WINDOW
-                && let Some(id) = lane.ready.pop_front()
-            {
-                // One that was superseded while it stood in line is gone.
-                let Some(entry) = outbox.get_mut(id) else { continue };
-                entry.in_line = false;
-                entry.in_flight = true;
-                lane.in_flight += 1;
-                launched.push(id);
-            }
-            if lane.in_flight == 0 {
-                self.lanes.remove(&key);
-            }
+        // Giving one up may stir its lane again.
+        while let Some(key) = self.stirred.pop_first() {
+            self.launch_lane(&key, now, &mut launched);
+            self.give_up_waiting(&key, now, out);
         }
         for entry in launched {
             if let Some(notification) = self.notification(entry, now) {
                 out.sends.push(Send { entry, notification });
             }
         }
+    }
+
+    fn launch_lane(&mut self, key: &LaneKey, now: Timestamp, launched: &mut Vec<u64>) {
+        let pace = self.pace(key);
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        while let Some(&id) = lane.ready.front() {
+            // One that was superseded while it stood in line is gone.
+            let Some(entry) = self.state.outbox.get_mut(id) else {
+                lane.ready.pop_front();
+                continue;
+            };
+            let room = match (lane.room(now), pace) {
+                (Ok(1..), Some(pace)) => self.paces.take(key.0, pace, now).map(|()| 1),
+                (room, _) => room,
+            };
+            match room {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(free_at) => {
+                    self.timers.set(free_at, Timer::Lanes);
+                    break;
+                }
+            }
+            lane.ready.pop_front();
+            entry.in_line = false;
+            entry.in_flight = true;
+            lane.in_flight += 1;
+            launched.push(id);
+        }
+        if lane.is_idle() {
+            self.lanes.remove(key);
+        }
+    }
+
+    fn pace(&self, (tenant, receiver, number): &LaneKey) -> Option<Pace> {
+        let receiver = self.settings(*tenant)?.receiver(receiver)?;
+        receiver.integrations.iter().find(|integration| integration.number == *number)?.pace
+    }
+
+    /// Messages that wait behind an open breaker are given up in their time,
+    /// as if each had been tried.
+    fn give_up_waiting(&mut self, key: &LaneKey, now: Timestamp, out: &mut Effects) {
+        let Some(lane) = self.lanes.get(key).filter(|lane| lane.is_open()) else { return };
+        let policy = self.settings(key.0).map(|settings| settings.retry).unwrap_or_default();
+        let is_late = |id: &u64| {
+            let entry = self.state.outbox.get(*id);
+            entry.is_some_and(|entry| entry.decided_at.plus(policy.give_up_after) <= now)
+        };
+        let late: Vec<u64> = lane.ready.iter().copied().filter(is_late).collect();
+        if let Some(lane) = self.lanes.get_mut(key).filter(|_| !late.is_empty()) {
+            lane.ready.retain(|id| !late.contains(id));
+        }
+        for id in late {
+            let Some(entry) = self.state.outbox.get_mut(id) else { continue };
+            entry.in_line = false;
+            let entry = entry.clone();
+            self.give_up(&entry, entry.attempts, "the receiver was down the whole time", now, out);
+            self.next_in_lane(&entry, now);
+        }
+    }
+
+    /// Lanes that had to wait are looked at again.
+    pub(crate) fn stir_lanes(&mut self) {
+        let waiting = self.lanes.iter().filter(|(_, lane)| !lane.ready.is_empty());
+        self.stirred.extend(waiting.map(|(key, _)| key.clone()));
     }
 
     /// What tenants in shadow would have sent is noted, and goes nowhere.
@@ -106,12 +161,19 @@ impl Partition {
         let partition = self.state.id;
         let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry)).collect();
         let instance = self.settings(entry.tenant).map_or(0, |settings| settings.instance);
+        let group = self.state.groups.slot_of(entry.group).and_then(|slot| self.state.groups.get(slot));
+        let told = Told {
+            group: entry.group,
+            receiver: &entry.receiver,
+            integration: entry.integration,
+            labels: &entry.labels,
+        };
         let receiver = self.settings(entry.tenant).and_then(|settings| settings.receiver(&entry.receiver));
         let on_call = receiver.and_then(|receiver| receiver.on_call.as_ref());
         Some(Notification {
             idempotency_key: idempotency_key(tenant.as_str(), partition.get(), entry),
-            dedup_key: dedup_key(instance, tenant.as_str(), partition.get(), entry),
-            receipt: None,
+            dedup_key: dedup_key(instance, tenant.as_str(), partition, &told),
+            receipt: group.and_then(|group| group.receipt(entry.integration)).cloned(),
             tenant,
             receiver: Arc::clone(&entry.receiver),
             integration: entry.integration,
@@ -138,9 +200,18 @@ impl Partition {
             starts_at: alert.starts_at,
             ends_at: if fires_again { Zoned::utc(entry.decided_at) } else { alert.end.at },
             score: alert.score,
-            acted: None,
-            past: Past::default(),
+            acted: alert.acted.as_deref().cloned(),
+            past: self.past(alert),
         })
+    }
+
+    fn past(&self, alert: &Alert) -> Past {
+        let Some(tenant) = self.state.tenant(alert.tenant) else { return Past::default() };
+        let source = tenant.sources.get(usize::from(alert.source)).map_or("", |source| &source.name);
+        let past =
+            tenant.rating.past_of_kind(&AlertFacts { labels: alert.labels(), source, at: alert.rated_at });
+        // This one has been counted.
+        Past { episodes: past.episodes.saturating_sub(1), ..past }
     }
 
     /// A send came to an end.
@@ -158,17 +229,33 @@ impl Partition {
         let key = (entry.tenant, Arc::clone(&entry.receiver), entry.integration);
         if let Some(lane) = self.lanes.get_mut(&key) {
             lane.in_flight -= 1;
+            match outcome {
+                SendOutcome::Retry { after, .. } => lane.failed(*after, now),
+                SendOutcome::Delivered { .. } | SendOutcome::Never { .. } => lane.answered(),
+            }
             self.stirred.insert(key);
         }
         let attempt = entry.attempts + 1;
         match outcome {
-            SendOutcome::Delivered { .. } => self.delivered(&entry, attempt, took, now, out),
+            SendOutcome::Delivered { receipt } => {
+                self.note_receipt(&entry, receipt.as_deref(), now, out);
+                self.delivered(&entry, attempt, took, now, out);
+            }
             SendOutcome::Retry { after, ambiguous, detail } => {
                 self.retry(&entry, attempt, *after, *ambiguous, short(detail), now, out);
             }
             SendOutcome::Never { detail } => self.give_up(&entry, attempt, short(detail), now, out),
         }
         self.next_in_lane(&entry, now);
+    }
+
+    fn note_receipt(&mut self, entry: &Entry, receipt: Option<&str>, now: Timestamp, out: &mut Effects) {
+        let Some(text) = receipt.filter(|text| text.len() <= RECEIPT_BYTES_MAX) else { return };
+        let group = self.state.groups.slot_of(entry.group).and_then(|slot| self.state.groups.get(slot));
+        let known = group.and_then(|group| group.receipt(entry.integration));
+        if group.is_some() && known.is_none_or(|known| **known != *text) {
+            self.emit(&Record::Receipt { entry: entry.id, text }, now, out);
+        }
     }
 
     fn delivered(&mut self, entry: &Entry, attempt: u32, took: Duration, now: Timestamp, out: &mut Effects) {

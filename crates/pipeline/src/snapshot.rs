@@ -11,7 +11,7 @@ use crate::record::{
 };
 use crate::state::{Source, State, Tenant};
 use openclaw_alert::codec::{Corrupt, Put, Reader};
-use openclaw_alert::{Feedback, Score, TenantName, Timestamp};
+use openclaw_alert::{Acted, Feedback, Score, TenantName, Timestamp};
 use openclaw_rating::Model;
 use openclaw_routing::{IntegrationLog, Member, RouteId, Silence, Silences, Told};
 use smallvec::SmallVec;
@@ -72,6 +72,8 @@ fn write_tenant(tenant: &Tenant, out: &mut Vec<u8>) {
     out.put_u64(Placement::number(tenant.placed_by));
     out.put_u8(u8::from(tenant.is_shadow));
     out.put_u8(u8::from(tenant.is_passthrough));
+    out.put_varint(tenant.seen.len() as u64);
+    tenant.seen.iter().for_each(|&delivery| out.put_u64(delivery));
 }
 
 fn read_tenant(r: &mut Reader<'_>) -> Result<Tenant, Corrupt> {
@@ -84,6 +86,7 @@ fn read_tenant(r: &mut Reader<'_>) -> Result<Tenant, Corrupt> {
     tenant.silences = Silences::of(silences);
     tenant.placed_by = Placement::from_number(r.u64()?);
     (tenant.is_shadow, tenant.is_passthrough) = (flag(r)?, flag(r)?);
+    tenant.seen = (0..r.length()?).map(|_| r.u64()).collect::<Result<_, Corrupt>>()?;
     Ok(tenant)
 }
 
@@ -97,8 +100,7 @@ fn write_alert(alert: &Alert, out: &mut Vec<u8>) {
     put_time(out, alert.rated_at);
     alert.score.write(out);
     out.put_u8(alert.phase as u8);
-    out.put_u8(alert.feedback.map_or(0, |(feedback, _)| feedback as u8 + 1));
-    put_time(out, alert.feedback.map_or(Timestamp::MIN, |(_, at)| at));
+    write_acted(alert.acted.as_deref(), out);
     out.put_u8(u8::from(alert.is_escalated));
     out.put_bytes(&alert.content);
 }
@@ -113,20 +115,29 @@ fn read_alert(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         2 => Phase::Resolved,
         _ => return Err(Corrupt("phase")),
     };
-    let (feedback, feedback_at) = (r.u8()?, time(r)?);
-    let feedback = match feedback {
-        0 => None,
-        number => Some((Feedback::from_number(number - 1).ok_or(Corrupt("feedback"))?, feedback_at)),
-    };
+    let acted = read_acted(r)?;
     let is_escalated = flag(r)?;
     let content = r.bytes()?;
     let slot = state.alerts.open(NewAlert { id, tenant, source, starts_at, end, score, phase, content, now });
     if let Some(alert) = state.alerts.get_mut(slot) {
-        alert.feedback = feedback;
+        alert.acted = acted.map(Box::new);
         alert.is_escalated = is_escalated;
         alert.rated_at = rated_at;
     }
     Ok(())
+}
+
+fn write_acted(acted: Option<&Acted>, out: &mut Vec<u8>) {
+    let Some(Acted { action, by, at }) = acted else { return out.put_u8(0) };
+    out.put_u8(*action as u8 + 1);
+    put_time(out, *at);
+    out.put_str(by);
+}
+
+fn read_acted(r: &mut Reader<'_>) -> Result<Option<Acted>, Corrupt> {
+    let Some(number) = r.u8()?.checked_sub(1) else { return Ok(None) };
+    let action = Feedback::from_number(number).ok_or(Corrupt("feedback"))?;
+    Ok(Some(Acted { action, at: time(r)?, by: r.str()?.into() }))
 }
 
 fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
@@ -159,6 +170,11 @@ fn write_group(group: &Group, state: &State, out: &mut Vec<u8>) {
         out.put_varint(log.pending.map_or(0, |entry| entry + 1));
         out.put_varint(log.queued.map_or(0, |entry| entry + 1));
     }
+    out.put_varint(group.receipts.len() as u64);
+    for (integration, text) in &group.receipts {
+        out.put_varint((*integration).into());
+        out.put_str(text);
+    }
 }
 
 fn read_group(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
@@ -179,6 +195,7 @@ fn read_group(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         empty_since: Some(empty_since).filter(|at| *at > Timestamp::MIN),
         members: Vec::new(),
         logs: SmallVec::new(),
+        receipts: Vec::new(),
     };
     for _ in 0..r.length()? {
         let alert = state.alerts.slot_of(r.varint()?).ok_or(Corrupt("member of a group"))?;
@@ -193,6 +210,8 @@ fn read_group(r: &mut Reader<'_>, state: &mut State) -> Result<(), Corrupt> {
         let (pending, queued) = (r.varint()?.checked_sub(1), r.varint()?.checked_sub(1));
         group.logs.push(IntegrationLog { settled_at, pending, queued });
     }
+    let receipts = (0..r.length()?).map(|_| Ok((small(r)?, r.str()?.into())));
+    group.receipts = receipts.collect::<Result<_, Corrupt>>()?;
     let members: Vec<_> = group.members.iter().map(|member| (member.alert, member.is_departed)).collect();
     let group = state.groups.insert(group);
     for (alert, is_departed) in members {

@@ -8,11 +8,12 @@ use crate::outbox::{Entry, EntryAlert, Outbox, Progress};
 use crate::record::{End, Placement, Rated, Record};
 use crate::timers::Timer;
 use openclaw_alert::{
-    Feedback, Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned,
+    Acted, Feedback, Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned,
 };
 use openclaw_rating::{AlertFacts, Model};
 use openclaw_routing::{Hold, Silences};
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What is known of a tenant.
@@ -28,7 +29,13 @@ pub(crate) struct Tenant {
     pub(crate) is_shadow: bool,
     /// Everything goes straight to the default receiver.
     pub(crate) is_passthrough: bool,
+    /// Requests that were taken in lately, by the hash of their sender's name
+    /// for them, oldest first.
+    pub(crate) seen: VecDeque<u64>,
 }
+
+/// Requests remembered so that the same one again changes nothing, a tenant.
+const SEEN_MAX: usize = 4096;
 
 impl Tenant {
     pub(crate) fn new(name: TenantName) -> Self {
@@ -40,6 +47,7 @@ impl Tenant {
             placed_by: None,
             is_shadow: false,
             is_passthrough: false,
+            seen: VecDeque::new(),
         }
     }
 }
@@ -84,6 +92,19 @@ impl State {
 
     pub(crate) fn tenant(&self, number: u16) -> Option<&Tenant> {
         self.tenants.get(usize::from(number))
+    }
+
+    /// Whether this request has been taken in lately.
+    pub(crate) fn has_seen(&self, tenant: u16, delivery: u64) -> bool {
+        self.tenant(tenant).is_some_and(|tenant| tenant.seen.contains(&delivery))
+    }
+
+    fn seen(&mut self, tenant: u16, delivery: u64) {
+        let Some(tenant) = self.tenants.get_mut(usize::from(tenant)) else { return };
+        if tenant.seen.len() == SEEN_MAX {
+            tenant.seen.pop_front();
+        }
+        tenant.seen.push_back(delivery);
     }
 
     fn source_mut(&mut self, tenant: u16, source: u16) -> Option<&mut Source> {
@@ -139,7 +160,10 @@ impl State {
                     source.grace_until = source.grace_until.max(grace_until);
                 }
             }
-            Record::Feedback { episode, action, ref rated, .. } => self.feedback(episode, action, rated, now),
+            Record::Feedback { episode, action, by, ref rated, .. } => {
+                self.feedback(episode, action, by, rated, now);
+            }
+            Record::Seen { tenant, delivery } => self.seen(tenant, delivery),
             Record::Rearmed { episode } => self.rearmed(episode, now),
             Record::Notify { .. }
             | Record::Superseded { .. }
@@ -148,6 +172,7 @@ impl State {
             | Record::DeadLettered { .. }
             | Record::Revived { .. }
             | Record::Withdrawn { .. }
+            | Record::Receipt { .. }
             | Record::Shadowed { .. } => return self.apply_outgoing(offset, record, now),
             Record::SilenceSet { .. }
             | Record::SilenceExpired { .. }
@@ -201,6 +226,7 @@ impl State {
                     look_at: flush_at,
                     empty_since: Some(now),
                     logs: SmallVec::new(),
+                    receipts: Vec::new(),
                 });
                 return Some((flush_at, Timer::Group(slot)));
             }
@@ -238,6 +264,7 @@ impl State {
             Record::Revived { entry } => self.revived(entry, now),
             Record::Withdrawn { entry } => self.withdrawn(entry),
             Record::Shadowed { entry } => self.shadowed(entry, now),
+            Record::Receipt { entry, text } => self.receipt(entry, text),
             _ => {}
         }
         None
@@ -358,7 +385,7 @@ impl State {
     fn rearmed(&mut self, episode: u64, now: Timestamp) {
         let Some(slot) = self.alerts.slot_of(episode) else { return };
         let Some(alert) = self.alerts.get_mut(slot) else { return };
-        alert.feedback = None;
+        alert.acted = None;
         for membership in alert.groups.clone() {
             let Some(group) = self.groups.get_mut(membership.group) else { continue };
             for member in group.members.iter_mut().filter(|member| member.alert == slot) {
@@ -400,7 +427,7 @@ impl State {
         alert.phase = Phase::Resolved;
         alert.end = End { at, is_timeout: false };
         alert.updated_at = now;
-        if was_firing && alert.feedback.is_none() {
+        if was_firing && alert.acted.is_none() {
             let alert = &*alert;
             if let Some(tenant) = self.tenants.get_mut(usize::from(alert.tenant))
                 && let Some(source) = tenant.sources.get(usize::from(alert.source))
@@ -412,9 +439,9 @@ impl State {
         self.alerts.forget_if_done(slot);
     }
 
-    fn feedback(&mut self, episode: u64, action: Feedback, rated: &Rated<'_>, now: Timestamp) {
+    fn feedback(&mut self, episode: u64, action: Feedback, by: &str, rated: &Rated<'_>, now: Timestamp) {
         if let Some(alert) = self.alerts.slot_of(episode).and_then(|slot| self.alerts.get_mut(slot)) {
-            alert.feedback = Some((action, now));
+            alert.acted = Some(Box::new(Acted { action, by: by.into(), at: now }));
             alert.is_escalated |= action == Feedback::Escalate;
         }
         let Some(tenant) = self.tenants.get_mut(usize::from(rated.tenant)) else { return };
@@ -529,11 +556,23 @@ impl State {
 
     fn delivered(&mut self, id: u64, now: Timestamp) {
         let Some(entry) = self.outbox.remove(id) else { return };
-        if let Some(log) = self.log_mut(&entry) {
+        // What people did is no reminder: the next one comes when it was due.
+        let is_aside = entry.reason == Reason::Acted && !entry.alerts.iter().any(|told| told.is_news);
+        if let Some(log) = self.log_mut(&entry)
+            && !(is_aside && log.settled_at.is_some())
+        {
             log.settled_at = Some(now);
         }
         self.leave_lane(&entry);
         self.unpin(&entry);
+    }
+
+    fn receipt(&mut self, id: u64, text: &str) {
+        let Some(entry) = self.outbox.get(id) else { return };
+        let (group, integration) = (entry.group, entry.integration);
+        if let Some(group) = self.groups.slot_of(group).and_then(|slot| self.groups.get_mut(slot)) {
+            group.set_receipt(integration, text);
+        }
     }
 
     /// As far as its group goes, it has been told.

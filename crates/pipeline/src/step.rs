@@ -11,13 +11,14 @@
 use crate::Phase;
 use crate::effects::{Ack, AlertEnd, Effects};
 use crate::partition::{Partition, cost_bytes};
-use crate::record::{Cause, End, Rated, Record};
+use crate::people::{ACTION_BYTES_PER_STEP, Action};
+use crate::record::{Cause, End, Record};
 use crate::routes::{GroupIds, Wanted};
 use crate::settings::TenantSettings;
 use crate::timers::Timer;
 use crate::watch::INTERNAL_SOURCE;
 use openclaw_alert::{
-    Batch, Content, Feedback, Incoming, Labels, Score, SendOutcome, TenantName, Timestamp, Zoned,
+    Batch, Content, Incoming, Item, Labels, Score, SendOutcome, TenantName, Timestamp, Zoned,
 };
 use openclaw_rating::AlertFacts;
 use openclaw_routing::{PostedSilence, SilenceId};
@@ -73,11 +74,16 @@ pub enum Input<'a> {
         /// The alert as it was rated.
         of: PastAlert<'a>,
         /// What was done.
-        action: Feedback,
-        /// By whom.
-        by: &'a str,
-        /// In their words.
-        note: &'a str,
+        action: Action<'a>,
+    },
+    /// A person did something with all alerts of a group.
+    GroupFeedback {
+        /// Whose, by the credential.
+        tenant: &'a TenantName,
+        /// Offset of the record that opened the group.
+        group: u64,
+        /// What was done.
+        action: Action<'a>,
     },
     /// A send came to an end.
     Sent {
@@ -166,7 +172,11 @@ impl Input<'_> {
                 let let_in = ROUTES * (batch.bytes() + batch.len() * BESIDE_CONTENT);
                 let_in.min(INTAKE_BYTES_PER_STEP + self.record_bytes_min())
             }
-            Input::Feedback { of, by, note, .. } => of.labels.as_bytes().len() + by.len() + note.len(),
+            Input::Feedback { of, action } => of.labels.as_bytes().len() + action.bytes(),
+            // The last alert of a step may be a large one.
+            Input::GroupFeedback { action, .. } => {
+                ACTION_BYTES_PER_STEP + INTAKE_BYTES_PER_STEP + action.bytes()
+            }
             // Ends by name what it takes the place of.
             Input::SetSilence { silence, .. } => silence.bytes() + silence.created_by.len(),
             Input::ExpireSilence { by, .. } | Input::Passthrough { by, .. } => by.len(),
@@ -185,6 +195,7 @@ impl Input<'_> {
     pub fn record_bytes_min(&self) -> usize {
         match self {
             Input::Alerts { batch, .. } => batch.bytes() + batch.len() * KEPT_BESIDE_CONTENT,
+            Input::GroupFeedback { action, .. } => 2 * ACTION_BYTES_PER_STEP + action.bytes(),
             _ => self.record_bytes_max(),
         }
     }
@@ -203,7 +214,10 @@ impl Partition {
         match *input {
             Input::Alerts { tenant, source, batch } => self.take_alerts(tenant, source, batch, now, out),
             Input::TurnedAway { tenant, source } => self.turned_away(tenant, source, now, out),
-            Input::Feedback { of, action, by, note } => self.take_feedback(of, action, by, note, now, out),
+            Input::Feedback { of, action } => self.take_feedback(of, action, now, out),
+            Input::GroupFeedback { tenant, group, action } => {
+                self.take_group_feedback(tenant, group, action, now, out);
+            }
             Input::Sent { entry, outcome, took } => self.take_outcome(entry, outcome, took, now, out),
             Input::Revive { entry } => self.revive(entry, now, out),
             Input::SetSilence { tenant, silence, new_id } => {
@@ -238,6 +252,7 @@ impl Partition {
                 Some((_, Timer::Move(tenant))) => self.move_alerts(tenant, now, out),
                 Some((at, Timer::Watchdog(tenant))) => self.watchdog(tenant, at, now, out),
                 Some((at, Timer::Source(tenant, number))) => self.listen(tenant, number, at, now, out),
+                Some((_, Timer::Lanes)) => self.stir_lanes(),
                 Some((_, Timer::Silences)) => {} // they are looked at in every step
             }
         }
@@ -257,13 +272,32 @@ impl Partition {
         self.heard(tenant, name, now, out);
         let Some(settings) = self.settings(tenant) else { return };
         let resolve_timeout = settings.resolve_timeout;
-        let mut from = Origin { tenant, source, resolve_timeout, is_internal: false, has_room: true, now };
+        if batch.delivery().is_some_and(|delivery| self.state.has_seen(tenant, delivery)) {
+            out.taken.renewed += batch.len() as u32;
+            return;
+        }
+        let mut from = Origin {
+            lasts: batch.lasts().unwrap_or(resolve_timeout),
+            starts_are_exact: batch.starts_are_exact(),
+            ..Origin::new(tenant, source, resolve_timeout, now)
+        };
         let mut to_come = batch.bytes() + batch.len() * KEPT_BESIDE_CONTENT;
         let room = if out.room_bytes == 0 { INTAKE_BYTES_PER_STEP + to_come } else { out.room_bytes };
-        for alert in batch.iter() {
+        for item in batch.items() {
             from.has_room = out.payload.len() + to_come <= room;
-            to_come -= alert.content.len() + KEPT_BESIDE_CONTENT;
-            self.take_alert(&from, &alert, out);
+            let episode = match item {
+                Item::Alert(alert) => {
+                    to_come -= alert.content.len() + KEPT_BESIDE_CONTENT;
+                    self.take_alert(&from, &alert, out)
+                }
+                Item::Signal(signal) => self.take_signal(&from, &signal, out),
+            };
+            if batch.asks_for_ids() {
+                out.episodes.push(episode);
+            }
+        }
+        if let Some(delivery) = batch.delivery().filter(|_| out.taken.refused == 0) {
+            self.emit(&Record::Seen { tenant, delivery }, now, out);
         }
         if out.taken.refused > 0 {
             let (alerts, grace_until) = (out.taken.refused, now.plus(from.resolve_timeout));
@@ -272,9 +306,15 @@ impl Partition {
         }
     }
 
-    fn take_alert(&mut self, from: &Origin, alert: &Incoming<'_>, out: &mut Effects) {
+    /// Gives the episode that it is now, if any.
+    fn take_alert(&mut self, from: &Origin, alert: &Incoming<'_>, out: &mut Effects) -> Option<u64> {
         let (starts_at, end) = from.times(alert);
-        self.take_content(from, starts_at, end, alert.content, out);
+        if alert.is_keyed
+            && let Some(content) = self.under_known_labels(from, alert.view())
+        {
+            return self.take_content(from, starts_at, end, &content, out);
+        }
+        self.take_content(from, starts_at, end, alert.content, out)
     }
 
     pub(crate) fn take_content(
@@ -284,7 +324,7 @@ impl Partition {
         end: End,
         content: &[u8],
         out: &mut Effects,
-    ) {
+    ) -> Option<u64> {
         let over = end.at.at <= from.now;
         let labels = Content::of(content).labels;
         let hash = self.state.alerts.hash(from.tenant, labels);
@@ -292,12 +332,11 @@ impl Partition {
             if over {
                 // Never seen, over already: nobody is waiting to hear of it.
                 out.taken.accepted += 1;
-            } else {
-                self.open(from, starts_at, end, content, out);
+                return None;
             }
-            return;
+            return self.open(from, starts_at, end, content, out);
         };
-        let Some(known) = self.state.alerts.get(slot) else { return };
+        let known = self.state.alerts.get(slot)?;
         let episode = known.id;
         match (known.phase, over) {
             (Phase::Resolved, true) => {
@@ -307,11 +346,14 @@ impl Partition {
                 let changed = self.amend(from, slot, starts_at, end, content, end != known_end, out);
                 out.taken.renewed += u32::from(!changed);
             }
+            (Phase::Resolved, false) if from.starts_are_exact && starts_at.at <= known.starts_at.at => {
+                out.taken.renewed += 1;
+            }
             (Phase::Resolved, false) => {
                 let overlaps = starts_at.at < known.end.at.at;
                 let starts_at =
                     if overlaps && known.starts_at.at < starts_at.at { known.starts_at } else { starts_at };
-                self.open(from, starts_at, end, content, out);
+                return self.open(from, starts_at, end, content, out);
             }
             (Phase::Firing | Phase::Waiting, true) => {
                 let known_end = known.end;
@@ -324,6 +366,7 @@ impl Partition {
                 self.repeat(from, slot, starts_at, end, content, out);
             }
         }
+        Some(episode)
     }
 
     /// A known alert again, merged as Alertmanager merges: the earliest start,
@@ -377,27 +420,37 @@ impl Partition {
         true
     }
 
-    fn open(&mut self, from: &Origin, starts_at: Zoned, end: End, content: &[u8], out: &mut Effects) {
+    fn open(
+        &mut self,
+        from: &Origin,
+        starts_at: Zoned,
+        end: End,
+        content: &[u8],
+        out: &mut Effects,
+    ) -> Option<u64> {
         let Origin { tenant, source, is_internal, now, .. } = *from;
-        if is_internal || (from.has_room && self.admit(tenant, now)) {
+        let episode = if is_internal || (from.has_room && self.admit(tenant, now)) {
             let (score, groups) = self.rate_and_route(tenant, source, content, starts_at.at, now, out);
             let group = groups.first().copied().unwrap_or_default();
             let opened = Record::Opened { tenant, source, starts_at, end, score, group, content };
             let episode = self.emit(&opened, now, out);
             self.join_others(episode, &groups, now, out);
+            episode
         } else {
             let bytes = cost_bytes(content);
             let bound = self.settings(tenant).map_or(0, |settings| settings.limits.backlog_bytes);
             if self.backlog.room(tenant.into(), bytes.into(), bound).is_err() {
                 out.taken.refused += 1;
-                return;
+                return None;
             }
             let episode = self.emit(&Record::Deferred { tenant, source, starts_at, end, content }, now, out);
             self.defer(tenant, episode, bytes, now);
             out.taken.deferred += 1;
-        }
+            episode
+        };
         out.taken.accepted += 1;
         out.ack = Ack::WhenDurable;
+        Some(episode)
     }
 
     /// Takes a token; not while others of the tenant wait for theirs.
@@ -553,27 +606,6 @@ impl Partition {
         self.emit(&Record::Passthrough { tenant, is_on, by }, now, out);
         self.begin_move(tenant, now, out);
     }
-
-    fn take_feedback(
-        &mut self,
-        of: PastAlert<'_>,
-        action: Feedback,
-        by: &str,
-        note: &str,
-        now: Timestamp,
-        out: &mut Effects,
-    ) {
-        let Some((tenant, source)) = self.number_of(of.tenant, of.source, now, out) else { return };
-        let (rated_at, score, labels) = (of.rated_at, of.score, of.labels.as_bytes());
-        let rated = Rated { tenant, source, rated_at, score, labels };
-        self.emit(&Record::Feedback { episode: of.episode, action, by, note, rated }, now, out);
-        if action == Feedback::Escalate
-            && let Some(slot) = self.state.alerts.slot_of(of.episode)
-        {
-            self.escalate(slot, now, out);
-        }
-        out.ack = Ack::WhenDurable;
-    }
 }
 
 /// Where a request's alerts come from.
@@ -581,6 +613,10 @@ pub(crate) struct Origin {
     pub(crate) tenant: u16,
     pub(crate) source: u16,
     pub(crate) resolve_timeout: Duration,
+    /// How long an alert without an end fires.
+    pub(crate) lasts: Duration,
+    /// What fires anew has a new start.
+    pub(crate) starts_are_exact: bool,
     /// One of our own alerts, past every limit.
     pub(crate) is_internal: bool,
     /// Whether the step's frame has room for one more alert with its groups.
@@ -589,6 +625,12 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    pub(crate) fn new(tenant: u16, source: u16, resolve_timeout: Duration, now: Timestamp) -> Self {
+        let lasts = resolve_timeout;
+        let (starts_are_exact, is_internal, has_room) = (false, false, true);
+        Self { tenant, source, resolve_timeout, lasts, starts_are_exact, is_internal, has_room, now }
+    }
+
     /// Start and end, with Alertmanager's defaults for what is missing. Go's
     /// zero time counts as missing.
     fn times(&self, alert: &Incoming<'_>) -> (Zoned, End) {
@@ -597,7 +639,7 @@ impl Origin {
         let now = Zoned::utc(self.now);
         let end = match ends_at {
             Some(at) => End { at, is_timeout: false },
-            None => End { at: Zoned::utc(self.now.plus(self.resolve_timeout)), is_timeout: true },
+            None => End { at: Zoned::utc(self.now.plus(self.lasts)), is_timeout: true },
         };
         (starts_at.or(ends_at).unwrap_or(now), end)
     }

@@ -4,11 +4,11 @@
 use crate::Phase;
 use crate::alerts::Alert;
 use crate::groups::Group;
-use crate::outbox::{Entry, Progress};
+use crate::outbox::{Entry, Progress, Told, dedup_key, group_in_dedup_key};
 use crate::partition::Partition;
 use crate::step::PastAlert;
 use openclaw_alert::{
-    Content, EpisodeId, Feedback, Labels, NotificationKind, Reason, Score, TenantName, Timestamp, Zoned,
+    Acted, Content, EpisodeId, Labels, NotificationKind, Reason, Score, TenantName, Timestamp, Zoned,
 };
 use openclaw_routing::{SilenceId, Silences};
 use std::cmp::Ordering;
@@ -45,7 +45,7 @@ pub struct AlertView<'a> {
     /// Source it came from.
     pub source: &'a str,
     /// The last thing a person did with it.
-    pub feedback: Option<Feedback>,
+    pub acted: Option<&'a Acted>,
     /// Receivers of its groups.
     pub receivers: Vec<&'a str>,
 }
@@ -86,6 +86,19 @@ pub struct GroupView<'a> {
     pub alerts: Vec<ListKey>,
 }
 
+/// A group as another tool names it by a dedup key.
+#[derive(Debug, Clone)]
+pub struct GroupRef {
+    /// Offset of its first record.
+    pub group: u64,
+    /// Its receiver.
+    pub receiver: Arc<str>,
+    /// At which of the receiver's integrations.
+    pub integration: u16,
+    /// The labels that all its alerts share, encoded.
+    pub labels: Vec<u8>,
+}
+
 /// A message on its way, or given up.
 #[derive(Debug, Clone)]
 pub struct MessageView {
@@ -124,6 +137,8 @@ pub struct TenantGauges {
     pub waiting_since: Option<Timestamp>,
     /// Messages given up.
     pub dead_letters: usize,
+    /// Receivers that are spared since they don't answer.
+    pub down: Vec<Arc<str>>,
 }
 
 impl Partition {
@@ -305,7 +320,7 @@ impl Partition {
             score: alert.score,
             phase: alert.phase,
             source: source.map_or("", |source| &source.name),
-            feedback: alert.feedback.map(|(feedback, _)| feedback),
+            acted: alert.acted.as_deref(),
             receivers,
         }
     }
@@ -315,6 +330,38 @@ impl Partition {
         let tree = self.settings(group.tenant).map(|settings| &settings.routing.tree);
         let tree = tree.filter(|tree| tree.has_escalations());
         tree.and_then(|tree| tree.get(group.route)).is_some_and(|route| route.escalates_after.is_some())
+    }
+
+    /// The tenant's group, still here, that has this dedup key at one of its
+    /// integrations.
+    #[must_use]
+    pub fn group_of_dedup_key(&self, tenant: &TenantName, key: &str) -> Option<GroupRef> {
+        let (partition, id) = group_in_dedup_key(key)?;
+        let number = self.state.tenant_number(tenant.as_str())?;
+        let slot = self.state.groups.slot_of(id).filter(|_| partition == self.state.id)?;
+        let group = self.state.groups.get(slot).filter(|group| group.tenant == number)?;
+        let settings = self.settings(number)?;
+        let named = |integration: &u16| {
+            let told = Told {
+                group: id,
+                receiver: &group.receiver,
+                integration: *integration,
+                labels: &group.labels,
+            };
+            dedup_key(settings.instance, tenant.as_str(), partition, &told) == key
+        };
+        let integration = (0..openclaw_routing::NUMBERS).find(named)?;
+        Some(GroupRef {
+            group: id,
+            receiver: Arc::clone(&group.receiver),
+            integration,
+            labels: self.shared_labels(group),
+        })
+    }
+
+    fn shared_labels(&self, group: &Group) -> Vec<u8> {
+        let alerts = group.members.iter().filter_map(|member| self.state.alerts.get(member.alert));
+        Labels::shared(alerts.map(Alert::labels))
     }
 
     /// A tenant's rating as learnt so far; `None` before its first alert.
@@ -371,9 +418,18 @@ impl Partition {
                 waiting: self.backlog.len(number),
                 waiting_since: first.map(|alert| alert.updated_at),
                 dead_letters: dead.count(),
+                down: self.down(number as u16),
             }
         });
         gauges.collect()
+    }
+
+    fn down(&self, tenant: u16) -> Vec<Arc<str>> {
+        let open = self.lanes.iter().filter(|((of, ..), lane)| *of == tenant && lane.is_open());
+        let mut down: Vec<_> = open.map(|((_, receiver, _), _)| Arc::clone(receiver)).collect();
+        down.sort_unstable();
+        down.dedup();
+        down
     }
 
     /// Alerts in memory, of all tenants.

@@ -186,7 +186,7 @@ impl Partition {
         let resolve_timeout =
             self.settings(tenant).map_or(Duration::ZERO, |settings| settings.resolve_timeout);
         let end = End { at: Zoned::utc(now.plus(lasts.max(resolve_timeout))), is_timeout: false };
-        let from = Origin { tenant, source, resolve_timeout, is_internal: true, has_room: true, now };
+        let from = Origin { is_internal: true, ..Origin::new(tenant, source, resolve_timeout, now) };
         // It is no answer to anybody.
         let taken = out.taken;
         self.take_content(&from, Zoned::utc(now), end, &content, out);

@@ -5,7 +5,9 @@
 use openclaw_alert::{
     Batch, Feedback, LabelsBuilder, Matcher, SendOutcome, Status, TenantName, Timestamp, Zoned,
 };
-use openclaw_pipeline::{AlertEnd, DeliveryMode, Effects, Input, Partition, PastAlert, TenantSettings};
+use openclaw_pipeline::{
+    Action, AlertEnd, DeliveryMode, Effects, Input, Partition, PastAlert, TenantSettings,
+};
 use openclaw_routing::{
     Escalation, GroupBy, InhibitRule, NamedIntervals, PostedSilence, Receiver, RouteSettings, RouteTree,
     Routing, SilenceId, TimeInterval,
@@ -162,7 +164,7 @@ impl World {
         let labels = alert.content.labels.as_bytes().to_vec();
         let labels = openclaw_alert::Labels::from_encoded(&labels);
         let of = PastAlert { tenant: &settings.name, source: "prom", episode, rated_at, score, labels };
-        self.step(&Input::Feedback { of, action, by: "ann", note: "" });
+        self.step(&Input::Feedback { of, action: Action { action, by: "ann", note: "" } });
     }
 
     fn reload(&mut self, settings: TenantSettings) {

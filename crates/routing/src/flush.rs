@@ -194,7 +194,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
     const FIRES: Standing = Standing::Fires { is_acknowledged: false };
     const SEEN: Standing = Standing::Fires { is_acknowledged: true };
-    const LIVE: Integration = Integration { number: 0, send_resolved: true, is_retired: false };
+    const LIVE: Integration = Integration::new(0);
 
     fn member(firing: u32, resolved: u32) -> Member {
         let now = Timestamp::from_secs(0);

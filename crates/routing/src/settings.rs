@@ -1,6 +1,7 @@
 //! Validated settings of routing; Alertmanager's defaults.
 
 use crate::{InhibitRule, NamedIntervals, Rota, RouteTree};
+use openclaw_alert::Pace;
 use std::sync::Arc;
 
 /// Everything that decides who is told of a tenant's alerts.
@@ -53,9 +54,8 @@ impl Receiver {
     #[must_use]
     pub fn new(name: &str, send_resolved: &[bool]) -> Self {
         let integration = |(number, &send_resolved): (usize, &bool)| Integration {
-            number: number as u16,
             send_resolved,
-            is_retired: false,
+            ..Integration::new(number as u16)
         };
         let integrations = send_resolved.iter().enumerate().map(integration).collect();
         Self { name: name.into(), integrations, on_call: None }
@@ -73,4 +73,16 @@ pub struct Integration {
     pub send_resolved: bool,
     /// No longer in the settings: told only of the end of what it was told of.
     pub is_retired: bool,
+    /// Whether it is told what people do with alerts.
+    pub shows_actions: bool,
+    /// How fast its channel may be written to.
+    pub pace: Option<Pace>,
+}
+
+impl Integration {
+    /// One that is told of ends, and nothing special about it.
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self { number, send_resolved: true, is_retired: false, shows_actions: false, pace: None }
+    }
 }

@@ -139,7 +139,7 @@ impl Habitat {
     fn receiver(&self, name: &str, is_retired: bool) -> Receiver {
         let numbers = (0..2).filter_map(|number| {
             let send_resolved = *self.send_resolved.get(&integration(name, number))?;
-            Some(Integration { number, send_resolved, is_retired })
+            Some(Integration { send_resolved, is_retired, ..Integration::new(number) })
         });
         Receiver { integrations: numbers.collect(), ..Receiver::new(name, &[]) }
     }

@@ -153,6 +153,12 @@ pub enum Record<'a> {
     Placed { tenant: u16, by: Option<Placement>, is_shadow: bool },
     /// The break-glass was opened or closed.
     Passthrough { tenant: u16, is_on: bool, by: &'a str },
+    /// A request was taken in that its sender names: the same one again
+    /// changes nothing.
+    Seen { tenant: u16, delivery: u64 },
+    /// What the receiver gave back for a message; comes before its
+    /// [`Record::Delivered`].
+    Receipt { entry: u64, text: &'a str },
 }
 
 mod tag {
@@ -186,6 +192,8 @@ mod tag {
     pub(super) const SILENCE_EXPIRED: u8 = 28;
     pub(super) const PLACED: u8 = 29;
     pub(super) const PASSTHROUGH: u8 = 30;
+    pub(super) const SEEN: u8 = 31;
+    pub(super) const RECEIPT: u8 = 32;
 }
 
 /// The records of a frame's payload, in order.
@@ -284,6 +292,8 @@ mod tests {
             Record::SilenceExpired { tenant: number, silence: SilenceId::from_random([3; 16]), by: text },
             Record::Placed { tenant: number, by: Some(Placement(n | 1)).filter(|_| bit), is_shadow: bit },
             Record::Passthrough { tenant: number, is_on: bit, by: text },
+            Record::Seen { tenant: number, delivery: n },
+            Record::Receipt { entry: n, text },
         ]
     }
 

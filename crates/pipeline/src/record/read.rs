@@ -17,14 +17,14 @@ impl<'a> Record<'a> {
     /// end early.
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Corrupt> {
         match reader.u8()? {
-            number @ (tag::TENANT..=tag::STARTED | tag::SILENCE_SET..=tag::PASSTHROUGH) => {
+            number @ (tag::TENANT..=tag::STARTED | tag::SILENCE_SET..=tag::SEEN) => {
                 Self::read_setup(number, reader)
             }
             number @ tag::OPENED..=tag::FEEDBACK => Self::read_alert(number, reader),
             number @ (tag::GROUP_OPENED..=tag::GROUP_CLOSED | tag::JOINED..=tag::REARMED) => {
                 Self::read_group(number, reader)
             }
-            number @ tag::NOTIFY..=tag::SHADOWED => Self::read_outbox(number, reader),
+            number @ (tag::NOTIFY..=tag::SHADOWED | tag::RECEIPT) => Self::read_outbox(number, reader),
             _ => Err(Corrupt("unknown kind of record")),
         }
     }
@@ -45,6 +45,7 @@ impl<'a> Record<'a> {
                 by: Placement::from_number(r.u64()?),
                 is_shadow: flag(r)?,
             },
+            tag::SEEN => Record::Seen { tenant: small(r)?, delivery: r.u64()? },
             _ => Record::Passthrough { tenant: small(r)?, is_on: flag(r)?, by: r.str()? },
         })
     }
@@ -149,6 +150,7 @@ impl<'a> Record<'a> {
             }
             tag::REVIVED => Record::Revived { entry: r.varint()? },
             tag::SHADOWED => Record::Shadowed { entry: r.varint()? },
+            tag::RECEIPT => Record::Receipt { entry: r.varint()?, text: r.str()? },
             _ => Record::Withdrawn { entry: r.varint()? },
         })
     }

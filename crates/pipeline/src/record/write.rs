@@ -15,6 +15,7 @@ impl Record<'_> {
             | Record::SilenceSet { .. }
             | Record::SilenceExpired { .. }
             | Record::Placed { .. }
+            | Record::Seen { .. }
             | Record::Passthrough { .. } => self.write_setup(out),
             Record::GroupOpened { .. }
             | Record::Flushed { .. }
@@ -30,6 +31,7 @@ impl Record<'_> {
             | Record::DeadLettered { .. }
             | Record::Revived { .. }
             | Record::Withdrawn { .. }
+            | Record::Receipt { .. }
             | Record::Shadowed { .. } => self.write_outbox(out),
             _ => self.write_alert(out),
         }
@@ -49,6 +51,11 @@ impl Record<'_> {
             Record::Started { grace_until } => {
                 out.put_u8(tag::STARTED);
                 put_time(out, grace_until);
+            }
+            Record::Seen { tenant, delivery } => {
+                out.put_u8(tag::SEEN);
+                out.put_varint(tenant.into());
+                out.put_u64(delivery);
             }
             Record::SilenceSet { tenant, ref silence } => {
                 out.put_u8(tag::SILENCE_SET);
@@ -232,6 +239,11 @@ impl Record<'_> {
             Record::Shadowed { entry } => {
                 out.put_u8(tag::SHADOWED);
                 out.put_varint(entry);
+            }
+            Record::Receipt { entry, text } => {
+                out.put_u8(tag::RECEIPT);
+                out.put_varint(entry);
+                out.put_str(text);
             }
             _ => {}
         }

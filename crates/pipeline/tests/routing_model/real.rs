@@ -112,9 +112,9 @@ fn settings(setup: &Setup) -> Arc<TenantSettings> {
         integrations: plain
             .iter()
             .map(|one| Integration {
-                number: one.number,
                 send_resolved: one.send_resolved,
                 is_retired: one.is_retired,
+                ..Integration::new(one.number)
             })
             .collect(),
         ..Receiver::new(name, &[])
@@ -303,7 +303,7 @@ impl Real {
             Action::Dismiss => Feedback::Dismiss,
             Action::Escalate => Feedback::Escalate,
         };
-        self.step(&Input::Feedback { of, action, by: "ann", note: "" });
+        self.step(&Input::Feedback { of, action: openclaw_pipeline::Action { action, by: "ann", note: "" } });
     }
 
     /// `times` are the start and the end. Gives the silence's number.

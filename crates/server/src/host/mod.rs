@@ -78,6 +78,10 @@ pub(crate) struct Stepped {
     pub(crate) wait_for: Position,
     /// How long a refused sender should wait.
     pub(crate) retry_after: Option<Duration>,
+    /// The episodes that the request's items are, where it asked for them.
+    pub(crate) episodes: Vec<Option<u64>>,
+    /// A part has been done: to be stepped again.
+    pub(crate) is_unfinished: bool,
     /// What became of a silence that was set or ended.
     pub(crate) silence: Option<Result<SilenceId, SilenceRefusal>>,
 }
@@ -156,6 +160,8 @@ impl Host {
             taken: cell.effects.taken,
             wait_for: cell.needed,
             retry_after: cell.effects.retry_after,
+            episodes: std::mem::take(&mut cell.effects.episodes),
+            is_unfinished: cell.effects.is_unfinished,
             silence: cell.effects.silence.take(),
         };
         self.follow_up(cell);

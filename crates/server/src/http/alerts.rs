@@ -72,10 +72,16 @@ pub(super) fn alert_json(alert: &AlertView<'_>, held: &Suppression) -> Value {
         "receivers": alert.receivers,
         "silencedBy": held.silenced_by.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "inhibitedBy": held.inhibited_by.iter().map(|print| format!("{print:016x}")).collect::<Vec<_>>(),
-        "feedback": alert.feedback.map(openclaw_alert::Feedback::name),
+        "feedback": alert.acted.map(|acted| acted.action.name()),
+        "acted": alert.acted.map(acted),
         "score": alert.score.value(),
         "factors": factors(&alert.score),
     })
+}
+
+/// What a person last did with it.
+fn acted(acted: &openclaw_alert::Acted) -> Value {
+    json!({ "action": acted.action.name(), "by": &*acted.by, "at": time(acted.at) })
 }
 
 /// An alert as its records tell of it.

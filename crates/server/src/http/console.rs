@@ -177,7 +177,7 @@ fn alert_row(tenant: &TenantConfig, alert: &AlertView<'_>, suppression: &Suppres
         percent: (score * 100.0).round() as u32,
         why: alert.score.main_factors(),
         receivers: alert.receivers.join(", "),
-        feedback: alert.feedback.map_or("", openclaw_alert::Feedback::name),
+        feedback: alert.acted.map_or("", |acted| acted.action.name()),
         order: alert.starts_at.at,
     }
 }

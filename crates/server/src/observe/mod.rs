@@ -94,6 +94,7 @@ pub(crate) struct Metrics {
     log_lag_seconds: Family<Tenant, Gauge<f64, AtomicU64>>,
     log_lag_records: Family<Tenant, Gauge>,
     dead_letters: Family<Tenant, Gauge>,
+    receiver_down: Family<Receiver, Gauge>,
     violations: Family<Promise, Counter>,
     alerts_in_memory: Gauge,
     commits: Counter,
@@ -130,6 +131,7 @@ impl Metrics {
             log_lag_seconds: Family::default(),
             log_lag_records: Family::default(),
             dead_letters: Family::default(),
+            receiver_down: Family::default(),
             violations: Family::default(),
             alerts_in_memory: Gauge::default(),
             commits: Counter::default(),
@@ -185,6 +187,8 @@ impl Metrics {
             self.log_lag_records.clone(),
         );
         r.register("dead_letters", "Messages given up and kept", self.dead_letters.clone());
+        let help = "Receivers that are spared for a while since they don't answer";
+        r.register("receiver_down", help, self.receiver_down.clone());
         r.register("promise_violations", "Broken promises; stays 0", self.violations.clone());
         r.register("alerts_in_memory", "Alerts of all tenants that are kept", self.alerts_in_memory.clone());
     }
@@ -346,6 +350,7 @@ impl Metrics {
     /// Brings up to date what is looked at, not counted.
     fn look(&self, host: &Host) {
         let mut alerts = 0;
+        self.receiver_down.clear();
         for id in PartitionId::all() {
             let (gauges, in_memory, now) =
                 host.read(id, |partition, now| (partition.gauges(), partition.alerts_in_memory(), now)).0;
@@ -356,6 +361,10 @@ impl Metrics {
                 self.log_lag_seconds.get_or_create(&labels).set(lag.as_secs_f64());
                 self.log_lag_records.get_or_create(&labels).set(gauge.waiting as i64);
                 self.dead_letters.get_or_create(&labels).set(gauge.dead_letters as i64);
+                for receiver in gauge.down {
+                    let (tenant, receiver) = (gauge.tenant.to_string(), receiver.to_string());
+                    self.receiver_down.get_or_create(&Receiver { tenant, receiver }).set(1);
+                }
             }
         }
         self.look_at_switches(host);

@@ -9,7 +9,7 @@ use crate::host::{Host, Stepped, Unavailable};
 use openclaw_alert::{Batch, EpisodeId, Feedback, Labels, PartitionId, Score, TenantName, Timestamp};
 use openclaw_journal::{Position, StoredFrame};
 use openclaw_pipeline::trail::{self, Event, Opening, Trail};
-use openclaw_pipeline::{Input, ListKey, MessageView, Partition, PastAlert, Taken};
+use openclaw_pipeline::{Action, GroupRef, Input, ListKey, MessageView, Partition, PastAlert, Taken};
 use openclaw_routing::{PostedSilence, SilenceId, SilenceRefusal};
 use std::io;
 use std::sync::Arc;
@@ -271,9 +271,27 @@ impl TenantHandle {
             None => Remembered::from_trail(&self.explain(id).await?).ok_or(ReadError::NotFound)?,
         };
         let of = remembered.view(self.name(), id.offset);
-        let input = Input::Feedback { of, action, by, note };
+        let input = Input::Feedback { of, action: Action { action, by, note } };
         let stepped = self.host.step_with_room(self.partition(), &input).await?;
         Ok(self.durable(stepped.wait_for).await?)
+    }
+
+    /// The group that another tool names by a dedup key of ours, while it is
+    /// here.
+    pub(crate) async fn group_of_dedup_key(&self, key: &str) -> Result<Option<GroupRef>, Unavailable> {
+        self.read(|partition, tenant, _| partition.group_of_dedup_key(tenant, key)).await
+    }
+
+    /// Takes what a person did with all alerts of a group; given back once it
+    /// is durable.
+    pub(crate) async fn act_on_group(&self, group: u64, action: Action<'_>) -> Result<(), Unavailable> {
+        loop {
+            let input = Input::GroupFeedback { tenant: self.name(), group, action };
+            let stepped = self.host.step_with_room(self.partition(), &input).await?;
+            if !stepped.is_unfinished {
+                return self.durable(stepped.wait_for).await;
+            }
+        }
     }
 
     /// Takes a dead letter up again.

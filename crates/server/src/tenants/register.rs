@@ -74,6 +74,7 @@ pub(crate) fn register(
     }
     let mut settings = (*config.settings).clone();
     settings.routing.receivers = new.receivers;
+    settings.instance = keys.instance()?;
     config.settings = Arc::new(settings);
     Ok(Registered { config, senders: new.senders })
 }
@@ -93,7 +94,7 @@ impl Numbering {
         let mut routed = self.receivers.iter_mut().find(|routed| routed.name == receiver.name);
         for (at, ((kind, origin), &number)) in wanted.into_iter().zip(&numbers).enumerate() {
             if let Some(integration) = routed.as_mut().and_then(|routed| routed.integrations.get_mut(at)) {
-                integration.number = number;
+                *integration = for_routing(number, &receiver.integrations[at]);
             }
             let sender = Arc::new(receiver.integrations[at].clone());
             self.senders.insert((Arc::clone(&receiver.name), number), sender);
@@ -179,12 +180,19 @@ fn add_retired(receivers: &mut Vec<Receiver>, gone: &Known, integration: &Integr
         receivers.len() - 1
     });
     let receiver = &mut receivers[at];
-    receiver.integrations.push(openclaw_routing::Integration {
-        number: gone.number,
-        send_resolved: integration.send_resolved(),
-        is_retired: true,
-    });
+    let routed = for_routing(gone.number, integration);
+    receiver.integrations.push(openclaw_routing::Integration { is_retired: true, ..routed });
     Arc::clone(&receiver.name)
+}
+
+/// What routing has to know of an integration.
+fn for_routing(number: u16, integration: &Integration) -> openclaw_routing::Integration {
+    openclaw_routing::Integration {
+        send_resolved: integration.send_resolved(),
+        shows_actions: integration.shows_actions(),
+        pace: integration.pace(),
+        ..openclaw_routing::Integration::new(number)
+    }
 }
 
 /// Numbers for a receiver's integrations in their order: whoever sends to the

@@ -16,7 +16,7 @@ use crate::machine::{Flaws, Machine, Stepped};
 use crate::plan::{BUSY_MS, Crash, END_MS, Fault, Plan, Point};
 use openclaw_alert::{Feedback, PartitionId, TenantName, Timestamp};
 use openclaw_journal::{Disk, Position};
-use openclaw_pipeline::{Input, TenantSettings};
+use openclaw_pipeline::{Action, Input, TenantSettings};
 use openclaw_routing::SilenceId;
 use people::SetSilence;
 use sends::Attempt;
@@ -441,7 +441,7 @@ impl World {
             let source = "s0";
             let of = openclaw_pipeline::PastAlert { tenant: &name, source, episode, rated_at, score, labels };
             let action = if self.random.one_in(2) { Feedback::Ack } else { Feedback::Dismiss };
-            self.step(id, &Input::Feedback { of, action, by: "ann", note: "" });
+            self.step(id, &Input::Feedback { of, action: Action { action, by: "ann", note: "" } });
         }
     }
 }

@@ -31,7 +31,7 @@ const WAIT_FOR_OTHERS: Duration = Duration::from_secs(5);
 
 /// The n-th entry takes the schema from version n to n + 1; entries are only
 /// ever added.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE keys (
         id TEXT PRIMARY KEY,
@@ -71,6 +71,10 @@ const MIGRATIONS: [&str; 2] = [
         set_at_s INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE instance (number INTEGER NOT NULL) STRICT;
+    INSERT INTO instance (number) VALUES (random());
+",
 ];
 
 /// The credentials, as stored.
@@ -104,6 +108,17 @@ impl Keys {
         prepare(&connection).map_err(failed)?;
         migrate(&mut connection, &path)?;
         Ok(Self { path, connection: Mutex::new(connection), own_changes: AtomicU64::new(0) })
+    }
+
+    /// A number that was drawn when the file was made: two installations have
+    /// different ones.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn instance(&self) -> Result<u64, StateError> {
+        let number =
+            self.connection().query_row("SELECT number FROM instance", [], |row| row.get::<_, i64>(0));
+        number.map(i64::cast_unsigned).map_err(|source| self.failed("read the installation's number", source))
     }
 
     /// Cheap enough to be asked twice a second: no row is read.

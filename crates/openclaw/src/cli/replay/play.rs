@@ -6,7 +6,7 @@ use super::recorded::{Event, PastFeedback, Recorded};
 use openclaw_alert::{
     Batch, Labels, Notification, NotificationKind, SendOutcome, Status, TenantName, Timestamp,
 };
-use openclaw_pipeline::{DeliveryMode, Effects, Input, Partition, PastAlert, TenantSettings};
+use openclaw_pipeline::{Action, DeliveryMode, Effects, Input, Partition, PastAlert, TenantSettings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +126,7 @@ impl Player {
         let labels = Labels::from_encoded(labels);
         let episode = self.partition.episode_of(tenant, labels.fingerprint()).unwrap_or_default();
         let of = PastAlert { tenant, source, episode, rated_at: *rated_at, score: *score, labels };
-        self.step(&Input::Feedback { of, action: *action, by, note }, at);
+        self.step(&Input::Feedback { of, action: Action { action: *action, by, note } }, at);
     }
 
     fn note_arrival(&mut self, content: &[u8], starts_at: Timestamp, at: Timestamp) {

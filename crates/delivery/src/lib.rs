@@ -28,6 +28,7 @@ pub mod slack;
 mod slots;
 #[cfg(test)]
 mod snapshot_tests;
+mod standing;
 mod target;
 pub mod template;
 mod text;

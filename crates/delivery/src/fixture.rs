@@ -1,8 +1,8 @@
 //! Notifications to send, made to be read in snapshots.
 
 use openclaw_alert::{
-    Acted, Content, EpisodeId, FACTOR_COUNT, Feedback, Labels, LabelsBuilder, Notification, NotificationKind, NotifiedAlert,
-    PartitionId, Past, Reason, Score, Status, TenantName, Timestamp, Zoned,
+    Acted, Content, EpisodeId, FACTOR_COUNT, Feedback, Labels, LabelsBuilder, Notification, NotificationKind,
+    NotifiedAlert, PartitionId, Past, Reason, Score, Status, TenantName, Timestamp, Zoned,
 };
 
 pub(crate) type Pairs<'t> = &'t [(&'t str, &'t str)];

@@ -16,14 +16,21 @@ mod headline;
 mod http;
 mod http_config;
 mod kind;
+pub mod opsgenie;
 mod outcome;
+pub mod pagerduty;
+mod plain;
 mod secret;
 mod sender;
+pub mod servicenow;
+pub mod servicenow_em;
 mod settings;
+mod severity;
 #[cfg(test)]
 mod sink;
 #[cfg(test)]
 mod sink_tests;
+mod situation;
 pub mod slack;
 mod slots;
 #[cfg(test)]
@@ -32,7 +39,10 @@ mod standing;
 mod target;
 pub mod template;
 mod text;
+#[cfg(test)]
+mod ticket_tests;
 pub mod webhook;
+mod wording;
 mod words;
 
 pub use headline::summary;

@@ -2,17 +2,16 @@
 //! why it matters, who did what, then the alerts, most urgent first.
 
 use crate::group::{View, ordered};
-use crate::headline::{push_score, push_subject, state};
-use crate::situation::{Deed, deeds, done, is_over};
+use crate::headline::{Deed, deeds, past, push_score, push_subject, state, top};
+use crate::situation::is_over;
 use crate::text::{as_it_is, push_clipped, push_clipped_lines, units};
-use openclaw_alert::{Labels, Notification, Past, Status, Timestamp, Zoned};
+use openclaw_alert::{Labels, Notification, Status, Timestamp, Zoned};
 
 const LINE_UNITS_MAX: usize = 600;
 const NAME_UNITS_MAX: usize = 120;
 const LABELS_UNITS_MAX: usize = 200;
 const SUMMARY_UNITS_MAX: usize = 240;
 const ALERTS_MAX: usize = 20;
-const DEEDS_MAX: usize = 10;
 /// Kept free for the line that counts what is left out.
 const LEFT_OUT_UNITS: usize = 60;
 
@@ -59,13 +58,15 @@ pub(crate) fn description(
 ) -> String {
     let mut head = vec![headline(notification, LINE_UNITS_MAX)];
     head.extend(on_call(notification));
-    head.extend(by_urgency(notification).first().and_then(|view| past(view.alert.past)));
+    head.extend(
+        top(notification).and_then(|alert| past(&alert.past)).map(|past| format!("Its kind: {past}")),
+    );
     head.push(format!("Told by OpenClaw Rating for {}: {}", notification.tenant, notification.reason.text()));
     if !external_url.is_empty() {
         head.push(one_line(&format!("{external_url}/console"), LINE_UNITS_MAX));
     }
     head.extend(note.map(|note| one_line(note, LINE_UNITS_MAX)));
-    head.extend(told_deeds(&deeds(notification)));
+    head.extend(told_deeds(&deeds(notification), notification.alerts.len()));
     with_alerts(head, notification, units_max)
 }
 
@@ -95,42 +96,15 @@ fn on_call(notification: &Notification) -> Option<String> {
     Some(format!("On call: {}", one_line(person, NAME_UNITS_MAX)))
 }
 
-/// What became of earlier alerts of the kind; `None` for the first one.
-pub(crate) fn past(past: Past) -> Option<String> {
-    if past.episodes == 0 {
-        return None;
-    }
-    let mut out = format!("Seen {} before", times(past.episodes));
-    if past.judged > 0 {
-        out.push_str(&format!("; people acted on {} of {}", past.needed, past.judged));
-    }
-    if let Some(minutes) = past.response_minutes.filter(|minutes| minutes.is_finite()) {
-        out.push_str(&format!(", within {minutes:.0} min"));
-    }
-    Some(out)
-}
-
-fn times(count: u32) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
-}
-
-/// A line each; of many, the latest.
-pub(crate) fn told_deeds(deeds: &[Deed]) -> Vec<String> {
-    let left_out = deeds.len().saturating_sub(DEEDS_MAX);
-    let mut out = Vec::new();
-    if left_out > 0 {
-        out.push(format!("{left_out} earlier actions not shown"));
-    }
-    out.extend(deeds[left_out..].iter().map(deed));
-    out
-}
-
-fn deed(deed: &Deed) -> String {
-    let alerts = if deed.alerts == 1 { String::new() } else { format!(" ({} alerts)", deed.alerts) };
-    let by = one_line(&deed.by, NAME_UNITS_MAX);
-    let mut action = done(deed.action).to_owned();
-    action[..1].make_ascii_uppercase();
-    format!("{action} by {by}{alerts}, {}", minute(deed.at))
+/// A line each, with the time.
+pub(crate) fn told_deeds(deeds: &[Deed<'_>], alerts: usize) -> Vec<String> {
+    let line = |deed: &Deed<'_>| {
+        let mut out = String::new();
+        deed.push(&mut out, alerts, as_it_is);
+        out.push_str(&format!(", {}", minute(deed.acted.at)));
+        out
+    };
+    deeds.iter().map(line).collect()
 }
 
 /// `2026-11-22 12:00 UTC`.
@@ -149,9 +123,10 @@ pub(crate) fn second(at: Timestamp) -> String {
 fn alert_line(view: &View<'_>, group: Labels<'_>) -> String {
     let (state, since) = match (view.alert.status, &view.alert.acted) {
         (Status::Resolved, _) => ("Resolved", view.alert.ends_at),
-        (Status::Firing, Some(acted)) if is_over(view.alert) => {
-            (if acted.action.was_needed() { "Resolved by a person" } else { "Dismissed" }, Zoned::utc(acted.at))
-        }
+        (Status::Firing, Some(acted)) if is_over(view.alert) => (
+            if acted.action.was_needed() { "Resolved by a person" } else { "Dismissed" },
+            Zoned::utc(acted.at),
+        ),
         (Status::Firing, _) => ("Firing", view.alert.starts_at),
     };
     let mut out = format!("- {state} since {}: ", minute(since.at));
@@ -196,7 +171,7 @@ fn push_labels(out: &mut String, labels: Labels<'_>, group: Labels<'_>) {
 mod tests {
     use super::*;
     use crate::fixture::{NOW, acted, alert, latency, page, resolved};
-    use openclaw_alert::Feedback;
+    use openclaw_alert::{Feedback, Past};
     use proptest::prelude::*;
 
     #[test]
@@ -213,17 +188,6 @@ mod tests {
         }
         let text = description(&group, "https://openclaw.example", Some("the template failed"), 4000);
         insta::assert_snapshot!("plain_description", text);
-    }
-
-    #[test]
-    fn the_past_is_told_as_far_as_it_is_known() {
-        let past = |episodes, judged, response_minutes| {
-            past(Past { episodes, judged, needed: 1, response_minutes }).unwrap_or_default()
-        };
-        assert_eq!(past(0, 0, None), "");
-        assert_eq!(past(1, 0, None), "Seen once before");
-        assert_eq!(past(2, 3, Some(f32::NAN)), "Seen 2 times before; people acted on 1 of 3");
-        assert_eq!(past(2, 3, Some(0.4)), "Seen 2 times before; people acted on 1 of 3, within 0 min");
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{slack, webhook};
+use crate::{opsgenie, pagerduty, servicenow, servicenow_em, slack, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,14 @@ pub enum Integration {
     Webhook(webhook::Settings),
     /// A Slack incoming webhook.
     Slack(slack::Settings),
+    /// A PagerDuty service.
+    PagerDuty(pagerduty::Settings),
+    /// Opsgenie or Jira Service Management.
+    Opsgenie(opsgenie::Settings),
+    /// Incidents at ServiceNow.
+    ServiceNow(servicenow::Settings),
+    /// Events at ServiceNow.
+    ServiceNowEm(servicenow_em::Settings),
 }
 
 /// How long one send may take, connecting and reading the answer included.

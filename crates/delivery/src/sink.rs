@@ -33,6 +33,8 @@ impl Received {
     }
 }
 
+type Answering = Arc<dyn Fn(usize, &Received) -> Reply + Send + Sync>;
+
 #[derive(Default)]
 struct Seen {
     connections: usize,
@@ -49,10 +51,17 @@ pub(crate) struct Sink {
 impl Sink {
     /// Gives `replies` in turn, the last of them again and again.
     pub(crate) async fn new(replies: Vec<Reply>) -> Self {
+        Self::answering(move |index, _| replies.get(index).or(replies.last()).unwrap().clone()).await
+    }
+
+    /// Gives what `answer` says to a request and its index.
+    pub(crate) async fn answering(
+        answer: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Seen>>::default();
-        let task = tokio::spawn(accept(listener, replies.into(), Arc::clone(&seen)));
+        let task = tokio::spawn(accept(listener, Arc::new(answer), Arc::clone(&seen)));
         Self { address, seen, task }
     }
 
@@ -71,23 +80,23 @@ impl Drop for Sink {
     }
 }
 
-async fn accept(listener: TcpListener, replies: Arc<[Reply]>, seen: Arc<Mutex<Seen>>) {
+async fn accept(listener: TcpListener, answering: Answering, seen: Arc<Mutex<Seen>>) {
     while let Ok((stream, _)) = listener.accept().await {
         seen.lock().unwrap().connections += 1;
-        tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+        tokio::spawn(serve(stream, Arc::clone(&answering), Arc::clone(&seen)));
     }
 }
 
-async fn serve(mut stream: TcpStream, replies: Arc<[Reply]>, seen: Arc<Mutex<Seen>>) {
+async fn serve(mut stream: TcpStream, answering: Answering, seen: Arc<Mutex<Seen>>) {
     while let Some(request) = read_request(&mut stream).await {
         let index = {
             let mut seen = seen.lock().unwrap();
-            seen.requests.push(request);
+            seen.requests.push(request.clone());
             seen.requests.len() - 1
         };
-        let stays = match replies.get(index).or(replies.last()).unwrap() {
-            Reply::Stay(bytes) => stream.write_all(bytes).await.is_ok(),
-            Reply::Close(bytes) => stream.write_all(bytes).await.is_err(),
+        let stays = match answering(index, &request) {
+            Reply::Stay(bytes) => stream.write_all(&bytes).await.is_ok(),
+            Reply::Close(bytes) => stream.write_all(&bytes).await.is_err(),
             Reply::Reset => stream.set_zero_linger().is_err(),
         };
         if !stays {

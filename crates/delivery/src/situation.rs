@@ -1,8 +1,7 @@
 //! How a group stands once what people did is counted in: tools that keep an
 //! incident of their own follow it.
 
-use openclaw_alert::{Acted, Feedback, Notification, NotifiedAlert, Reason, Status, Timestamp};
-use std::sync::Arc;
+use openclaw_alert::{Acted, Feedback, Notification, NotifiedAlert, Status};
 
 /// What a group needs of people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +21,8 @@ impl<'n> Situation<'n> {
         if open.peek().is_none() {
             return Self::Over(latest(&mut notification.alerts.iter().filter_map(ended_by)));
         }
-        // What has been taken isn't repeated until it was forgotten.
         let taken: Option<Vec<_>> = open.map(taken_by).collect();
-        match taken.filter(|_| notification.reason != Reason::Repeat) {
-            Some(acts) => latest(&mut acts.into_iter()).map_or(Self::Open, Self::Taken),
-            None => Self::Open,
-        }
+        taken.and_then(|acts| latest(&mut acts.into_iter())).map_or(Self::Open, Self::Taken)
     }
 }
 
@@ -45,53 +40,13 @@ fn taken_by(alert: &NotifiedAlert) -> Option<&Acted> {
     alert.acted.as_ref().filter(|acted| acted.action == Feedback::Ack)
 }
 
-/// The same deed done to several alerts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Deed {
-    pub(crate) action: Feedback,
-    pub(crate) by: Arc<str>,
-    pub(crate) at: Timestamp,
-    pub(crate) alerts: usize,
-}
-
-/// What people did, the earliest first; one entry for what one person did in
-/// one go.
-pub(crate) fn deeds(notification: &Notification) -> Vec<Deed> {
-    let mut acts: Vec<&Acted> = notification.alerts.iter().filter_map(|alert| alert.acted.as_ref()).collect();
-    acts.sort_by(|a, b| (a.at, &a.by, a.action as u8).cmp(&(b.at, &b.by, b.action as u8)));
-    let mut deeds: Vec<Deed> = Vec::new();
-    for acted in acts {
-        match deeds.last_mut() {
-            Some(last) if (last.action, &last.by, last.at) == (acted.action, &acted.by, acted.at) => {
-                last.alerts += 1;
-            }
-            _ => {
-                let by = Arc::clone(&acted.by);
-                deeds.push(Deed { action: acted.action, by, at: acted.at, alerts: 1 });
-            }
-        }
-    }
-    deeds
-}
-
-/// In the past tense.
-pub(crate) fn done(action: Feedback) -> &'static str {
-    match action {
-        Feedback::Ack => "acknowledged",
-        Feedback::Resolve => "resolved",
-        Feedback::Dismiss => "dismissed",
-        Feedback::Escalate => "escalated",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::{NOW, acted, latency, page, resolved};
     use proptest::prelude::*;
 
-    const ACTIONS: [Feedback; 4] =
-        [Feedback::Ack, Feedback::Resolve, Feedback::Dismiss, Feedback::Escalate];
+    const ACTIONS: [Feedback; 4] = [Feedback::Ack, Feedback::Resolve, Feedback::Dismiss, Feedback::Escalate];
 
     /// In a word, by counting each case.
     fn expected(notification: &Notification) -> &'static str {
@@ -105,7 +60,7 @@ mod tests {
         }
         match (free, taken) {
             (0, 0) => "over",
-            (0, _) if notification.reason != Reason::Repeat => "taken",
+            (0, _) => "taken",
             _ => "open",
         }
     }
@@ -114,7 +69,6 @@ mod tests {
         #[test]
         fn is_what_counting_says(
             alerts in prop::collection::vec((any::<bool>(), prop::option::of(0_usize..4)), 0..5),
-            is_repeat: bool,
         ) {
             let alerts = alerts.into_iter().map(|(ended, action)| {
                 let alert = latency("a");
@@ -124,18 +78,13 @@ mod tests {
                     None => alert,
                 }
             });
-            let mut notification = page(alerts.collect());
-            if is_repeat {
-                notification.reason = Reason::Repeat;
-            }
+            let notification = page(alerts.collect());
             let found = match Situation::of(&notification) {
                 Situation::Open => "open",
                 Situation::Taken(_) => "taken",
                 Situation::Over(_) => "over",
             };
             prop_assert_eq!(found, expected(&notification));
-            let told: usize = deeds(&notification).iter().map(|deed| deed.alerts).sum();
-            prop_assert_eq!(told, notification.alerts.iter().filter(|alert| alert.acted.is_some()).count());
         }
     }
 

@@ -1,17 +1,16 @@
 //! One call and its answer, with a deadline, and whether the receiver may have
 //! taken the message where no answer came.
 
-use crate::connect::{Connector, pooled};
+use crate::connect::{BoxError, Client, Connections};
 use crate::outcome::retry_after;
+use crate::outgoing::{Refused, ResolveError};
 use crate::words::Words;
 use crate::{HttpConfig, Target};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::Connect;
 use openclaw_alert::{SendOutcome, Timestamp};
 use std::convert::Infallible;
 use std::error::Error;
@@ -29,14 +28,9 @@ const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("OpenClaw/", env!
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Connections to all receivers.
-pub(crate) struct Http<C = Connector> {
-    client: Client<C, OneShot>,
-}
-
 /// One attempt's bounds and what it goes over; given to the kinds.
 pub(crate) struct Exchange<'s> {
-    pub(crate) http: &'s Http,
+    pub(crate) connections: &'s Connections,
     pub(crate) words: Words<'s>,
     pub(crate) deadline: Instant,
 }
@@ -96,63 +90,99 @@ impl Answer {
 
 /// No whole answer came.
 #[derive(Debug)]
-struct Unanswered {
-    /// False where the message can't have left.
-    ambiguous: bool,
-    detail: String,
+enum Fault {
+    /// The address is not to be reached at all.
+    Refused(Refused),
+    Unanswered {
+        /// False where the message can't have left.
+        ambiguous: bool,
+        detail: String,
+    },
+}
+
+impl Fault {
+    fn outcome(self, host: &str) -> SendOutcome {
+        match self {
+            Self::Refused(refused) => SendOutcome::Never { detail: format!("`{host}`: {refused}") },
+            Self::Unanswered { ambiguous, detail } => {
+                SendOutcome::Retry { after: None, ambiguous, detail: format!("`{host}`: {detail}") }
+            }
+        }
+    }
 }
 
 impl Exchange<'_> {
     /// Asks and is answered, or says what came of trying.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, SendOutcome> {
-        let answer_bytes_max = call.answer_bytes_max;
+        let (answer_bytes_max, way) = (call.answer_bytes_max, call.http.way());
         let host = call.target.host();
-        let request = request(call).map_err(|detail| SendOutcome::Never { detail: detail.to_owned() })?;
-        let answer = self.http.send(request, answer_bytes_max, self.deadline, self.words.now).await;
-        answer.map_err(|Unanswered { ambiguous, detail }| SendOutcome::Retry {
-            after: None,
-            ambiguous,
-            detail: format!("`{host}`: {detail}"),
-        })
+        let never = |detail: String| SendOutcome::Never { detail: format!("`{host}`: {detail}") };
+        let client = self.connections.client(way).map_err(|error| never(error.to_string()))?;
+        let mut request = request(call).map_err(|detail| never(detail.to_owned()))?;
+        if let Some(proxy) = self.connections.proxy(way, request.uri()) {
+            authorize_at(proxy, &mut request);
+        }
+        let answer = send(&client, request, answer_bytes_max, self.deadline, self.words.now).await;
+        answer.map_err(|fault| fault.outcome(host))
     }
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> Http<C> {
-    pub(crate) fn new(connector: C) -> Self {
-        Self { client: pooled(connector) }
+/// Where the proxy reads the request itself. In a tunnel its credential would
+/// reach the receiver.
+fn authorize_at(proxy: &Target, request: &mut Request<OneShot>) {
+    let reads_it = request.uri().scheme_str() == Some("http");
+    if let Some(credential) = proxy.authorization().filter(|_| reads_it) {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, credential.clone());
     }
+}
 
-    async fn send(
-        &self,
-        request: Request<OneShot>,
-        answer_bytes_max: usize,
-        deadline: Instant,
-        now: Timestamp,
-    ) -> Result<Answer, Unanswered> {
-        let traces = Traces::of(&request);
-        let exchanged = timeout_at(deadline, self.exchange(request, answer_bytes_max, now)).await;
-        let ambiguous = traces.may_have_been_taken();
-        let detail = match exchanged {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(fault)) => fault,
-            Err(_) if ambiguous => "no whole answer within the time-out".to_owned(),
-            Err(_) => "no answer within the time-out".to_owned(),
-        };
-        Err(Unanswered { ambiguous, detail })
-    }
+async fn send(
+    client: &Client,
+    request: Request<OneShot>,
+    answer_bytes_max: usize,
+    deadline: Instant,
+    now: Timestamp,
+) -> Result<Answer, Fault> {
+    let traces = Traces::of(&request);
+    let exchanged = timeout_at(deadline, exchange(client, request, answer_bytes_max, now)).await;
+    let ambiguous = traces.may_have_been_taken();
+    let detail = match exchanged {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(fault)) => match refused(&*fault) {
+            Some(refused) => return Err(Fault::Refused(refused)),
+            None => root_cause(&*fault),
+        },
+        Err(_) if ambiguous => "no whole answer within the time-out".to_owned(),
+        Err(_) => "no answer within the time-out".to_owned(),
+    };
+    Err(Fault::Unanswered { ambiguous, detail })
+}
 
-    async fn exchange(
-        &self,
-        request: Request<OneShot>,
-        answer_bytes_max: usize,
-        now: Timestamp,
-    ) -> Result<Answer, String> {
-        let response = self.client.request(request).await.map_err(|error| root_cause(&error))?;
-        let (head, body) = Response::into_parts(response);
-        let retry_after = retry_after(&head.headers, now);
-        let body = read_bounded(body, answer_bytes_max).await.map_err(|error| root_cause(&error))?;
-        Ok(Answer { status: head.status, retry_after, headers: head.headers, body })
+async fn exchange(
+    client: &Client,
+    request: Request<OneShot>,
+    answer_bytes_max: usize,
+    now: Timestamp,
+) -> Result<Answer, BoxError> {
+    let response = client.request(request).await?;
+    let (head, body) = Response::into_parts(response);
+    let retry_after = retry_after(&head.headers, now);
+    let body = read_bounded(body, answer_bytes_max).await?;
+    Ok(Answer { status: head.status, retry_after, headers: head.headers, body })
+}
+
+fn refused(error: &(dyn Error + 'static)) -> Option<Refused> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref() {
+            return Some(*refused);
+        }
+        if let Some(ResolveError::Refused(refused)) = error.downcast_ref() {
+            return Some(*refused);
+        }
+        cause = error.source();
     }
+    None
 }
 
 /// How to tell whether a request that failed did its work all the same.
@@ -272,12 +302,16 @@ impl Body for OneShot {
 mod tests {
     use super::*;
     use crate::Secret;
+    use crate::connect::pooled;
+    use crate::outgoing::Outgoing;
     use crate::sink::{Reply, Sink};
-    use hyper_util::client::legacy::connect::{Connected, Connection};
+    use crate::tls::TlsSettings;
+    use crate::wire::Wire;
     use hyper_util::rt::TokioIo;
     use std::io::IoSlice;
     use std::sync::atomic::AtomicUsize;
     use tokio::net::TcpStream;
+    use tower::util::BoxCloneSyncService;
 
     type Written = Poll<std::io::Result<usize>>;
 
@@ -325,18 +359,11 @@ mod tests {
         }
     }
 
-    impl Connection for Counting {
-        fn connected(&self) -> Connected {
-            Connected::new()
-        }
-    }
-
-    async fn call(sink: &Sink, call: Call<'_>) -> Result<Answer, Unanswered> {
-        let http = Http::new(crate::connect::connector().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(3);
+    async fn call(sink: &Sink, call: Call<'_>) -> Result<Answer, SendOutcome> {
+        let connections = Connections::new(Outgoing::with_loopback()).unwrap();
         assert!(call.target.host().contains(&sink.address.port().to_string()));
-        let bytes_max = call.answer_bytes_max;
-        http.send(request(call).unwrap(), bytes_max, deadline, Timestamp::default()).await
+        let deadline = Instant::now() + Duration::from_secs(3);
+        Exchange { connections: &connections, words: Words::sample(""), deadline }.call(call).await
     }
 
     #[tokio::test]
@@ -375,7 +402,9 @@ mod tests {
             (Method::POST, Some(Vec::new()), true),
         ] {
             let asked = Call { body, ..Call::new(method.clone(), &target, &config) };
-            assert_eq!(call(&sink, asked).await.unwrap_err().ambiguous, want, "{method}");
+            let outcome = call(&sink, asked).await.unwrap_err();
+            let SendOutcome::Retry { ambiguous, .. } = outcome else { panic!("{outcome:?}") };
+            assert_eq!(ambiguous, want, "{method}");
         }
     }
 
@@ -385,19 +414,23 @@ mod tests {
         let sink = Sink::new(vec![Reply::Stay(yes)]).await;
         let (address, writes) = (sink.address, Arc::<AtomicUsize>::default());
         let counter = Arc::clone(&writes);
-        let http = Http::new(tower::service_fn(move |_: http::Uri| {
+        let dial = tower::service_fn(move |_: http::Uri| {
             let writes = Arc::clone(&counter);
-            Box::pin(async move {
+            async move {
                 let stream = TokioIo::new(TcpStream::connect(address).await?);
-                Ok::<_, std::io::Error>(Counting { stream, writes })
-            })
-        }));
+                Ok(Wire::direct(Counting { stream, writes }))
+            }
+        });
+        let tls = TlsSettings::default().client_config(&Arc::new(rustls::RootCertStore::empty())).unwrap();
+        let names = Arc::new(hyper_rustls::DefaultServerNameResolver::default());
+        let client = pooled(BoxCloneSyncService::new(dial), Arc::new(tls), names);
         let target = Target::parse(&Secret::new(format!("http://{address}/"))).unwrap();
         for sent in 1..=3 {
             let deadline = Instant::now() + Duration::from_secs(3);
             let config = HttpConfig::default();
             let request = request(Call::post(&target, &config, vec![b'x'; 20_000])).unwrap();
-            let answer = http.send(request, ANSWER_BYTES_MAX, deadline, Timestamp::default()).await.unwrap();
+            let answer =
+                send(&client, request, ANSWER_BYTES_MAX, deadline, Timestamp::default()).await.unwrap();
             assert_eq!(answer.status, StatusCode::OK);
             assert_eq!(writes.load(Ordering::Relaxed), sent);
         }

@@ -1,15 +1,19 @@
 //! What a receiver's owner may set of the requests themselves.
 
 use crate::Secret;
+use crate::connect::Way;
+use crate::outgoing::Proxy;
+use crate::tls::{TlsSettings, TlsSettingsError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
+use std::sync::Arc;
 
 const HEADERS_MAX: usize = 64;
 /// Set by us, or about the connection and not the message.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 16] = [
     "authorization",
     "connection",
     "content-encoding",
@@ -19,6 +23,8 @@ const RESERVED: [&str; 14] = [
     "host",
     "idempotency-key",
     "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -26,10 +32,12 @@ const RESERVED: [&str; 14] = [
     "user-agent",
 ];
 
-/// Credentials and headers of requests. All of it is secret to `Debug`.
+/// Credentials and headers of requests, and the way they go. All of it is
+/// secret to `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HttpConfig {
     headers: HeaderMap,
+    way: Way,
 }
 
 /// Settings that no request can carry. Says nothing of values, since they are
@@ -115,6 +123,25 @@ impl HttpConfig {
         Ok(())
     }
 
+    /// How the server is known, and how we are known to it.
+    ///
+    /// # Errors
+    /// When no connection could be made so.
+    pub fn set_tls(&mut self, tls: TlsSettings) -> Result<(), TlsSettingsError> {
+        tls.check()?;
+        self.way.tls = tls;
+        Ok(())
+    }
+
+    /// By this proxy, in place of the operator's.
+    pub fn set_proxy(&mut self, proxy: Proxy) {
+        self.way.proxy = Some(Arc::new(proxy));
+    }
+
+    pub(crate) fn way(&self) -> &Way {
+        &self.way
+    }
+
     fn set_credentials(&mut self, value: &str) -> Result<(), HttpConfigError> {
         if self.headers.contains_key(AUTHORIZATION) {
             return Err(HttpConfigError::TwoCredentials);
@@ -131,6 +158,18 @@ impl HttpConfig {
     }
 }
 
+/// A header for a proxy alone.
+///
+/// # Errors
+/// For what is no header.
+pub fn proxy_header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), HttpConfigError> {
+    let shown = || name.escape_debug().to_string();
+    let key =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| HttpConfigError::HeaderName { name: shown() })?;
+    let value = sensitive(value.expose()).ok_or_else(|| HttpConfigError::Value { name: shown() })?;
+    Ok((key, value))
+}
+
 fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
@@ -139,7 +178,7 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.headers.is_empty() { "none" } else { "<secret>" })
+        f.write_str(if *self == Self::default() { "none" } else { "<secret>" })
     }
 }
 

@@ -40,6 +40,7 @@ impl Integration {
             Self::Opsgenie(settings) => settings,
             Self::ServiceNow(settings) => settings,
             Self::ServiceNowEm(settings) => settings,
+            Self::Email(settings) => &**settings,
         }
     }
 

@@ -8,7 +8,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod conformance;
 mod connect;
+pub mod email;
 #[cfg(test)]
 mod fixture;
 mod group;
@@ -18,6 +21,7 @@ mod http_config;
 mod kind;
 pub mod opsgenie;
 mod outcome;
+mod outgoing;
 pub mod pagerduty;
 mod plain;
 mod secret;
@@ -41,13 +45,19 @@ pub mod template;
 mod text;
 #[cfg(test)]
 mod ticket_tests;
+mod tls;
+#[cfg(test)]
+mod way_tests;
 pub mod webhook;
+mod wire;
 mod wording;
 mod words;
 
 pub use headline::summary;
-pub use http_config::{HttpConfig, HttpConfigError};
+pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
+pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;
 pub use sender::{Sender, SenderError, SenderOptions};
 pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};
 pub use target::{Target, TargetError};
+pub use tls::{TlsSettings, TlsSettingsError};

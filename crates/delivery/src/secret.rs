@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A credential. Without `Display`, and its `Debug` shows nothing, so that it
 /// reaches a log, an error or an API only where [`Secret::expose`] is written.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

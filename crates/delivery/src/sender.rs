@@ -1,7 +1,9 @@
 //! Carries out one send: a free slot, the kind's own message, a verdict.
 
-use crate::connect;
-use crate::http::{Exchange, Http};
+use crate::TlsSettingsError;
+use crate::connect::Connections;
+use crate::http::Exchange;
+use crate::outgoing::Outgoing;
 use crate::settings::Integration;
 use crate::slots::Slots;
 use crate::words::{TemplateFaults, Words};
@@ -18,13 +20,20 @@ pub struct SenderOptions {
     pub sends_max: NonZeroU16,
     /// Sends under way at a time, of one tenant.
     pub sends_per_tenant_max: NonZeroU16,
+    /// Where sends may go, and which way.
+    pub outgoing: Outgoing,
 }
 
-/// No links, 512 sends at a time, 64 of one tenant.
+/// No links, 512 sends at a time, 64 of one tenant, to the public Internet only.
 impl Default for SenderOptions {
     fn default() -> Self {
         let number = |n| NonZeroU16::new(n).unwrap_or(NonZeroU16::MIN);
-        Self { external_url: String::new(), sends_max: number(512), sends_per_tenant_max: number(64) }
+        Self {
+            external_url: String::new(),
+            sends_max: number(512),
+            sends_per_tenant_max: number(64),
+            outgoing: Outgoing::default(),
+        }
     }
 }
 
@@ -33,13 +42,13 @@ impl Default for SenderOptions {
 pub enum SenderError {
     /// This build's cryptography offers no TLS version.
     #[error("TLS can't be set up: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] TlsSettingsError),
 }
 
 /// Sends notifications over connections that stay warm. One for the process;
 /// must be used within a Tokio runtime.
 pub struct Sender {
-    http: Http,
+    connections: Connections,
     slots: Slots,
     external_url: String,
     faults: TemplateFaults,
@@ -53,7 +62,7 @@ impl Sender {
     /// of: plain HTTP works without.
     pub fn new(options: SenderOptions) -> Result<Self, SenderError> {
         Ok(Self {
-            http: Http::new(connect::connector()?),
+            connections: Connections::new(options.outgoing)?,
             slots: Slots::new(options.sends_max, options.sends_per_tenant_max),
             external_url: options.external_url,
             faults: TemplateFaults::default(),
@@ -81,7 +90,7 @@ impl Sender {
         let waiting = timeout_at(deadline, self.slots.acquire(&notification.tenant)).await;
         let Ok(Ok(_slot)) = waiting else { return still_waiting() };
         let words = Words { external_url: &self.external_url, now, faults: &self.faults };
-        let exchange = Exchange { http: &self.http, words, deadline };
+        let exchange = Exchange { connections: &self.connections, words, deadline };
         kind.send(&exchange, notification).await
     }
 }

@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{opsgenie, pagerduty, servicenow, servicenow_em, slack, webhook};
+use crate::{email, opsgenie, pagerduty, servicenow, servicenow_em, slack, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub enum Integration {
     ServiceNow(servicenow::Settings),
     /// Events at ServiceNow.
     ServiceNowEm(servicenow_em::Settings),
+    /// Mail, boxed since it is larger than the others.
+    Email(Box<email::Settings>),
 }
 
 /// How long one send may take, connecting and reading the answer included.

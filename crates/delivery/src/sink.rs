@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -13,9 +14,14 @@ pub(crate) enum Reply {
     Stay(Vec<u8>),
     /// These bytes, and the connection is closed.
     Close(Vec<u8>),
+    /// These bytes after a while, when nobody may be waiting any more.
+    Late(Duration, Vec<u8>),
     /// No byte, and the connection is reset.
     Reset,
 }
+
+/// The reply to a request, whose number in all of the sink's is given.
+type Script = Arc<dyn Fn(usize, &Received) -> Reply + Send + Sync>;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -33,8 +39,6 @@ impl Received {
     }
 }
 
-type Answering = Arc<dyn Fn(usize, &Received) -> Reply + Send + Sync>;
-
 #[derive(Default)]
 struct Seen {
     connections: usize,
@@ -51,17 +55,15 @@ pub(crate) struct Sink {
 impl Sink {
     /// Gives `replies` in turn, the last of them again and again.
     pub(crate) async fn new(replies: Vec<Reply>) -> Self {
-        Self::answering(move |index, _| replies.get(index).or(replies.last()).unwrap().clone()).await
+        Self::scripted(move |index, _| replies.get(index).or(replies.last()).unwrap().clone()).await
     }
 
-    /// Gives what `answer` says to a request and its index.
-    pub(crate) async fn answering(
-        answer: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    /// Gives what the script says to each request.
+    pub(crate) async fn scripted(script: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Seen>>::default();
-        let task = tokio::spawn(accept(listener, Arc::new(answer), Arc::clone(&seen)));
+        let task = tokio::spawn(accept(listener, Arc::new(script), Arc::clone(&seen)));
         Self { address, seen, task }
     }
 
@@ -80,23 +82,27 @@ impl Drop for Sink {
     }
 }
 
-async fn accept(listener: TcpListener, answering: Answering, seen: Arc<Mutex<Seen>>) {
+async fn accept(listener: TcpListener, script: Script, seen: Arc<Mutex<Seen>>) {
     while let Ok((stream, _)) = listener.accept().await {
         seen.lock().unwrap().connections += 1;
-        tokio::spawn(serve(stream, Arc::clone(&answering), Arc::clone(&seen)));
+        tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&seen)));
     }
 }
 
-async fn serve(mut stream: TcpStream, answering: Answering, seen: Arc<Mutex<Seen>>) {
+async fn serve(mut stream: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) {
     while let Some(request) = read_request(&mut stream).await {
-        let index = {
+        let reply = {
             let mut seen = seen.lock().unwrap();
             seen.requests.push(request.clone());
-            seen.requests.len() - 1
+            script(seen.requests.len() - 1, &request)
         };
-        let stays = match answering(index, &request) {
+        let stays = match reply {
             Reply::Stay(bytes) => stream.write_all(&bytes).await.is_ok(),
             Reply::Close(bytes) => stream.write_all(&bytes).await.is_err(),
+            Reply::Late(after, bytes) => {
+                tokio::time::sleep(after).await;
+                stream.write_all(&bytes).await.is_ok()
+            }
             Reply::Reset => stream.set_zero_linger().is_err(),
         };
         if !stays {

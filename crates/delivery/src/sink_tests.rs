@@ -2,7 +2,7 @@
 
 use crate::fixture::{NOW, latency, page};
 use crate::sink::{Reply, Sink};
-use crate::{Integration, Secret, Sender, SenderOptions, Target, Timeout, slack, webhook};
+use crate::{Integration, Outgoing, Secret, Sender, SenderOptions, Target, Timeout, slack, webhook};
 use openclaw_alert::{SendOutcome, TenantName};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -34,7 +34,7 @@ fn answer(head: &str, body: &str) -> Vec<u8> {
 }
 
 fn sender() -> Sender {
-    Sender::new(SenderOptions::default()).unwrap()
+    Sender::new(SenderOptions { outgoing: Outgoing::with_loopback(), ..Default::default() }).unwrap()
 }
 
 /// The verdict in a word, after looking for what must not be in it.
@@ -252,8 +252,12 @@ async fn a_tenants_hanging_receiver_holds_up_no_other_tenant() {
         [Reply::Stay(Vec::new()), Reply::Stay(answer("200 OK", ""))].map(|reply| Sink::new(vec![reply]));
     let (hanging, quick) = (hanging.await, quick.await);
     let number = |n| NonZeroU16::new(n).unwrap();
-    let options =
-        SenderOptions { sends_max: number(3), sends_per_tenant_max: number(2), ..Default::default() };
+    let options = SenderOptions {
+        sends_max: number(3),
+        sends_per_tenant_max: number(2),
+        outgoing: Outgoing::with_loopback(),
+        ..Default::default()
+    };
     let sender = Arc::new(Sender::new(options).unwrap());
     let noisy: Vec<_> = (0..6)
         .map(|_| {

@@ -11,7 +11,7 @@ const LENGTH_MAX: usize = 8000;
 
 /// An absolute `http://` or `https://` address. Path and query often are the
 /// credential, so `Debug` shows nothing and only [`Target::host`] is for people.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     uri: Uri,
     authorization: Option<HeaderValue>,

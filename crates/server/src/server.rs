@@ -8,7 +8,7 @@ use crate::observe::{Metrics, Totals};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::Timestamp;
-use openclaw_delivery::{SenderError, SenderOptions};
+use openclaw_delivery::{Outgoing, SenderError, SenderOptions};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
@@ -49,6 +49,8 @@ pub struct ServerOptions {
     pub public_console: bool,
     /// Where people reach this service, for links in messages; empty for none.
     pub external_url: String,
+    /// Where messages to receivers may go, and which way.
+    pub outgoing: Outgoing,
     /// Where "now" comes from.
     pub clock: Clock,
     /// How many threads own sockets.
@@ -128,6 +130,7 @@ impl Server {
         let snapshot = log.load_snapshot()?;
         let sender = openclaw_delivery::Sender::new(SenderOptions {
             external_url: options.external_url,
+            outgoing: options.outgoing,
             ..SenderOptions::default()
         })?;
         let parts = Parts {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::fixture::{NOW, acted, alert, latency, page, resolved};
 use crate::sink::{Received, Reply, Sink};
-use crate::{HttpConfig, Integration, Secret, Sender, SenderOptions};
+use crate::{HttpConfig, Integration, Outgoing, Secret, Sender, SenderOptions};
 use openclaw_alert::{Feedback, NotifiedAlert, Reason};
 use proptest::prelude::*;
 use serde_json::json;
@@ -99,6 +99,10 @@ fn line(request: &Received) -> (String, String) {
     (words.next().unwrap(), words.next().unwrap())
 }
 
+fn options() -> SenderOptions {
+    SenderOptions { outgoing: Outgoing::with_loopback(), ..Default::default() }
+}
+
 fn http(status: u16, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -107,7 +111,7 @@ fn http(status: u16, body: &str) -> Vec<u8> {
 async fn instance(instance: Instance, moods: Vec<Mood>) -> (Sink, Arc<Mutex<Instance>>) {
     let shared = Arc::new(Mutex::new(instance));
     let kept = Arc::clone(&shared);
-    let sink = Sink::answering(move |index, request| {
+    let sink = Sink::scripted(move |index, request| {
         let mood = moods.get(index).copied().unwrap_or(Mood::Fine);
         if mood == Mood::Busy {
             return Reply::Stay(http(429, r#"{"error":{"message":"Rate limit exceeded"}}"#));
@@ -129,7 +133,7 @@ fn settings(sink: &Sink) -> Settings {
 
 /// Sends each message until it is delivered; gives the last receipt.
 async fn deliver(settings: Settings, messages: &[Notification]) -> Option<Arc<str>> {
-    let sender = Sender::new(SenderOptions::default()).unwrap();
+    let sender = Sender::new(options()).unwrap();
     let integration = Integration::ServiceNow(settings);
     let mut receipt = None;
     for (number, message) in messages.iter().enumerate() {
@@ -347,7 +351,7 @@ async fn names_as_people_see_them_are_said_to_be_such() {
 #[tokio::test]
 async fn an_unanswered_create_is_given_time() {
     let (sink, _) = instance(Instance::default(), vec![Mood::Fine, Mood::HangsUp]).await;
-    let sender = Sender::new(SenderOptions::default()).unwrap();
+    let sender = Sender::new(options()).unwrap();
     let outcome =
         sender.send(&Integration::ServiceNow(settings(&sink)), &page(vec![latency("a")]), NOW).await;
     let SendOutcome::Retry { after, ambiguous, .. } = outcome else { panic!("{outcome:?}") };

@@ -20,4 +20,5 @@ mod value;
 
 pub use data::{ALERTMANAGER_NAMES, root_names};
 pub use samples::{SampleGroup, sample_groups};
+pub(crate) use set::escaped;
 pub use set::{RenderError, Rendering, Source, Template, TemplateError, TemplateSet};

@@ -1,6 +1,6 @@
 //! A tenant's templates: checked when they are set, rendered with bounds.
 
-use super::data::{Data, root_names};
+use super::data::{Data, HTML, Html, root_names};
 use super::functions;
 use super::sections::{line_of, sections};
 use super::value::push_text;
@@ -102,13 +102,14 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.remove_global("debug");
-    environment.set_formatter(|out, _, value| {
-        if value.kind() == ValueKind::String {
+    environment.set_formatter(|out, state, value| {
+        let is_html = !value.is_safe() && state.lookup(HTML).is_some_and(|flag| flag.is_true());
+        if !is_html && value.kind() == ValueKind::String {
             return out.write_str(value.as_str().unwrap_or_default()).map_err(Into::into);
         }
         let mut text = String::new();
         push_text(&mut text, value, 0);
-        out.write_str(&text).map_err(Into::into)
+        out.write_str(&if is_html { escaped(&text) } else { text }).map_err(Into::into)
     });
     functions::add(&mut environment);
     environment
@@ -403,6 +404,20 @@ impl Rendering {
         checked(set.0.environment.render_str(text, self.root.clone()))
     }
 
+    /// The text of a template that is HTML: what an alert says is escaped, in
+    /// the parts that it uses too.
+    ///
+    /// # Errors
+    /// As [`Rendering::render`].
+    pub fn render_html(&self, template: &Template) -> Result<String, RenderError> {
+        let Checked { set, text, plain } = &*template.0;
+        if *plain {
+            return Ok(text.as_ref().to_owned());
+        }
+        let root = Value::from_object(Html(self.root.clone()));
+        checked(set.0.environment.render_str(text, root))
+    }
+
     /// The text of a named part.
     ///
     /// # Errors
@@ -411,6 +426,22 @@ impl Rendering {
         let part = set.0.environment.get_template(name);
         checked(part.and_then(|part| part.render(self.root.clone())))
     }
+}
+
+/// For text and attributes of HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 fn checked(rendered: Result<String, minijinja::Error>) -> Result<String, RenderError> {

@@ -54,6 +54,7 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
+    let outgoing = settings.service.outgoing.clone();
     ServerOptions {
         http,
         data,
@@ -70,6 +71,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         public_metrics: metrics_public,
         public_console: console_public,
         external_url,
+        outgoing,
         clock: Clock::System,
         io_threads: io_threads(),
     }

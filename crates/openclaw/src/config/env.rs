@@ -38,6 +38,15 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The proxies that programs commonly take from here: for `http://`, for
+    /// `https://`, and what is reached without them.
+    pub(crate) fn proxies(&self) -> [Option<&str>; 3] {
+        ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].map(|name| {
+            let found = self.get(name).or_else(|| self.get(&name.to_ascii_lowercase()));
+            found.filter(|text| !text.is_empty())
+        })
+    }
+
     /// Puts the variables' values where the file's stand, or would.
     pub(crate) fn overlay(&self, root: &mut Node) {
         // An empty variable is how a template leaves one out.

@@ -1,8 +1,10 @@
 //! How a receiver's server is spoken to: Alertmanager's `http_config`.
 
 use super::problem::Problem;
+use super::proxy::{self, ProxyFields};
 use super::read::{At, Context, Field, Later, Named, section};
 use super::secret::{SecretText, either};
+use super::tls::{self, TlsSection};
 use super::values::{Flag, Text};
 use openclaw_delivery::{HttpConfig, Secret};
 
@@ -19,22 +21,22 @@ section! {
         bearer_token_file: Text,
         /// Headers by name.
         http_headers: Named<HeaderSection>,
-        /// Redirects are not followed: only `false` can be said.
+        /// Redirects are never followed, so that no server leads messages elsewhere: only `false` can be said.
         follow_redirects: Flag,
-        /// HTTP/1.1 is spoken: only `false` can be said.
+        /// Taken and without effect: HTTP/1.1 is spoken.
         enable_http2: Flag,
+        /// How the server is known, and how we are known to it.
+        tls_config: TlsSection,
+        /// A proxy, `http://` or `https://`, in place of the operator's; kept as a secret.
+        proxy_url: SecretText,
+        /// Names, addresses and networks that are reached without the proxy, with commas.
+        no_proxy: Text,
+        /// The service's own `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, in place of `proxy_url`. Default `false`.
+        proxy_from_environment: Flag,
+        /// Headers for the proxy, with each tunnel.
+        proxy_connect_header: Named<Vec<At<SecretText>>>,
         #[schemars(skip)]
         oauth2: Later,
-        #[schemars(skip)]
-        tls_config: Later,
-        #[schemars(skip)]
-        proxy_url: Later,
-        #[schemars(skip)]
-        no_proxy: Later,
-        #[schemars(skip)]
-        proxy_from_environment: Later,
-        #[schemars(skip)]
-        proxy_connect_header: Later,
     }
 }
 
@@ -79,8 +81,22 @@ section! {
 pub(super) fn checked(field: Field<HttpSection>, cx: &mut Context<'_>) -> HttpConfig {
     let mut config = HttpConfig::default();
     let Some(At { value, place }) = field.into_set() else { return config };
-    refuse_true("follow_redirects: true", &value.follow_redirects, cx);
-    refuse_true("enable_http2: true", &value.enable_http2, cx);
+    if let Some(set) = value.follow_redirects.as_set().filter(|set| set.value.0) {
+        cx.fault(&set.place, Problem::Redirects);
+    }
+    if let Some(tls) = tls::checked(value.tls_config, cx) {
+        let set = config.set_tls(tls.value);
+        cx.keep(&tls.place, set);
+    }
+    let proxy = ProxyFields {
+        url: value.proxy_url,
+        no_proxy: value.no_proxy,
+        from_environment: value.proxy_from_environment,
+        connect_header: value.proxy_connect_header,
+    };
+    if let Some(proxy) = proxy::checked(proxy, &place, cx) {
+        config.set_proxy(proxy);
+    }
     let bearer =
         either(["bearer_token", "bearer_token_file"], value.bearer_token, value.bearer_token_file, cx);
     let authorization = value.authorization.into_set();
@@ -105,12 +121,6 @@ pub(super) fn checked(field: Field<HttpSection>, cx: &mut Context<'_>) -> HttpCo
         add_header(&name, header, &mut config, cx);
     }
     config
-}
-
-fn refuse_true(what: &str, field: &Field<Flag>, cx: &mut Context<'_>) {
-    if let Some(set) = field.as_set().filter(|set| set.value.0) {
-        cx.fault(&set.place, Problem::NotYet { what: what.to_owned() });
-    }
 }
 
 fn authorize(section: At<AuthorizationSection>, config: &mut HttpConfig, cx: &mut Context<'_>) {

@@ -130,7 +130,8 @@ pub(crate) fn integration(
         tenant,
         RatingDefaults::default(),
         Secrets::Fetched,
-        &Environment::default(),
+        // Only for the operator's proxies: secrets were fetched when it was kept.
+        &Environment::of_process(),
     );
     if let Some(fault) = faults.first() {
         return Err(broken(&format_args!("a fault at {}", fault.place)));

@@ -2,7 +2,9 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
-use openclaw_delivery::{HttpConfigError, TargetError, TimeoutError, webhook::SigningKeyError};
+use openclaw_delivery::{
+    HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
+};
 use openclaw_routing::{DigestScheduleError, IntervalError, RotaError};
 use std::io;
 use std::path::PathBuf;
@@ -114,6 +116,14 @@ pub(crate) enum Problem {
     TemplateForm,
     #[error(transparent)]
     HttpConfig(#[from] HttpConfigError),
+    #[error(transparent)]
+    Tls(#[from] TlsSettingsError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error("redirects are not followed: a server could lead messages elsewhere")]
+    Redirects,
+    #[error("`{key}` needs `proxy_url` or `proxy_from_environment: true` beside it")]
+    WithoutProxy { key: &'static str },
     #[error("`{key}` is longer than {most_bytes} bytes")]
     TooLong { key: &'static str, most_bytes: usize },
     #[error("label `{label}` is listed twice")]
@@ -160,6 +170,7 @@ impl Problem {
             Self::WrongType { expected: "text", found: "a number" | "true or false" } => {
                 Some("put the value in quotes".to_owned())
             }
+            Self::Redirects => Some("set the final address, and leave `follow_redirects` out".to_owned()),
             Self::NoEngine { .. } => Some("use the embedded engine, or a build with the feature".to_owned()),
             Self::NotYet { .. } => Some("remove it; a later release will take it".to_owned()),
             Self::UnknownReceiver { name, known } => name_hint("receivers", name, known),

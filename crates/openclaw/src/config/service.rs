@@ -2,6 +2,7 @@
 
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::outgoing::{self, OutgoingSection};
 use super::problem::Problem;
 use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
@@ -9,6 +10,7 @@ use super::tenants::Tenants;
 use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
+use openclaw_delivery::Outgoing;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ section! {
         listen: ListenSection,
         /// Where people reach the service, for links in messages. Default: `http://` and the address it listens on.
         external_url: Url,
+        /// Connections to receivers: what tenants may reach beyond the public Internet, and by which proxy.
+        outgoing: OutgoingSection,
         /// Folder for everything that is kept. Default `./data`. Relative paths start at this file's folder.
         data: Text,
         /// Who may come in without a credential.
@@ -223,6 +227,7 @@ choice! {
 pub(crate) struct ServiceSettings {
     pub(crate) http: SocketAddr,
     pub(crate) external_url: String,
+    pub(crate) outgoing: Outgoing,
     pub(crate) data: PathBuf,
     pub(crate) tenants_folder: PathBuf,
     pub(crate) metrics_public: bool,
@@ -311,6 +316,7 @@ fn from_tree(
 
 fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     let http = http_address(&file.listen.into_value().unwrap_or_default(), cx);
+    let outgoing = outgoing::checked(file.outgoing, http, cx);
     let log = file.log.into_value().unwrap_or_default();
     let flag = |field: Field<Flag>| field.into_value().is_some_and(|flag| flag.0);
     let folder = |field: Field<Text>, default: &str| {
@@ -321,6 +327,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     ServiceSettings {
         http,
         external_url,
+        outgoing,
         data: folder(file.data, "data"),
         tenants_folder: folder(file.tenants, "tenants"),
         metrics_public: flag(file.metrics.into_value().unwrap_or_default().public),

@@ -47,7 +47,7 @@ pub(crate) fn resolved(alert: NotifiedAlert) -> NotifiedAlert {
 }
 
 /// What a person did with it.
-pub(crate) fn acted(alert: NotifiedAlert, action: Feedback, by: &str, at: Timestamp) -> NotifiedAlert {
+pub(crate) fn acted_at(alert: NotifiedAlert, action: Feedback, by: &str, at: Timestamp) -> NotifiedAlert {
     NotifiedAlert { acted: Some(Acted { action, by: by.into(), at }), ..alert }
 }
 

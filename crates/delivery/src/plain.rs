@@ -170,7 +170,7 @@ fn push_labels(out: &mut String, labels: Labels<'_>, group: Labels<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{NOW, acted, alert, latency, page, resolved};
+    use crate::fixture::{NOW, acted_at, alert, latency, page, resolved};
     use openclaw_alert::{Feedback, Past};
     use proptest::prelude::*;
 
@@ -178,9 +178,9 @@ mod tests {
     fn says_what_matters_first() {
         let mut group = page(vec![
             resolved(latency("over")),
-            acted(latency("taken"), Feedback::Ack, "ann in Slack", NOW),
-            acted(latency("noise"), Feedback::Dismiss, "bob in ServiceNow", NOW),
-            acted(latency("noise-2"), Feedback::Dismiss, "bob in ServiceNow", NOW),
+            acted_at(latency("taken"), Feedback::Ack, "ann in Slack", NOW),
+            acted_at(latency("noise"), Feedback::Dismiss, "bob in ServiceNow", NOW),
+            acted_at(latency("noise-2"), Feedback::Dismiss, "bob in ServiceNow", NOW),
         ]);
         group.on_call = Some("Ada".into());
         for alert in &mut group.alerts {

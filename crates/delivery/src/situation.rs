@@ -43,7 +43,7 @@ fn taken_by(alert: &NotifiedAlert) -> Option<&Acted> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{NOW, acted, latency, page, resolved};
+    use crate::fixture::{NOW, acted_at, latency, page, resolved};
     use proptest::prelude::*;
 
     const ACTIONS: [Feedback; 4] = [Feedback::Ack, Feedback::Resolve, Feedback::Dismiss, Feedback::Escalate];
@@ -74,7 +74,7 @@ mod tests {
                 let alert = latency("a");
                 let alert = if ended { resolved(alert) } else { alert };
                 match action {
-                    Some(at) => acted(alert, ACTIONS[at], "ann in Slack", NOW),
+                    Some(at) => acted_at(alert, ACTIONS[at], "ann in Slack", NOW),
                     None => alert,
                 }
             });
@@ -92,11 +92,11 @@ mod tests {
     fn the_last_one_to_act_is_named() {
         let later = NOW.plus(std::time::Duration::from_secs(1));
         let mut group = page(vec![
-            acted(latency("a"), Feedback::Ack, "ann", later),
-            acted(latency("b"), Feedback::Ack, "bob", NOW),
+            acted_at(latency("a"), Feedback::Ack, "ann", later),
+            acted_at(latency("b"), Feedback::Ack, "bob", NOW),
         ]);
         assert!(matches!(Situation::of(&group), Situation::Taken(acted) if &*acted.by == "ann"));
-        group.alerts[1] = acted(latency("b"), Feedback::Dismiss, "bob", NOW);
+        group.alerts[1] = acted_at(latency("b"), Feedback::Dismiss, "bob", NOW);
         group.alerts[0] = resolved(group.alerts[0].clone());
         assert!(matches!(Situation::of(&group), Situation::Over(Some(acted)) if &*acted.by == "bob"));
         group.alerts[1] = resolved(latency("b"));

@@ -1,6 +1,6 @@
 //! What tools that keep incidents are sent, in every state of a group.
 
-use crate::fixture::{NOW, acted, alert, encoded, latency, page, resolved};
+use crate::fixture::{NOW, acted_at, alert, encoded, latency, page, resolved};
 use crate::template::{Template, TemplateSet};
 use crate::words::Words;
 use crate::{HttpConfig, Secret, Target, opsgenie, pagerduty, servicenow, servicenow_em};
@@ -29,7 +29,7 @@ fn states() -> Vec<(&'static str, Notification)> {
     (grown.reason, grown.receipt) = (Reason::NewAlerts, Some("told".into()));
     let mut taken = grown.clone();
     taken.reason = Reason::Acted;
-    taken.alerts.iter_mut().for_each(|one| *one = acted(one.clone(), Feedback::Ack, "ann in Slack", NOW));
+    taken.alerts.iter_mut().for_each(|one| *one = acted_at(one.clone(), Feedback::Ack, "ann in Slack", NOW));
     let mut taken_untold = taken.clone();
     (taken_untold.reason, taken_untold.receipt) = (Reason::First, None);
     let mut over = grown.clone();
@@ -37,7 +37,7 @@ fn states() -> Vec<(&'static str, Notification)> {
     over.alerts = over.alerts.into_iter().map(resolved).collect();
     let mut dismissed = grown.clone();
     dismissed.reason = Reason::Acted;
-    let dismiss = |one: &mut _| *one = acted(Clone::clone(one), Feedback::Dismiss, "bob in ServiceNow", NOW);
+    let dismiss = |one: &mut _| *one = acted_at(Clone::clone(one), Feedback::Dismiss, "bob in ServiceNow", NOW);
     dismissed.alerts.iter_mut().for_each(dismiss);
     let mut mixed = page(vec![resolved(latency("a:9090")), latency("b:9090")]);
     (mixed.reason, mixed.receipt) = (Reason::SomeResolved, Some("told".into()));

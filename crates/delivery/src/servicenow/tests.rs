@@ -2,7 +2,7 @@
 //! doesn't understand.
 
 use super::*;
-use crate::fixture::{NOW, acted, alert, latency, page, resolved};
+use crate::fixture::{NOW, acted_at, alert, latency, page, resolved};
 use crate::sink::{Received, Reply, Sink};
 use crate::{HttpConfig, Integration, Outgoing, Secret, Sender, SenderOptions};
 use openclaw_alert::{Feedback, NotifiedAlert, Reason};
@@ -176,7 +176,7 @@ fn any_message() -> impl Strategy<Value = Notification> {
             match action {
                 Some((action, at, is_ours)) => {
                     let by = if is_ours { "ann in Slack" } else { "bob in ServiceNow" };
-                    acted(alert, ACTIONS[action], by, NOW.plus(Duration::from_secs(at)))
+                    acted_at(alert, ACTIONS[action], by, NOW.plus(Duration::from_secs(at)))
                 }
                 None => alert,
             }
@@ -254,7 +254,7 @@ async fn an_incident_lives_with_its_group() {
     let mut taken = grown.clone();
     taken.reason = Reason::Acted;
     for alert in &mut taken.alerts {
-        *alert = acted(alert.clone(), Feedback::Ack, "ann in Slack", NOW.plus(Duration::from_secs(110)));
+        *alert = acted_at(alert.clone(), Feedback::Ack, "ann in Slack", NOW.plus(Duration::from_secs(110)));
     }
     let mut over = taken.clone();
     over.reason = Reason::AllResolved;
@@ -281,7 +281,7 @@ async fn what_was_done_there_is_not_said_again() {
     let mut taken = first.clone();
     taken.reason = Reason::Acted;
     let later = NOW.plus(Duration::from_secs(30));
-    taken.alerts[0] = acted(taken.alerts[0].clone(), Feedback::Ack, "bob in ServiceNow", later);
+    taken.alerts[0] = acted_at(taken.alerts[0].clone(), Feedback::Ack, "bob in ServiceNow", later);
     deliver(settings(&sink), std::slice::from_ref(&first)).await;
     kept.lock().unwrap().rows[0].insert("state".to_owned(), json!("2"));
     let before = kept.lock().unwrap().rows.clone();

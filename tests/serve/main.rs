@@ -4,6 +4,7 @@ mod bounds;
 mod compare;
 mod console;
 mod delivery;
+mod email;
 mod errors;
 mod groups;
 mod isolation;

@@ -204,7 +204,7 @@ impl Dialler {
         let Some((proxy, target)) = between else {
             return Ok(Wire::direct(self.guarded.oneshot(uri).await?));
         };
-        let to_proxy = self.to_proxy(proxy, target)?;
+        let to_proxy = self.proxy_connector(proxy, target)?;
         if uri.scheme_str() == Some("https") {
             let tunnel = Tunnel::new(target.uri().clone(), to_proxy);
             let tunnel = tunnel.with_headers(proxy.tunnel_headers(target));
@@ -213,7 +213,7 @@ impl Dialler {
         Ok(Wire::proxied(to_proxy.oneshot(target.uri().clone()).await?))
     }
 
-    fn to_proxy(self, proxy: &Proxy, target: &Target) -> Result<ToProxy, Refused> {
+    fn proxy_connector(self, proxy: &Proxy, target: &Target) -> Result<ToProxy, Refused> {
         let tcp = match proxy.named_by {
             NamedBy::Operator => self.open,
             NamedBy::Tenant => {

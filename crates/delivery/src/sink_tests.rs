@@ -197,6 +197,17 @@ async fn any_2xx_is_a_yes_to_a_webhook() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_wants_no_more_says_so() {
+    let sink = Sink::new(vec![Reply::Stay(answer("410 Gone", ""))]).await;
+    let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];
+    let outcome = sender().send(integration, &page(vec![latency("a")]), NOW).await;
+    assert!(
+        matches!(&outcome, SendOutcome::Never { detail } if detail.contains("wants no more")),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_webhook_can_be_verified() {
     let sink = Sink::new(vec![Reply::Stay(answer("200 OK", ""))]).await;
     let (integration, _) = &kinds("http", &sink.address.to_string(), PATIENCE)[0];

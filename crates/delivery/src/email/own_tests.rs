@@ -342,7 +342,7 @@ fn a_server_is_host_and_port() {
 
 proptest! {
     // A case is two mails of fifty alerts.
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     /// Whatever an alert says, the head has our headers and no others, and the
     /// mail stays within what any server takes.

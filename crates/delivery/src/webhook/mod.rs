@@ -10,9 +10,9 @@ pub use signature::{SigningKey, SigningKeyError};
 
 use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
-use crate::outcome::of_status;
+use crate::outcome::{of_status, told};
 use crate::{Secret, Target, Timeout};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use openclaw_alert::{Notification, SendOutcome};
 use std::borrow::Cow;
 
@@ -55,8 +55,16 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
     }
     let call = Call::post(&target, &settings.http, body);
     match exchange.call(Call { headers, idempotency_key: Some(key), ..call }).await {
+        Ok(answer) if answer.status == StatusCode::GONE => gone(target.host(), answer.status),
         Ok(answer) => of_status(target.host(), &answer),
         Err(outcome) => outcome,
+    }
+}
+
+/// How Standard Webhooks' receivers say that they want no more.
+fn gone(host: &str, status: StatusCode) -> SendOutcome {
+    SendOutcome::Never {
+        detail: format!("{}: it wants no more messages, remove it from the settings", told(host, status)),
     }
 }
 

@@ -16,9 +16,15 @@ const PREFIX: &str = "whsec_";
 const KEY_BYTES_MIN: usize = 8;
 const KEY_BYTES_MAX: usize = 1024;
 
-/// A key that signs messages. `Debug` shows nothing.
+/// While one key takes another's place there are two; more would be a mistake.
+const KEYS_MAX: usize = 4;
+
+/// The keys that sign messages, mostly one. `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey(Vec<Key>);
+
 #[derive(Clone)]
-pub struct SigningKey {
+struct Key {
     key: Vec<u8>,
     /// Has taken the key in already, which is half the work of a short text.
     keyed: Hmac<Sha256>,
@@ -38,15 +44,42 @@ pub enum SigningKeyError {
         /// Bytes of the key.
         length_bytes: usize,
     },
+    /// More than a change of keys needs.
+    #[error("the secret holds {count} keys: at most {KEYS_MAX}, with spaces between")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
 }
 
 impl SigningKey {
-    /// Reads `whsec_` and base64, or takes any other text as the key's bytes.
+    /// Reads `whsec_` and base64, also several of them with spaces between, or
+    /// takes any other text as the key's bytes.
     ///
     /// # Errors
     /// Says what is wrong without repeating the text.
     pub fn parse(secret: &Secret) -> Result<Self, SigningKeyError> {
         let text = secret.expose();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.len() < 2 || !words.iter().all(|word| word.starts_with(PREFIX)) {
+            return Ok(Self(vec![Key::parse(text)?]));
+        }
+        if words.len() > KEYS_MAX {
+            return Err(SigningKeyError::TooMany { count: words.len() });
+        }
+        Ok(Self(words.into_iter().map(Key::parse).collect::<Result<_, _>>()?))
+    }
+
+    /// The value of `webhook-signature` for a message sent `at`: a signature
+    /// of each key, so that a receiver who has changed to the newer one and one
+    /// who hasn't both find theirs.
+    pub(crate) fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
+        self.0.iter().map(|key| key.sign(id, at, body)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Key {
+    fn parse(text: &str) -> Result<Self, SigningKeyError> {
         let key = match text.strip_prefix(PREFIX) {
             Some(encoded) => STANDARD.decode(encoded).map_err(|_| SigningKeyError::Base64)?,
             None => text.as_bytes().to_vec(),
@@ -59,8 +92,7 @@ impl SigningKey {
         Ok(Self { key, keyed })
     }
 
-    /// The value of `webhook-signature` for a message sent `at`.
-    pub(crate) fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
+    fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
         let mut mac = self.keyed.clone();
         mac.update(id.as_bytes());
         mac.update(format!(".{}.", at.secs()).as_bytes());
@@ -69,13 +101,13 @@ impl SigningKey {
     }
 }
 
-impl PartialEq for SigningKey {
+impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key
     }
 }
 
-impl Eq for SigningKey {}
+impl Eq for Key {}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,6 +144,16 @@ mod tests {
         let outer = Sha256::new().chain_update(block.map(|b| b ^ 0x5c)).chain_update(inner).finalize();
         let want = format!("v1,{}", STANDARD.encode(outer));
         assert_eq!(key(secret).unwrap().sign("k1", Timestamp::from_nanos(7_999_999_999), b"{}"), want);
+    }
+
+    #[test]
+    fn while_keys_change_each_signs() {
+        let (old, new) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQ=");
+        let sign = |text: &str| key(text).unwrap().sign("m", Timestamp::from_secs(7), b"{}");
+        assert_eq!(sign(&format!("{new} {old}\n")), format!("{} {}", sign(new), sign(old)));
+        assert!(!sign("plain text whsec_of words").contains(' '), "a key that is words is one key");
+        assert_eq!(key(&[old; 5].join(" ")), Err(SigningKeyError::TooMany { count: 5 }));
+        assert_eq!(key(&format!("{old} whsec_!")), Err(SigningKeyError::Base64));
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! the program is built from ([`Settings`], [`TenantConfig`]): what hasn't been
 //! checked can't reach a server. All faults of all files are told together.
 
+mod email;
 mod env;
 mod fault;
+mod global;
 mod http_config;
 mod inhibit;
 mod intervals;

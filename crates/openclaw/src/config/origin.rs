@@ -21,7 +21,21 @@ use std::sync::Arc;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys that say where an integration sends to and who it is there.
-const TARGET_KEYS: [&str; 6] = ["url", "api_url", "app_url", "app_token", "channel", "http_config"];
+const TARGET_KEYS: [&str; 13] = [
+    "url",
+    "api_url",
+    "app_url",
+    "app_token",
+    "channel",
+    "http_config",
+    "to",
+    "from",
+    "smarthost",
+    "auth_username",
+    "auth_password",
+    "auth_identity",
+    "tls_config",
+];
 
 /// An integration, as far as its register needs it.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,14 +107,25 @@ impl Document {
         integrations.iter().enumerate().map(origin).collect()
     }
 
+    /// What mail receivers leave to `global`.
+    fn mail_defaults(&self) -> Map<String, Json> {
+        let global = self.root.get("global").and_then(Json::as_object).into_iter().flatten();
+        let of_mail = global.filter(|(key, _)| key.starts_with("smtp_"));
+        of_mail.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     fn origin(&self, receiver: &str, key: &str, section: &Json) -> Origin {
-        let target = TARGET_KEYS.map(|key| section.get(key).unwrap_or(&Json::Null).to_string());
+        let global = if key == "email_configs" { self.mail_defaults() } else { Map::new() };
+        let own = TARGET_KEYS.map(|key| section.get(key).unwrap_or(&Json::Null).to_string());
+        let above = Json::Object(global.clone()).to_string();
+        let target: Vec<&[u8]> = own.iter().chain([&above]).map(String::as_bytes).collect();
         let file = json!({
+            "global": global,
             "receivers": [{ "name": receiver, key: [section] }],
             "route": { "receiver": receiver },
         });
         Origin {
-            target: fnv1a(&target.each_ref().map(String::as_bytes)),
+            target: fnv1a(&target),
             place: place::of(section),
             settings: file.to_string(),
             templates: Arc::clone(&self.templates),
@@ -253,6 +278,7 @@ route: { receiver: ops }
 
     /// Everything that text can be put into.
     const WHOLE: &str = "tenant: acme
+global: { smtp_from: c@d.example, smtp_smarthost: 'mail.example:587', smtp_auth_password: p }
 receivers:
   - name: ops
     slack_configs:
@@ -266,6 +292,8 @@ receivers:
         mrkdwn_in: [text]
         http_config: { basic_auth: { username: u, password: p }, http_headers: { X-A: { secrets: [s] } } }
       - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a' }
+    email_configs:
+      - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
     webhook_configs:
       - { url: 'https://hooks.example/hook', secret: 'whsec_c2VjcmV0c2VjcmV0', timeout: 5s, max_alerts: 3,
           http_config: { authorization: { type: Bearer, credentials: c } } }

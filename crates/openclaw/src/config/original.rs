@@ -7,7 +7,7 @@
 
 use super::units::format_duration;
 use openclaw_alert::Matcher;
-use openclaw_delivery::{Integration, ReceiverSettings, slack, webhook};
+use openclaw_delivery::{Integration, ReceiverSettings, email, slack, webhook};
 use openclaw_routing::{
     GroupBy, InhibitRule, NamedIntervals, RouteSettings, Routing, TimeInterval, TimeRange,
 };
@@ -138,6 +138,7 @@ impl Lines {
             let key = match integration {
                 Integration::Webhook(_) => "webhook_configs",
                 Integration::Slack(_) => "slack_configs",
+                Integration::Email(_) => "email_configs",
             };
             if list != key {
                 self.line(1, format_args!("{key}:"));
@@ -146,6 +147,7 @@ impl Lines {
             match integration {
                 Integration::Webhook(settings) => self.webhook(settings),
                 Integration::Slack(settings) => self.slack(settings),
+                Integration::Email(settings) => self.email(settings),
             }
         }
     }
@@ -165,6 +167,13 @@ impl Lines {
         if let Some(channel) = &settings.channel {
             self.line(2, format_args!("channel: {}", quoted(channel.source())));
         }
+    }
+
+    fn email(&mut self, settings: &email::Settings) {
+        self.line(1, format_args!("- to: {}", quoted(settings.to.source())));
+        self.line(2, format_args!("from: {}", quoted(settings.from.source())));
+        self.line(2, format_args!("smarthost: {}", quoted(&settings.smarthost.to_string())));
+        self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
     }
 
     fn inhibit_rules(&mut self, rules: &[InhibitRule]) {

@@ -15,7 +15,7 @@ pub(super) fn of(section: &Json) -> u64 {
         (None, Some(_), ..) => address(text("app_url").unwrap_or(APP_URL)),
         (None, None, Some(url), Some(_)) => workspace(url),
         (None, None, Some(url), None) => address(url),
-        (None, None, None, _) => section.to_string(),
+        (None, None, None, _) => text("to").map_or_else(|| section.to_string(), |to| format!("mailto:{to}")),
     };
     fnv1a(&[place.as_bytes(), channel.unwrap_or_default().as_bytes()])
 }
@@ -91,6 +91,8 @@ mod tests {
                 json!({ "app_token": "y", "channel": "#a", "app_url": APP_URL }),
             ],
             vec![json!({ "app_token": "x", "channel": "#b" })],
+            vec![json!({ "to": "a@b.example", "auth_password": "x" }), json!({ "to": "a@b.example" })],
+            vec![json!({ "to": "c@b.example" })],
         ];
         let hashes: Vec<Vec<u64>> = places.iter().map(|same| same.iter().map(of).collect()).collect();
         for (at, same) in hashes.iter().enumerate() {

@@ -2,6 +2,7 @@
 //! where there is one, the way out.
 
 use openclaw_alert::{MatcherError, TenantNameError};
+use openclaw_delivery::email::{MailHeaderError, SmarthostError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
@@ -120,6 +121,10 @@ pub(crate) enum Problem {
     Tls(#[from] TlsSettingsError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Smarthost(#[from] SmarthostError),
+    #[error(transparent)]
+    MailHeader(#[from] MailHeaderError),
     #[error("redirects are not followed: a server could lead messages elsewhere")]
     Redirects,
     #[error("`{key}` needs `proxy_url` or `proxy_from_environment: true` beside it")]

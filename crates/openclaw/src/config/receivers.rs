@@ -1,5 +1,6 @@
 //! The receivers of a tenant's file, in Alertmanager's words.
 
+use super::email::{self, EmailSection, MailDefaults};
 use super::fault::Place;
 use super::http_config::{self, HttpSection};
 use super::names::{Kind, Names, named, new_name};
@@ -12,6 +13,7 @@ use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
 use openclaw_delivery::{Integration, ReceiverSettings, Target, Timeout};
 use openclaw_routing::{MAX_INTEGRATIONS, Receiver, Rota};
+use std::mem::take;
 use std::sync::Arc;
 
 const RECEIVERS_MAX: usize = 1000;
@@ -27,10 +29,10 @@ section! {
         webhook_configs: Vec<At<WebhookSection>>,
         /// Slack channels.
         slack_configs: Vec<At<SlackSection>>,
+        /// Mail.
+        email_configs: Vec<At<EmailSection>>,
         #[schemars(skip)]
         discord_configs: Later,
-        #[schemars(skip)]
-        email_configs: Later,
         #[schemars(skip)]
         incidentio_configs: Later,
         #[schemars(skip)]
@@ -77,7 +79,7 @@ section! {
         send_resolved: Flag,
         /// At most this many alerts in a message; 0, the default, for all.
         max_alerts: Count,
-        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more.
+        /// Signs messages as Standard Webhooks does: `whsec_` and base64, or other text of 8 bytes or more. While one replaces another, both, with a space between.
         secret: SecretText,
         /// For the whole send, `1ms` to `5m`. Default `10s`.
         timeout: Span,
@@ -105,6 +107,7 @@ impl Receivers {
 /// Adds the receivers' names to `names`, also of those with faults.
 pub(super) fn checked(
     field: Field<Vec<At<ReceiverSection>>>,
+    mail: &MailDefaults,
     templates: &Templates,
     names: &mut Names,
     cx: &mut Context<'_>,
@@ -114,8 +117,8 @@ pub(super) fn checked(
     if let Some(beyond) = sections.get(RECEIVERS_MAX) {
         cx.fault(&beyond.place, Problem::TooMany { what: "receivers", most: RECEIVERS_MAX });
     }
-    for At { value, place } in sections.into_iter().take(RECEIVERS_MAX) {
-        let integrations = integrations(value.webhook_configs, value.slack_configs, &place, templates, cx);
+    for At { mut value, place } in sections.into_iter().take(RECEIVERS_MAX) {
+        let integrations = integrations(&mut value, &place, mail, templates, cx);
         let on_call = value.on_call.into_set().and_then(|name| rota(&name, names, cx));
         let name = value.name.required("name", &place, cx);
         let name = name.and_then(|name| new_name(Kind::Receiver, &name, names.receivers.iter(), cx));
@@ -134,18 +137,22 @@ fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota
 }
 
 fn integrations(
-    webhooks: Field<Vec<At<WebhookSection>>>,
-    slacks: Field<Vec<At<SlackSection>>>,
+    section: &mut ReceiverSection,
     receiver: &Place,
+    mail: &MailDefaults,
     templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
     let mut integrations = Vec::new();
-    for section in webhooks.into_value().unwrap_or_default() {
+    for section in take(&mut section.webhook_configs).into_value().unwrap_or_default() {
         integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
     }
-    for section in slacks.into_value().unwrap_or_default() {
+    for section in take(&mut section.slack_configs).into_value().unwrap_or_default() {
         integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
+    }
+    for section in take(&mut section.email_configs).into_value().unwrap_or_default() {
+        let settings = email::checked(section, mail, templates, cx);
+        integrations.extend(settings.map(|settings| Integration::Email(Box::new(settings))));
     }
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";

@@ -2,6 +2,7 @@
 
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::global::{self, GlobalSection};
 use super::inhibit::{self, InhibitSection};
 use super::intervals::{self, NamedIntervalsSection};
 use super::names::{Kind, Names, named};
@@ -153,14 +154,6 @@ section! {
     }
 }
 
-section! {
-    /// Timers that don't belong to a route.
-    GlobalSection {
-        /// How long an alert without an end of its own fires after its last post. Default `5m`.
-        resolve_timeout: Span,
-    }
-}
-
 choice! {
     /// What becomes of notifications.
     DeliveryWord {
@@ -264,10 +257,10 @@ fn checked(
     intervals::checked(section.mute_time_intervals, &mut names, cx);
     intervals::checked(section.time_intervals, &mut names, cx);
     let templates = templates::checked(section.templates, cx);
-    let receivers = receivers::checked(section.receivers, &templates, &mut names, cx);
+    let global = global::checked(section.global, cx);
+    let receivers = receivers::checked(section.receivers, &global.mail, &templates, &mut names, cx);
     let rating = rating(section.rating, file, defaults, &names.receivers, cx);
     let sources = sources(section.sources, cx);
-    let resolve_timeout = resolve_timeout(section.global, cx);
     let rearm_after = rearm_after(section.acknowledgement, cx);
     let watchdog = section.watchdog.into_set().and_then(|set| watchdog(set, &names, cx));
     let inhibit_rules = inhibit::checked(section.inhibit_rules, cx);
@@ -281,11 +274,11 @@ fn checked(
         inhibit_rules: inhibit_rules.into(),
         intervals: names.intervals,
     };
-    let routing_yaml = original::write(resolve_timeout, &root, &routing, &receivers.settings);
+    let routing_yaml = original::write(global.resolve_timeout, &root, &routing, &receivers.settings);
     let pipeline = Arc::new(TenantSettings {
         limits,
         rating: rating?,
-        resolve_timeout: resolve_timeout.unwrap_or(RESOLVE_TIMEOUT),
+        resolve_timeout: global.resolve_timeout.unwrap_or(RESOLVE_TIMEOUT),
         delivery: delivery(&section.delivery),
         rearm_after: rearm_after.unwrap_or(REARM_AFTER),
         watchdog: every,
@@ -463,16 +456,6 @@ fn source(name: &At<String>, section: SourceSection, cx: &mut Context<'_>) -> Op
         return None;
     }
     Some(Source { name: name.as_str().into(), format: format.value, silent_after })
-}
-
-fn resolve_timeout(field: Field<GlobalSection>, cx: &mut Context<'_>) -> Option<Duration> {
-    let set = field.into_value()?.resolve_timeout.into_set()?;
-    let bounds = Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
-    if !bounds.contains(&set.value.0) {
-        let (least, most) = ("1s".to_owned(), "1w".to_owned());
-        cx.fault(&set.place, Problem::OutOfRange { key: "resolve_timeout", least, most });
-    }
-    Some(set.value.0)
 }
 
 #[cfg(test)]

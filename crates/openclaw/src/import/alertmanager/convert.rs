@@ -171,7 +171,7 @@ impl Converter<'_> {
         for entry in entries(global).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "resolve_timeout" => own.extend(self.bounded(entry, SECOND, Duration::from_secs(7 * 86_400))),
-                key if MERGED.contains(&key) => {}
+                key if MERGED.contains(&key) || key.starts_with("smtp_") => {}
                 _ => lost.extend(self.lost(
                     entry,
                     "the service it is for is not supported yet",

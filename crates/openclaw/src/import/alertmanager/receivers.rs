@@ -1,11 +1,11 @@
-//! Receivers: webhooks and Slack are carried over, with what they take from
+//! Receivers: webhooks, Slack and mail are carried over, with what they take from
 //! `global`; others are left out.
 
 use super::convert::{Converter, is_true};
 use super::go_duration;
 use super::keys::HTTP;
 use super::out::{Line, Out, commented};
-use super::services::{SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
+use super::services::{EMAIL, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
 use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
@@ -50,7 +50,7 @@ impl Converter<'_> {
         for entry in entries(receiver).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "name" => {}
-                "webhook_configs" | "slack_configs" => {
+                "webhook_configs" | "slack_configs" | "email_configs" => {
                     let list = self.integrations(entry);
                     told |= list.iter().any(|line| matches!(line, Line::Pair(..)));
                     lines.extend(list);
@@ -79,7 +79,6 @@ impl Converter<'_> {
     }
 
     fn integrations(&mut self, entry: &Entry) -> Vec<Line> {
-        let is_slack = entry.key == "slack_configs";
         let (mut list, mut comments) = (Vec::new(), Vec::new());
         for item in items(&entry.node) {
             if self.has_no_secret(item) {
@@ -89,9 +88,13 @@ impl Converter<'_> {
                 )));
                 continue;
             }
-            let lines = if is_slack { self.slack(item) } else { self.webhook(item) };
-            let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with("url"));
-            if is_slack || lines.iter().any(has_address) {
+            let (lines, address) = match entry.key.as_str() {
+                "slack_configs" => (self.slack(item), ""),
+                "email_configs" => (self.email(item), "to"),
+                _ => (self.webhook(item), "url"),
+            };
+            let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with(address));
+            if lines.iter().any(has_address) {
                 list.push(Line::Item(Out::Block(lines)));
             } else {
                 let why = "its address could not be translated";
@@ -110,11 +113,11 @@ impl Converter<'_> {
 
     /// A file that Alertmanager printed itself holds no secrets.
     fn has_no_secret(&mut self, item: &Node) -> bool {
-        let hidden = ["url", "api_url", "app_token"]
+        let hidden = ["url", "api_url", "app_token", "auth_password"]
             .into_iter()
             .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
         if let Some(node) = hidden {
-            let why = "its address was taken out of this file";
+            let why = "its address or password was taken out of this file";
             self.remark(&node.place, "this integration is left out", why, "import the original file");
         }
         hidden.is_some()
@@ -160,6 +163,62 @@ impl Converter<'_> {
             }
         }
         lines.extend(self.global_http(item, is_app));
+        lines
+    }
+
+    /// Mail, with what `global` says for all.
+    fn email(&mut self, item: &Node) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "to" | "from" | "html" | "text" => lines.extend(self.template(entry)),
+                "headers" => lines.extend(self.mail_headers(entry)),
+                "auth_secret" | "auth_secret_file" => lines.extend(self.no_cram(entry)),
+                "tls_config" => lines.extend(self.credential(entry)),
+                "auth_password_file" => lines.extend(self.file_of(entry)),
+                _ => lines.extend(self.carried(entry, &EMAIL)),
+            }
+        }
+        let above = get(&self.source.root, "global").map(entries).unwrap_or_default();
+        let above: Vec<Entry> = above.to_vec();
+        for entry in above.iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            lines.extend(self.mail_default(item, entry));
+        }
+        lines
+    }
+
+    /// A key of `global` that the integration doesn't set itself.
+    fn mail_default(&mut self, item: &Node, entry: &Entry) -> Vec<Line> {
+        let Some(key) = entry.key.strip_prefix("smtp_") else { return Vec::new() };
+        let is_password = |key: &str| key.starts_with("auth_password");
+        let own =
+            entries(item).iter().any(|own| own.key == key || (is_password(key) && is_password(&own.key)));
+        if own {
+            return Vec::new();
+        }
+        let inner = Entry { key: key.to_owned(), ..entry.clone() };
+        match key {
+            "auth_secret" | "auth_secret_file" => self.no_cram(entry),
+            "auth_password" if self.source.text(&entry.node).as_deref() == Some(SECRET) => {
+                let why = "it was taken out of this file";
+                self.lost(entry, why, "import the original file")
+            }
+            "from" => self.template(&inner),
+            "tls_config" => self.credential(&inner),
+            "auth_password_file" => self.file_of(&inner),
+            _ => self.carried(&inner, &EMAIL),
+        }
+    }
+
+    fn no_cram(&mut self, entry: &Entry) -> Vec<Line> {
+        self.lost(entry, "CRAM-MD5 is not spoken", "use `auth_password`, which goes over TLS")
+    }
+
+    fn mail_headers(&mut self, entry: &Entry) -> Vec<Line> {
+        let lines: Vec<Line> = entries(&entry.node).iter().flat_map(|inner| self.template(inner)).collect();
+        if lines.iter().any(|line| matches!(line, Line::Pair(..))) {
+            return vec![Line::Pair(entry.key.clone(), Out::Block(lines))];
+        }
         lines
     }
 
@@ -274,11 +333,13 @@ impl Converter<'_> {
                     ));
                 }
                 "enable_http2" => lines.extend(self.lost(inner, "HTTP/1.1 is spoken", "nothing to do")),
-                _ => lines.extend(self.lost(
+                "oauth2" => lines.extend(self.lost(
                     inner,
                     "it is not supported yet",
                     "use a proxy on this machine until it is",
                 )),
+                // `tls_config` and proxies.
+                _ => lines.extend(self.credential(inner)),
             }
         }
         if lines.iter().any(|line| matches!(line, Line::Pair(..))) {

@@ -37,7 +37,8 @@ fn states() -> Vec<(&'static str, Notification)> {
     over.alerts = over.alerts.into_iter().map(resolved).collect();
     let mut dismissed = grown.clone();
     dismissed.reason = Reason::Acted;
-    let dismiss = |one: &mut _| *one = acted_at(Clone::clone(one), Feedback::Dismiss, "bob in ServiceNow", NOW);
+    let dismiss =
+        |one: &mut _| *one = acted_at(Clone::clone(one), Feedback::Dismiss, "bob in ServiceNow", NOW);
     dismissed.alerts.iter_mut().for_each(dismiss);
     let mut mixed = page(vec![resolved(latency("a:9090")), latency("b:9090")]);
     (mixed.reason, mixed.receipt) = (Reason::SomeResolved, Some("told".into()));

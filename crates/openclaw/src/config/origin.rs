@@ -21,7 +21,7 @@ use std::sync::Arc;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys that say where an integration sends to and who it is there.
-const TARGET_KEYS: [&str; 13] = [
+const TARGET_KEYS: [&str; 19] = [
     "url",
     "api_url",
     "app_url",
@@ -35,6 +35,12 @@ const TARGET_KEYS: [&str; 13] = [
     "auth_password",
     "auth_identity",
     "tls_config",
+    "routing_key",
+    "api_key",
+    "instance_url",
+    "table",
+    "username",
+    "password",
 ];
 
 /// An integration, as far as its register needs it.

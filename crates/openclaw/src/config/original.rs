@@ -139,6 +139,13 @@ impl Lines {
                 Integration::Webhook(_) => "webhook_configs",
                 Integration::Slack(_) => "slack_configs",
                 Integration::Email(_) => "email_configs",
+                Integration::PagerDuty(_) => "pagerduty_configs",
+                Integration::Opsgenie(_) => "opsgenie_configs",
+                Integration::ServiceNow(_) | Integration::ServiceNowEm(_) => {
+                    let (kind, host) = (integration.name(), quoted(integration.host()));
+                    self.line(1, format_args!("# {kind}_configs: {host}"));
+                    continue;
+                }
             };
             if list != key {
                 self.line(1, format_args!("{key}:"));
@@ -148,6 +155,9 @@ impl Lines {
                 Integration::Webhook(settings) => self.webhook(settings),
                 Integration::Slack(settings) => self.slack(settings),
                 Integration::Email(settings) => self.email(settings),
+                Integration::PagerDuty(_) => self.with_secret("routing_key", integration),
+                Integration::Opsgenie(_) => self.with_secret("api_key", integration),
+                Integration::ServiceNow(_) | Integration::ServiceNowEm(_) => {}
             }
         }
     }
@@ -174,6 +184,11 @@ impl Lines {
         self.line(2, format_args!("from: {}", quoted(settings.from.source())));
         self.line(2, format_args!("smarthost: {}", quoted(&settings.smarthost.to_string())));
         self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
+    }
+
+    fn with_secret(&mut self, key: &str, integration: &Integration) {
+        self.line(1, format_args!("- {key}: <secret>"));
+        self.line(2, format_args!("send_resolved: {}", integration.send_resolved()));
     }
 
     fn inhibit_rules(&mut self, rules: &[InhibitRule]) {

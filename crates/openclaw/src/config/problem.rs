@@ -3,6 +3,7 @@
 
 use openclaw_alert::{MatcherError, TenantNameError};
 use openclaw_delivery::email::{MailHeaderError, SmarthostError};
+use openclaw_delivery::servicenow::NameError;
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
@@ -143,6 +144,10 @@ pub(crate) enum Problem {
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
+    #[error("`service_key` is for PagerDuty's Events API v1, which is not spoken here")]
+    ServiceKey,
+    #[error(transparent)]
+    ServiceNowName(#[from] NameError),
 
     // Limits and rating.
     #[error("`floor` is above `ceiling` in `{key}`")]
@@ -202,6 +207,10 @@ impl Problem {
             Self::EnforceWithoutDigest => {
                 Some("add `rating: { digest: { receiver: NAME } }`, or use `mode: observe`".to_owned())
             }
+            Self::ServiceKey => Some(
+                "add an Events API v2 integration to the service, and set its key as `routing_key`"
+                    .to_owned(),
+            ),
             Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())

@@ -1,7 +1,8 @@
 //! Credentials: who gets in, who doesn't any more, and that none leaks.
 
+use crate::support::client::connect;
 use crate::support::server::{SILENT, ServeOptions};
-use crate::support::{Alert, Folder, Reply, Request, Sink, until};
+use crate::support::{Alert, Folder, Reply, Request, Sink, pause, until};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -26,6 +27,68 @@ fn two_keys_live_at_a_time_and_a_revoked_one_is_dead_within_a_second() {
     assert!(revoked.elapsed() < Duration::from_secs(2), "{:?}", revoked.elapsed());
     assert_eq!(server.post("/api/v2/alerts", &old, "[]").status, 401);
     server.get("/api/v2/alerts", &new).expect(200);
+}
+
+#[test]
+fn a_revoked_key_is_refused_on_a_connection_that_stays_open() {
+    let folder = Folder::new(&[("acme", SILENT)]);
+    let key = folder.full_key("acme");
+    let server = folder.serve();
+    let mut open = connect(server.address).unwrap();
+    let ask = |open: &mut _| Request::get("/api/v2/alerts").key(&key).send_over(open).unwrap().status;
+    let post = |open: &mut _| Request::post("/api/v2/alerts", "[]").key(&key).send_over(open).unwrap().status;
+    assert_eq!((ask(&mut open), post(&mut open)), (200, 200));
+    folder.run(&["tenant", "key", "revoke", &key[..10]]);
+    let revoked = Instant::now();
+    let mut last_taken = Duration::ZERO;
+    until("the key is dead on the open connection", || {
+        let at = revoked.elapsed();
+        let is_dead = post(&mut open) == 401;
+        last_taken = if is_dead { last_taken } else { at };
+        is_dead
+    });
+    assert!(last_taken < Duration::from_secs(1), "{last_taken:?}");
+    assert_eq!(ask(&mut open), 401);
+}
+
+#[test]
+fn a_key_list_says_when_each_was_last_used() {
+    let folder = Folder::new(&[("acme", SILENT)]);
+    let (used, unused) = (folder.key("acme", "ingest,read"), folder.key("acme", "read"));
+    let last_used = |key: &str| {
+        let listed = folder.run(&["tenant", "key", "list", "acme", "--output", "json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let mine = listed.as_array().unwrap().iter().find(|row| row["id"] == key[..10]).unwrap().clone();
+        mine["last_used_at"].as_str().map(str::to_owned)
+    };
+    let server = folder.serve();
+    assert_eq!((last_used(&used), last_used(&unused)), (None, None));
+    for _ in 0..20 {
+        server.get("/api/v2/alerts", &used).expect(200);
+        assert_eq!(server.get("/api/v2/alerts", &format!("{}x", &unused[..31])).status, 401);
+    }
+    until("the use is noted", || last_used(&used).is_some());
+    let first = last_used(&used);
+    server.get("/api/v2/alerts", &used).expect(200);
+    let writes = || std::fs::metadata(folder.path().join("data/state.db-wal")).map_or(0, |found| found.len());
+    let written = writes();
+    for _ in 0..15 {
+        server.get("/api/v2/alerts", &used).expect(200);
+        pause(Duration::from_millis(100));
+    }
+    assert_eq!((last_used(&used), writes()), (first, written), "not written again within a minute");
+    assert_eq!(last_used(&unused), None);
+}
+
+#[test]
+fn a_key_in_the_address_is_none() {
+    let folder = Folder::new(&[("acme", SILENT)]);
+    let key = folder.full_key("acme");
+    let server = folder.serve();
+    for name in ["access_token", "key", "token", "api_key", "routing_key"] {
+        let target = format!("/api/v2/alerts?{name}={key}");
+        assert_eq!(Request::get(&target).send(server.address).status, 401, "{name}");
+    }
 }
 
 #[test]

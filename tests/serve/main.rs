@@ -11,6 +11,8 @@ mod isolation;
 mod keys;
 mod listing;
 mod metrics;
+mod nginx;
+mod pki;
 mod rating;
 mod reload;
 mod replay;
@@ -18,3 +20,5 @@ mod restart;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
+mod tokens;

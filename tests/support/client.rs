@@ -90,8 +90,12 @@ impl Request {
     }
 
     fn bytes(&self) -> Vec<u8> {
+        self.bytes_with("Connection: close\r\n")
+    }
+
+    fn bytes_with(&self, more: &str) -> Vec<u8> {
         let Self { method, target, headers, body } = self;
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{more}");
         for (name, value) in headers {
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -108,6 +112,25 @@ impl Request {
     pub(crate) fn try_send(&self, address: SocketAddr) -> io::Result<Response> {
         let answers = exchange(address, &self.bytes())?;
         answers.into_iter().next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Sends over a connection that stays open, whatever carries it.
+    ///
+    /// # Errors
+    /// No whole answer.
+    pub(crate) fn send_over(&self, stream: &mut (impl Read + Write)) -> io::Result<Response> {
+        stream.write_all(&self.bytes_with(""))?;
+        stream.flush()?;
+        let (mut answer, mut chunk) = (Vec::new(), [0; 64 << 10]);
+        loop {
+            if let Some((response, _)) = response(&answer) {
+                return Ok(response);
+            }
+            match stream.read(&mut chunk)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => answer.extend_from_slice(&chunk[..read]),
+            }
+        }
     }
 
     /// The first line of the answer, whatever follows.

@@ -171,8 +171,8 @@ impl Server {
     /// The address it says that it listens on.
     pub(crate) fn listens(&self) -> Option<SocketAddr> {
         let log = self.log();
-        let line = log.lines().find_map(|line| line.strip_prefix("openclaw listens on http://"))?;
-        Some(line.parse().unwrap())
+        let line = log.lines().find_map(|line| line.strip_prefix("openclaw listens on "))?;
+        Some(line.rsplit('/').next()?.parse().unwrap())
     }
 
     pub(crate) fn pid(&self) -> u32 {

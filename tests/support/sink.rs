@@ -32,6 +32,11 @@ impl Reply {
         Self { body, ..Self::status(200) }.header("Content-Type", "application/json")
     }
 
+    /// 200 with JSON that is made as the test goes.
+    pub(crate) fn document(body: &Value) -> Self {
+        Self::json(body.to_string().leak())
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers += &format!("{name}: {value}\r\n");
         self

@@ -46,7 +46,12 @@ pub(crate) fn resolved(alert: NotifiedAlert) -> NotifiedAlert {
     NotifiedAlert { status: Status::Resolved, ends_at, ..alert }
 }
 
-/// What a person did with it.
+/// With what a person did five minutes ago.
+pub(crate) fn acted(alert: NotifiedAlert, action: Feedback, by: &str) -> NotifiedAlert {
+    acted_at(alert, action, by, Timestamp::from_secs(NOW.secs() - 300))
+}
+
+/// With what a person did.
 pub(crate) fn acted_at(alert: NotifiedAlert, action: Feedback, by: &str, at: Timestamp) -> NotifiedAlert {
     NotifiedAlert { acted: Some(Acted { action, by: by.into(), at }), ..alert }
 }

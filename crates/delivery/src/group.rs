@@ -1,7 +1,7 @@
 //! A notification's alerts as Alertmanager orders and sums them up.
 
 use openclaw_alert::codec::Reader;
-use openclaw_alert::{Content, Labels, Notification, NotifiedAlert};
+use openclaw_alert::{Content, Labels, Notification, NotifiedAlert, Status, Zoned};
 use std::cmp::Ordering;
 
 /// An alert beside its decoded content.
@@ -29,6 +29,49 @@ impl<'n> View<'n> {
         view
     }
 
+    /// Its name, or what stands for it.
+    pub(crate) fn name(&self) -> &'n str {
+        match self.content.labels.get("alertname") {
+            "" => "alert",
+            name => name,
+        }
+    }
+
+    /// What it is doing, and since when.
+    pub(crate) fn state(&self) -> (&'static str, Zoned) {
+        match self.alert.status {
+            Status::Firing => ("Firing", self.alert.starts_at),
+            Status::Resolved => ("Resolved", self.alert.ends_at),
+        }
+    }
+
+    /// What its author says of it.
+    pub(crate) fn told(&self) -> Option<&'n str> {
+        let annotations = self.content.annotations;
+        let told = ["summary", "description", "message"].map(|name| annotations.get(name));
+        told.into_iter().find(|text| !text.is_empty())
+    }
+
+    /// Labels that are not the group's.
+    pub(crate) fn own_labels<'g>(
+        &self,
+        group: Labels<'g>,
+    ) -> impl Iterator<Item = (&'n str, &'n str)> + use<'n, 'g> {
+        let all = self.content.labels.iter();
+        all.filter(move |(name, value)| *name != "alertname" && group.get(name) != *value)
+    }
+
+    /// Where it leads, and what is there; any text may stand for an address.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (&'n str, &'static str)> + use<'n> {
+        let annotation = |name| self.content.annotations.get(name);
+        [
+            (self.content.generator_url, "Source"),
+            (annotation("runbook_url"), "Runbook"),
+            (annotation("dashboard_url"), "Dashboard"),
+        ]
+        .into_iter()
+    }
+
     /// By job, instance, then labels.
     fn order(&self, other: &Self) -> Ordering {
         let pairs = self.job_and_instance.iter().zip(&other.job_and_instance);
@@ -43,6 +86,17 @@ impl<'n> View<'n> {
 pub(crate) fn ordered(notification: &Notification) -> Vec<View<'_>> {
     let mut views: Vec<_> = notification.alerts.iter().map(View::of).collect();
     views.sort_by(View::order);
+    views
+}
+
+/// The alerts as people read them: firing first, then the higher score.
+pub(crate) fn by_urgency(notification: &Notification) -> Vec<View<'_>> {
+    let mut views = ordered(notification);
+    views.sort_by(|a, b| {
+        let resolved = |view: &View<'_>| view.alert.status == Status::Resolved;
+        let by_score = b.alert.score.value().total_cmp(&a.alert.score.value());
+        resolved(a).cmp(&resolved(b)).then(by_score)
+    });
     views
 }
 

@@ -183,14 +183,9 @@ mod tests {
             })
             .collect();
         assert_eq!(told, ["Acknowledged by ann (2 of 4 alerts)", "Resolved by bob (1 of 4 alerts)"]);
-        for (index, alert) in notification.alerts.iter_mut().enumerate() {
-            alert.acted.get_or_insert(Acted { action: Feedback::Ack, by: "".into(), at: NOW }).by =
-                index.to_string().into();
-        }
-        notification.alerts = (0..9).flat_map(|_| notification.alerts.clone()).collect();
-        for (index, alert) in notification.alerts.iter_mut().enumerate() {
-            alert.acted.as_mut().unwrap().by = index.to_string().into();
-        }
+        let by = |index: usize| Acted { action: Feedback::Ack, by: index.to_string().into(), at: NOW };
+        let many = (0..9).map(|index| NotifiedAlert { acted: Some(by(index)), ..latency("a") });
+        let notification = page(many.collect());
         assert_eq!(deeds(&notification).len(), DEEDS_MAX);
     }
 }

@@ -1,6 +1,8 @@
 //! One call and its answer, with a deadline, and whether the receiver may have
 //! taken the message where no answer came.
 
+pub(crate) mod fetch;
+
 use crate::connect::{BoxError, Client, Connections};
 use crate::outcome::retry_after;
 use crate::outgoing::{Refused, ResolveError};

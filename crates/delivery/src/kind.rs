@@ -41,6 +41,8 @@ impl Integration {
             Self::ServiceNow(settings) => settings,
             Self::ServiceNowEm(settings) => settings,
             Self::Email(settings) => &**settings,
+            Self::Telegram(settings) => settings,
+            Self::Msteams(settings) => settings,
         }
     }
 

@@ -19,6 +19,7 @@ mod headline;
 mod http;
 mod http_config;
 mod kind;
+pub mod msteams;
 pub mod opsgenie;
 mod outcome;
 mod outgoing;
@@ -39,8 +40,10 @@ pub mod slack;
 mod slots;
 #[cfg(test)]
 mod snapshot_tests;
+mod stage;
 mod standing;
 mod target;
+pub mod telegram;
 pub mod template;
 mod text;
 #[cfg(test)]
@@ -54,6 +57,7 @@ mod wording;
 mod words;
 
 pub use headline::summary;
+pub use http::fetch::{FetchError, Fetched};
 pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
 pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;

@@ -69,6 +69,10 @@ impl Sender {
         })
     }
 
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     /// Messages that were sent in the service's words because their owner's
     /// templates failed, since the start.
     #[must_use]

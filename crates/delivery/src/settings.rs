@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{email, opsgenie, pagerduty, servicenow, servicenow_em, slack, webhook};
+use crate::{email, msteams, opsgenie, pagerduty, servicenow, servicenow_em, slack, telegram, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct ReceiverSettings {
 pub enum Integration {
     /// Alertmanager's webhook, version 4.
     Webhook(webhook::Settings),
-    /// A Slack incoming webhook.
+    /// A Slack channel.
     Slack(slack::Settings),
     /// A PagerDuty service.
     PagerDuty(pagerduty::Settings),
@@ -31,6 +31,10 @@ pub enum Integration {
     ServiceNowEm(servicenow_em::Settings),
     /// Mail, boxed since it is larger than the others.
     Email(Box<email::Settings>),
+    /// A Telegram chat.
+    Telegram(telegram::Settings),
+    /// A Microsoft Teams channel.
+    Msteams(msteams::Settings),
 }
 
 /// How long one send may take, connecting and reading the answer included.

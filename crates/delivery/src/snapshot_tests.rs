@@ -82,12 +82,13 @@ fn webhook_bodies() {
 #[test]
 fn slack_bodies() {
     let url = Target::parse(&Secret::new("https://hooks.slack.example/services/T0/B0/x")).unwrap();
-    let mut settings = slack::Settings::new(url);
+    let settings = slack::Settings::new(url.clone());
     for (name, _, notification) in states() {
         let body = slack::body(&settings, &notification, &Words::sample(EXTERNAL_URL));
         insta::assert_snapshot!(format!("slack_{name}"), pretty(&body));
     }
-    settings.channel = Some(Template::plain("#ops"));
+    let way = slack::Webhook { api_url: url, channel: Some(Template::plain("#ops")) };
+    let settings = slack::Settings::by(slack::Way::Webhook(way));
     let body = slack::body(&settings, &page(vec![latency("a:9090")]), &Words::sample(""));
     insta::assert_snapshot!("slack_channel_without_links", pretty(&body));
 }

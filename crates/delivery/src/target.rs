@@ -86,6 +86,24 @@ impl Target {
         Ok(Self { uri, authorization: self.authorization.clone() })
     }
 
+    /// The address whose path ends in `other` instead of `last`; `None` where
+    /// it doesn't end so.
+    ///
+    /// # Errors
+    /// When the whole gets too long.
+    pub(crate) fn beside(&self, last: &str, other: &str) -> Result<Option<Self>, TargetError> {
+        let Some((folder, found)) = self.uri.path().rsplit_once('/') else { return Ok(None) };
+        if found != last {
+            return Ok(None);
+        }
+        let query = self.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut parts = self.uri.clone().into_parts();
+        let path = format!("{folder}/{other}{query}").parse();
+        parts.path_and_query = Some(path.map_err(|_| TargetError::Syntax)?);
+        let uri = Uri::from_parts(parts).map_err(|_| TargetError::Syntax)?;
+        Ok(Some(Self { uri, authorization: self.authorization.clone() }))
+    }
+
     /// Host and port, the part that messages for people may name.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -139,7 +157,7 @@ fn push_query(path: &mut String, query: Option<&str>, pairs: &[(&str, &str)]) {
 /// All but what RFC 3986 calls unreserved.
 fn push_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
@@ -230,6 +248,22 @@ mod tests {
         assert!(matches!(joined("https://x.example/", &[&long], &[]), Err(TargetError::TooLong { .. })));
         let below = parse("https://me:hunter2@x.example/").unwrap().join(&["a"], &[]).unwrap();
         assert!(below.authorization().is_some(), "the credential goes along");
+    }
+
+    #[test]
+    fn beside_an_address() {
+        let beside = |text: &str| {
+            let found = parse(text).unwrap().beside("chat.postMessage", "chat.update").unwrap();
+            found.map(|target| target.uri().to_string())
+        };
+        let url = "https://x.example/api/chat.postMessage";
+        assert_eq!(beside(url).unwrap(), "https://x.example/api/chat.update");
+        assert_eq!(beside(&format!("{url}?a=b")).unwrap(), "https://x.example/api/chat.update?a=b");
+        for other in
+            ["https://x.example/api/chat.postMessage/", "https://x.example", "https://x.example/hook"]
+        {
+            assert_eq!(beside(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub(crate) fn push_clipped_lines(out: &mut String, text: &str, units_max: usize)
     out.push('…');
 }
 
+/// Whether it can be an address on the web, all of it.
+pub(crate) fn is_web(url: &str) -> bool {
+    let is_plain = !url.contains(|char: char| char.is_whitespace() || char.is_control());
+    is_plain && ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
 pub(crate) fn as_it_is(_: char) -> Option<&'static str> {
     None
 }

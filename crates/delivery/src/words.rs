@@ -1,8 +1,9 @@
 //! What a message is put into words with: where links lead, the time, and the
 //! count of templates that failed.
 
-use crate::template::{RenderError, Rendering};
+use crate::template::Rendering;
 use openclaw_alert::{Notification, Timestamp};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Templates that failed at the time of a message.
@@ -30,7 +31,7 @@ impl Words<'_> {
     }
 
     /// Counts the failure and says it on a line for the message.
-    pub(crate) fn note(&self, notification: &Notification, place: &str, error: &RenderError) -> String {
+    pub(crate) fn note(&self, notification: &Notification, place: &str, error: &dyn fmt::Display) -> String {
         self.faults.0.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             tenant = notification.tenant.as_str(),

@@ -356,7 +356,7 @@ fn is_passing(action: Feedback) -> bool {
     matches!(action, Feedback::Ack | Feedback::Resolve)
 }
 
-pub(crate) fn status_of(alert: &Alert) -> Status {
+fn status_of(alert: &Alert) -> Status {
     match alert.phase {
         Phase::Resolved => Status::Resolved,
         Phase::Firing | Phase::Waiting => Status::Firing,

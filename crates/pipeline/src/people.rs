@@ -5,13 +5,12 @@ use crate::Phase;
 use crate::alerts::Alert;
 use crate::effects::{Ack, Effects};
 use crate::groups::Group;
-use crate::looks::status_of;
 use crate::partition::Partition;
 use crate::record::{Rated, Record};
 use crate::step::PastAlert;
 use openclaw_alert::{Feedback, NotificationKind, Reason, Status, TenantName, Timestamp};
-use openclaw_routing::Integration;
-use std::collections::BTreeSet;
+use openclaw_routing::{Integration, Member};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of records after which what a person does with a whole group goes on
 /// in the next step.
@@ -144,16 +143,20 @@ impl Partition {
     }
 
     fn tell_groups_of(&mut self, alerts: &[u32], now: Timestamp, out: &mut Effects) {
-        let alerts = alerts.iter().filter_map(|&slot| self.state.alerts.get(slot));
-        let groups: BTreeSet<u32> =
-            alerts.flat_map(|alert| alert.groups.iter().map(|membership| membership.group)).collect();
-        for group in groups {
-            self.tell_group_of_action(group, now, out);
+        let mut acted: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
+        for alert in alerts.iter().filter_map(|&slot| self.state.alerts.get(slot)) {
+            for membership in &alert.groups {
+                acted.entry(membership.group).or_default().insert(alert.id);
+            }
+        }
+        for (group, acted) in acted {
+            self.tell_group_of_action(group, &acted, now, out);
         }
     }
 
-    /// Who shows what people do is told at once of all that it knows of.
-    fn tell_group_of_action(&mut self, slot: u32, now: Timestamp, out: &mut Effects) {
+    /// Who shows what people do, and knows of an alert to which something was
+    /// done, is told at once of all that it knows of and that fires.
+    fn tell_group_of_action(&mut self, slot: u32, acted: &BTreeSet<u64>, now: Timestamp, out: &mut Effects) {
         let Some(group) = self.state.groups.get(slot) else { return };
         let receiver = self.settings(group.tenant).and_then(|settings| settings.receiver(&group.receiver));
         let integrations = receiver.map_or(&[][..], |receiver| &receiver.integrations).to_vec();
@@ -163,23 +166,20 @@ impl Partition {
         for integration in integrations.iter().filter(|one| one.shows_actions && !one.is_retired) {
             let Some(group) = self.state.groups.get(slot) else { return };
             let alerts = self.known_to(group, *integration);
-            if !alerts.is_empty() {
+            if alerts.iter().any(|(episode, _)| acted.contains(episode)) {
                 self.decide_message(slot, integration.number, Reason::Acted, alerts, now, out);
             }
         }
     }
 
+    /// What it knows of and still fires. Ends are told at the group's next look
+    /// alone, since who is told of one leaves the group then: an alert that
+    /// fires again before would else count as told.
     fn known_to(&self, group: &Group, integration: Integration) -> Vec<(u64, Status)> {
-        let known = group.members.iter().filter(|member| member.is_known_to(integration.number));
-        let told = known.filter_map(|member| {
-            let alert = self.state.alerts.get(member.alert)?;
-            let status = status_of(alert);
-            let is_told = match status {
-                Status::Firing => !member.is_departed,
-                Status::Resolved => integration.send_resolved,
-            };
-            is_told.then_some((alert.id, status))
-        });
-        told.collect()
+        let is_told = |member: &&Member| !member.is_departed && member.is_known_to(integration.number);
+        let known = group.members.iter().filter(is_told);
+        let alerts = known.filter_map(|member| self.state.alerts.get(member.alert));
+        let fires = alerts.filter(|alert| alert.phase != Phase::Resolved);
+        fires.map(|alert| (alert.id, Status::Firing)).collect()
     }
 }

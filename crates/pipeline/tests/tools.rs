@@ -76,6 +76,22 @@ fn what_was_said_to_be_over_and_is_not_is_told_anew() {
 }
 
 #[test]
+fn what_is_over_and_fires_again_after_an_action_is_told_once_more() {
+    let mut world = World::new(with_chat(None));
+    for n in ["1", "2"] {
+        world.fire(n, &[("alertname", "A")]);
+    }
+    world.until(15);
+    world.resolve("1", &[("alertname", "A")]);
+    world.feedback("2", Feedback::Ack);
+    assert_eq!(world.until(20), ["15 ops: +2"]);
+    world.fire("1", &[("alertname", "A")]);
+    world.until(80);
+    world.resolve("1", &[("alertname", "A")]);
+    assert_eq!(world.until(140), ["130 ops: +2 -1", "130 ops: +2 -1"], "the chat hears of the end too");
+}
+
+#[test]
 fn showing_what_people_do_is_no_reminder() {
     let mut world = World::new(with_chat(None));
     world.fire("1", &[("alertname", "A")]);

@@ -19,8 +19,13 @@ mod reload;
 mod server;
 mod tenants;
 
+pub use auth::{
+    CertificateRule, CertificateSubject, KeySetError, NewToken, SignError, TokenIssuer, TokenKeys,
+    TokenSettings, sign,
+};
 pub use clock::Clock;
 pub use host::{RecoveryError, SnapshotPolicy};
+pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};

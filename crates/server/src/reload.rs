@@ -170,7 +170,7 @@ impl Reloader {
             let name = config.name().clone();
             match known.get(&name).filter(|known| known.version == config.version) {
                 Some(same) => drop(read.configs.insert(name, Arc::clone(same))),
-                None => self.register(config, &mut read),
+                None => self.register(config.following(known.get(&name)), &mut read),
             }
         }
         Ok(read)

@@ -1,8 +1,9 @@
 //! Starting, running, stopping.
 
-use crate::auth::Auth;
+use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
+use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Front, IoThreads, Options};
 use crate::observe::{Metrics, Totals};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
@@ -22,7 +23,7 @@ use tokio::task::JoinHandle;
 
 /// How often the keys are looked at again: a revoked one is dead within a
 /// second.
-const KEYS_LOOK: Duration = Duration::from_millis(500);
+const KEYS_LOOK: Duration = Duration::from_millis(250);
 
 /// Connections that may wait to be accepted: the default of 128 makes senders
 /// that come all at once wait for seconds.
@@ -33,6 +34,8 @@ const BACKLOG: u32 = 1024;
 pub struct ServerOptions {
     /// Where to listen for HTTP.
     pub http: SocketAddr,
+    /// Certificates, for HTTP over TLS; nothing for plain HTTP.
+    pub tls: Option<TlsOptions>,
     /// Folder of everything that is kept.
     pub data: PathBuf,
     /// How the journal is kept; its keys are set here.
@@ -69,6 +72,9 @@ pub enum StartError {
     /// The keys can't be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// Sending can't be set up.
     #[error(transparent)]
     Sender(#[from] SenderError),
@@ -117,11 +123,12 @@ impl Server {
         let refused = |source| StartError::Listen { address: options.http, source };
         let listener = listen(options.http).map_err(refused)?;
         let address = listener.local_addr()?;
+        let metrics = Arc::new(Metrics::new());
+        let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let clock = Arc::new(options.clock);
         let keys = Arc::new(Keys::open(&options.data)?);
         let (tenants, left_out) = registered(&keys, &*options.source, options.tenants);
         let tenants = Arc::new(tenants);
-        let metrics = Arc::new(Metrics::new());
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
         let disk = Arc::new(RealDisk::new(options.data.join("journal"))?);
@@ -154,28 +161,38 @@ impl Server {
             turns: Turns::default(),
         });
         reloader.left(&left_out);
+        let work = tokio::runtime::Handle::current();
+        let fetcher =
+            KeyFetcher::new(Arc::clone(&host), Arc::clone(&tenants), Arc::clone(&metrics), work.clone());
+        let fetcher = Arc::new(fetcher);
+        let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
+        let auth = Arc::new(auth);
         let app = Arc::new(App {
             host: Arc::clone(&host),
-            auth: Auth::new(keys.load()?, Arc::clone(&tenants)),
+            auth: Arc::clone(&auth),
             tenants,
             metrics,
             reloader: Arc::clone(&reloader),
-            work: tokio::runtime::Handle::current(),
+            work,
             options: Options {
                 public_metrics: options.public_metrics,
                 public_console: options.public_console,
             },
             started_at: clock.now(),
         });
-        let io = Arc::new(IoThreads::start(options.io_threads, &Arc::new(Front::new(Arc::clone(&app))))?);
-        let tasks = vec![
+        let front = Arc::new(Front::new(Arc::clone(&app), tls.clone()));
+        let io = Arc::new(IoThreads::start(options.io_threads, &front)?);
+        let mut tasks = vec![
             tokio::spawn(Arc::clone(&host).keep_deadlines()),
             tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
-            tokio::spawn(keep_keys(Arc::clone(&app), keys)),
+            tokio::spawn(keep_keys(Arc::clone(&app), Arc::clone(&keys))),
+            tokio::spawn(keep_uses(auth, keys, clock)),
+            tokio::spawn(fetcher.keep_fresh()),
             tokio::spawn(Arc::clone(&reloader).keep_watch()),
             tokio::spawn(Arc::clone(&reloader).keep_switches()),
             tokio::spawn(reloader.keep_pruned()),
         ];
+        tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let acceptor = Arc::clone(&io);
         let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
         let server = Self { host, app, log, address, io, accepting, tasks };

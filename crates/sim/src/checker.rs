@@ -24,6 +24,8 @@ pub struct Terms {
     pub repeat_ms: Ms,
     /// By integration: whether it wants to hear that alerts have resolved.
     pub send_resolved: BTreeMap<usize, bool>,
+    /// Integrations that show what people do.
+    pub chats: BTreeSet<usize>,
 }
 
 /// One alert in one request of its source.
@@ -58,6 +60,23 @@ pub struct Taken {
     pub at: Ms,
     /// Alert and whether it fires.
     pub alerts: BTreeMap<u64, bool>,
+    /// Alerts of which it says what somebody did.
+    pub acted: BTreeSet<u64>,
+    /// It comes only since somebody did something.
+    pub is_aside: bool,
+    /// What names the group at this integration.
+    pub dedup_key: String,
+    /// What it says that the integration gave back for the last message.
+    pub receipt: Option<String>,
+}
+
+/// Somebody did something with an alert.
+#[derive(Debug, Clone, Copy)]
+struct Act {
+    tenant: usize,
+    alert: u64,
+    at: Ms,
+    acknowledged_at: Option<Ms>,
 }
 
 /// A broken promise.
@@ -108,6 +127,8 @@ struct Told {
     at: Ms,
     decided_at: Ms,
     fires: bool,
+    acted: bool,
+    is_aside: bool,
 }
 
 #[derive(Debug)]
@@ -135,6 +156,10 @@ pub struct Checker {
     /// By tenant: since when who is told of an alert.
     tells: BTreeMap<usize, Vec<(Ms, Tells)>>,
     silenced: Vec<Silenced>,
+    acts: Vec<Act>,
+    /// By tenant, integration and dedup key: what was given back last, and
+    /// when the sender learnt of it.
+    receipts: BTreeMap<(usize, usize, String), (String, Ms)>,
     /// Times in which nothing may be said of an alert that fires.
     quiet: Vec<(u64, Ms, Ms)>,
     /// Alerts that keep others quiet, and these.
@@ -157,6 +182,8 @@ impl Checker {
             attempts: BTreeMap::new(),
             tells: BTreeMap::new(),
             silenced: Vec::new(),
+            acts: Vec::new(),
+            receipts: BTreeMap::new(),
             quiet: Vec::new(),
             inhibits: Vec::new(),
             crashes: Vec::new(),
@@ -226,6 +253,25 @@ impl Checker {
         mine.for_each(|silenced| silenced.to = silenced.to.min(at));
     }
 
+    /// Somebody does something with an alert. Gives the number by which
+    /// [`Checker::act_acknowledged`] names it.
+    pub fn acts(&mut self, tenant: usize, alert: u64, at: Ms) -> usize {
+        self.acts.push(Act { tenant, alert, at, acknowledged_at: None });
+        self.acts.len() - 1
+    }
+
+    /// It was answered with yes.
+    pub fn act_acknowledged(&mut self, act: usize, at: Ms) {
+        if let Some(act) = self.acts.get_mut(act) {
+            act.acknowledged_at = Some(at);
+        }
+    }
+
+    /// The sender learnt what the integration gives back for a message.
+    pub fn gave(&mut self, tenant: usize, integration: usize, dedup_key: &str, receipt: String, at: Ms) {
+        self.receipts.insert((tenant, integration, dedup_key.to_owned()), (receipt, at));
+    }
+
     /// The sender learnt that the receiver took the latest attempt of a message.
     pub fn confirmed(&mut self, tenant: usize, integration: usize, key: &str, at: Ms) {
         let attempts = self.attempts.get_mut(&(tenant, integration, key.to_owned()));
@@ -247,6 +293,7 @@ impl Checker {
     pub fn took(&mut self, message: &Taken) {
         message.alerts.keys().for_each(|&alert| self.saw(message.tenant, alert, message.at));
         self.check_resolved(message);
+        self.check_receipt(message);
         let attempts = self.attempts.get(&(message.tenant, message.integration, message.key.clone()));
         let broken = match attempts.and_then(|attempts| attempts.last()) {
             Some(before) => self.judge_repeat(before, message),
@@ -265,9 +312,13 @@ impl Checker {
                 at: message.at,
                 decided_at: message.decided_at,
                 fires,
+                acted: message.acted.contains(&alert),
+                is_aside: message.is_aside,
             });
         }
-        receiver.last = Some(message.at);
+        if !message.is_aside {
+            receiver.last = Some(message.at);
+        }
         let attempt =
             Attempt { sent_at: message.sent_at, confirmed_at: None, alerts: message.alerts.clone() };
         let key = (message.tenant, message.integration, message.key.clone());
@@ -295,6 +346,20 @@ impl Checker {
         })
     }
 
+    /// P3: what was given back for a group's message comes with the next one,
+    /// so that it is edited and not told anew.
+    fn check_receipt(&mut self, message: &Taken) {
+        let place = (message.tenant, message.integration, message.dedup_key.clone());
+        let given = self.receipts.get(&place);
+        let is_lost = given
+            .is_some_and(|&(_, at)| self.crashes.iter().any(|crash| (at..=at + SETTLE_MS).contains(crash)));
+        let (given, has) = (given.map(|(receipt, _)| receipt), message.receipt.as_ref());
+        if given != has && !is_lost {
+            let text = format!("{} was given {given:?} and comes with {has:?}", message.key);
+            self.violated("P3", message.at, text);
+        }
+    }
+
     /// P3: a new message has news, or comes after the repeat interval.
     fn judge_new(&self, message: &Taken) -> Option<String> {
         let receiver = self.receivers.get(&message.place())?;
@@ -306,6 +371,12 @@ impl Checker {
         let repeat_ms = self.terms[message.tenant].repeat_ms.saturating_sub(self.clock_slack_ms);
         let is_due = receiver.last.is_some_and(|last| last + repeat_ms <= message.sent_at);
         let fires = message.alerts.values().any(|fires| *fires);
+        // A time is told to the millisecond after it.
+        let near = |at: Ms| at.abs_diff(message.decided_at) <= self.clock_slack_ms + 1;
+        let is_shown = |act: &Act| message.alerts.contains_key(&act.alert) && near(act.at);
+        if message.is_aside && self.acts.iter().any(is_shown) {
+            return None;
+        }
         if message.alerts.iter().any(is_news) || (is_due && fires) {
             return None;
         }
@@ -376,6 +447,7 @@ impl Checker {
             self.check_closed(number, alert, end, &mut found);
         }
         self.check_silences(&mut found);
+        self.check_shown(&mut found);
         self.violations.append(&mut found);
         self.violations.sort_by_key(|violation| violation.at);
         self.violations
@@ -442,8 +514,9 @@ impl Checker {
             for ((_, integration, _), receiver) in mine {
                 for (alert, told) in receiver.told.iter().filter(|(alert, _)| silenced.alerts.contains(alert))
                 {
-                    let is_wrong =
-                        |told: &&Told| told.fires && from < told.decided_at && told.decided_at < to;
+                    let is_within = |at: Ms| from < at && at < to;
+                    // What people did is shown of what is known, silenced or not.
+                    let is_wrong = |told: &&Told| told.fires && is_within(told.decided_at) && !told.is_aside;
                     if let Some(wrong) = told.iter().find(is_wrong) {
                         let text = format!(
                             "alert {alert} is silenced from {from} to {to} ms, and {integration} is told of it"
@@ -451,6 +524,50 @@ impl Checker {
                         found.push(Violation { promise: "silence", at: wrong.at, text });
                     }
                 }
+            }
+        }
+    }
+
+    /// What somebody does with an alert that lasts is shown to everybody who
+    /// knows of the alert and can show it.
+    fn check_shown(&self, found: &mut Vec<Violation>) {
+        for act in &self.acts {
+            let (Some(acknowledged_at), Some(alert)) = (act.acknowledged_at, self.alerts.get(&act.alert))
+            else {
+                continue;
+            };
+            let runs = alert.runs();
+            let Some(run) = runs.iter().rev().find(|run| run.since <= act.at) else { continue };
+            let Some(due) = self.deadline(act.tenant, acknowledged_at, Some(act.alert)) else { continue };
+            let lasts_until = run.lasts_until.saturating_sub(self.clock_slack_ms);
+            let is_lasting =
+                run.fires && due < lasts_until && !alert.lapsed(act.at, due, self.clock_slack_ms);
+            let reloads = self.tells.get(&act.tenant).into_iter().flatten();
+            let is_moved = reloads.map(|(at, _)| *at).any(|at| (act.at..=due).contains(&at));
+            if is_lasting && !is_moved {
+                self.check_shown_by(act, due, found);
+            }
+        }
+    }
+
+    fn check_shown_by(&self, act: &Act, due: Ms, found: &mut Vec<Violation>) {
+        for &integration in &self.terms[act.tenant].chats {
+            let mine =
+                self.receivers.iter().filter(|(place, _)| (place.0, place.1) == (act.tenant, integration));
+            // In which of its groups the alert still is, nobody outside can tell.
+            let told: Vec<_> = mine.filter_map(|(_, receiver)| receiver.told.get(&act.alert)).collect();
+            let before = act.at.saturating_sub(SETTLE_MS);
+            let is_known =
+                told.iter().any(|told| view(told, before) == Some(true) && view(told, act.at) == Some(true));
+            let is_shown = told
+                .iter()
+                .flat_map(|told| told.iter())
+                .any(|told| told.at >= act.at && told.at <= due && told.acted);
+            let is_told = self.tells_at(act.tenant, act.alert, due).contains(&integration);
+            if is_known && is_told && !is_shown {
+                let text =
+                    format!("what was done to {} at {} ms is not shown by {integration}", act.alert, act.at);
+                found.push(Violation { promise: "shown", at: due, text });
             }
         }
     }

@@ -266,7 +266,8 @@ fn draw_tenant(name: &TenantName, random: &mut Random) -> TenantPlan {
     let in_the_way_ms = if is_tight { 4 * MINUTE } else { MINUTE };
     let patience_ms = (habitat.group_wait + 2 * habitat.group_interval).as_millis() as Ms + in_the_way_ms;
     let repeat_ms = habitat.repeat_interval.as_millis() as Ms;
-    let terms = Terms { patience_ms, repeat_ms, send_resolved: habitat.send_resolved.clone() };
+    let (send_resolved, chats) = (habitat.send_resolved.clone(), habitat.chats.clone());
+    let terms = Terms { patience_ms, repeat_ms, send_resolved, chats };
     let resolve_timeout = seconds(random, 240, 300);
     let mut told_before = BTreeSet::new();
     let mut generations = Vec::new();

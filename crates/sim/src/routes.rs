@@ -3,7 +3,7 @@
 
 use crate::checker::Ms;
 use crate::disk::Random;
-use openclaw_alert::{MatchOp, Matcher};
+use openclaw_alert::{MatchOp, Matcher, Pace};
 use openclaw_routing::{
     GroupBy, InhibitRule, Integration, NamedIntervals, Receiver, RouteSettings, RouteTree, Routing,
     TimeInterval, TimeRange,
@@ -101,6 +101,8 @@ pub struct Habitat {
     pub repeat_interval: Duration,
     /// By integration: whether it wants to hear of ends.
     pub send_resolved: BTreeMap<usize, bool>,
+    /// Integrations that show what people do, and give receipts.
+    pub chats: BTreeSet<usize>,
     /// Minutes of the run in which muted routes tell nothing.
     pub muted_minutes: (u64, u64),
     /// Whether some alerts hold others.
@@ -117,11 +119,14 @@ impl Habitat {
         };
         let seconds =
             |random: &mut Random, from: u64, to: u64| Duration::from_secs(from + random.below(to - from + 1));
-        let mut send_resolved = BTreeMap::new();
+        let (mut send_resolved, mut chats) = (BTreeMap::new(), BTreeSet::new());
         for receiver in RECEIVERS {
             send_resolved.insert(integration(receiver, 0), true);
             if random.one_in(3) {
                 send_resolved.insert(integration(receiver, 1), random.one_in(3));
+                if random.one_in(2) {
+                    chats.insert(integration(receiver, 1));
+                }
             }
         }
         let muted_from = 1 + random.below(15);
@@ -131,6 +136,7 @@ impl Habitat {
             group_interval: seconds(random, 10, 40),
             repeat_interval: seconds(random, 200, 900),
             send_resolved,
+            chats,
             muted_minutes: (muted_from, muted_from + 1 + random.below(4)),
             has_inhibition: random.one_in(3),
         }
@@ -139,7 +145,10 @@ impl Habitat {
     fn receiver(&self, name: &str, is_retired: bool) -> Receiver {
         let numbers = (0..2).filter_map(|number| {
             let send_resolved = *self.send_resolved.get(&integration(name, number))?;
-            Some(Integration { send_resolved, is_retired, ..Integration::new(number) })
+            let shows_actions = self.chats.contains(&integration(name, number));
+            let pace = Pace { channel: 1, every: Duration::from_millis(300), burst: 2 };
+            let pace = shows_actions.then_some(pace);
+            Some(Integration { number, send_resolved, is_retired, shows_actions, pace })
         });
         Receiver { integrations: numbers.collect(), ..Receiver::new(name, &[]) }
     }

@@ -73,3 +73,13 @@ fn planted_bug_forgotten_receiver() {
 fn planted_bug_stale_settings() {
     check(Bug::StaleSettings, &["P1"]);
 }
+
+#[test]
+fn planted_bug_hidden_action() {
+    check(Bug::HiddenAction, &["shown"]);
+}
+
+#[test]
+fn planted_bug_lost_receipt() {
+    check(Bug::LostReceipt, &["P3"]);
+}

@@ -15,6 +15,7 @@ mod silence_tests;
 mod tests;
 
 pub use decode::decode;
+pub(crate) use decode::parse_time;
 pub use errors::{Bound, DecodeError, RejectReason, Rejected};
 pub use gettable::{GettableAlert, GettableStatus, write_gettable, write_receiver};
 pub use silence::{

@@ -27,6 +27,12 @@ impl Scope {
         (Scope::Operator, "operator"),
     ];
 
+    /// The scope of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(scope, _)| *scope)
+    }
+
     /// Name in settings and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -62,6 +68,18 @@ impl Scopes {
     /// Each scope, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().map(|(scope, _)| scope).filter(move |&scope| self.contains(scope))
+    }
+
+    /// Those of `scopes`; nothing where there is none.
+    pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Option<Self> {
+        let bits = scopes.into_iter().fold(0, |bits, scope| bits | bit(scope));
+        (bits != 0).then_some(Self(bits))
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
     }
 
     /// As stored: bit n stands for the n-th of [`Scope::ALL`].
@@ -106,11 +124,10 @@ impl FromStr for Scopes {
     fn from_str(text: &str) -> Result<Self, ScopesError> {
         let mut bits = 0;
         for name in text.split(',').map(str::trim) {
-            let found = Scope::ALL.iter().find(|(_, known)| *known == name);
-            let (scope, _) = found.ok_or_else(|| ScopesError {
+            let scope = Scope::named(name).ok_or_else(|| ScopesError {
                 text: name.chars().take(80).flat_map(char::escape_debug).collect(),
             })?;
-            bits |= bit(*scope);
+            bits |= bit(scope);
         }
         Ok(Self(bits))
     }
@@ -141,7 +158,9 @@ mod tests {
             let scopes = Scopes::from_bits(bits).unwrap();
             assert_eq!(scopes.to_string().parse::<Scopes>(), Ok(scopes));
             assert_eq!(scopes.iter().count() as u32, bits.count_ones());
+            assert_eq!(Scopes::of(scopes.iter()), Some(scopes));
         }
+        assert_eq!(Scopes::of([]), None);
         assert_eq!(Scopes::from_bits(0), None);
         assert_eq!(Scopes::from_bits(32), None);
     }

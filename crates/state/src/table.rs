@@ -4,6 +4,8 @@ use foldhash::fast::RandomState;
 use openclaw_alert::TenantName;
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a verified key allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +37,52 @@ pub struct KeyTable {
 struct Entry {
     hash: KeyHash,
     credential: Credential,
+    /// Whether it was used since this was last asked; shared by the tables
+    /// that follow each other, so that no use is lost between them.
+    is_used: Arc<AtomicBool>,
 }
 
 impl KeyTable {
     pub(crate) fn insert(&mut self, hash: KeyHash, credential: Credential) {
-        self.by_id.insert(credential.id, Entry { hash, credential });
+        self.by_id.insert(credential.id, Entry { hash, credential, is_used: Arc::default() });
     }
 
-    /// The credential behind a whole key, or nothing.
+    /// The credential behind a whole key, or nothing. Notes that it was used.
     #[must_use]
     #[inline]
     pub fn verify(&self, key: &str) -> Option<&Credential> {
         let entry = self.by_id.get(&split_key(key)?)?;
-        same(&entry.hash, &hash_key(key.as_bytes())).then_some(&entry.credential)
+        if !same(&entry.hash, &hash_key(key.as_bytes())) {
+            return None;
+        }
+        // Written once between two looks, so that threads don't take the cache
+        // line from each other.
+        if !entry.is_used.load(Ordering::Relaxed) {
+            entry.is_used.store(true, Ordering::Relaxed);
+        }
+        Some(&entry.credential)
+    }
+
+    /// Takes over from an earlier table which keys were used.
+    pub fn follow(&mut self, earlier: &Self) {
+        for (id, entry) in &mut self.by_id {
+            if let Some(before) = earlier.by_id.get(id) {
+                entry.is_used = Arc::clone(&before.is_used);
+            }
+        }
+    }
+
+    /// The keys used since they were last [forgotten](Self::forget_use).
+    pub fn used(&self) -> impl Iterator<Item = KeyId> {
+        let used = self.by_id.iter().filter(|(_, entry)| entry.is_used.load(Ordering::Relaxed));
+        used.map(|(id, _)| *id)
+    }
+
+    /// That these keys were used has been written down.
+    pub fn forget_use(&self, ids: &[KeyId]) {
+        for entry in ids.iter().filter_map(|id| self.by_id.get(id)) {
+            entry.is_used.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Number of live keys.
@@ -109,6 +144,30 @@ mod tests {
             prop_assert_eq!(table.verify(&longer).is_some(), extra.is_empty());
             let mixed = format!("{}{}", &key[..10], &keys[1].key.expose()[10..]);
             prop_assert!(table.verify(&mixed).is_none());
+        }
+
+        #[test]
+        fn uses_outlive_a_table(uses in proptest::collection::vec((0_usize..3, any::<bool>()), 0..20)) {
+            let keys = [(); 3].map(|()| NewKey::random().unwrap());
+            let mut table = table_of(&keys);
+            let mut want = std::collections::BTreeSet::new();
+            for (key, is_swap) in uses {
+                if is_swap {
+                    let mut next = table_of(&keys);
+                    next.follow(&table);
+                    // A request that began before the swap ends after it.
+                    let _ = table.verify(keys[key].key.expose());
+                    table = next;
+                } else {
+                    let _ = table.verify(keys[key].key.expose());
+                }
+                want.insert(keys[key].id);
+                prop_assert_eq!(table.used().collect::<std::collections::BTreeSet<_>>(), want.clone());
+                if want.len() == 2 {
+                    table.forget_use(&[keys[key].id]);
+                    want.remove(&keys[key].id);
+                }
+            }
         }
 
         #[test]

@@ -156,6 +156,23 @@ fn uses_are_noted_to_the_minute() {
 }
 
 #[test]
+fn noting_a_use_waits_for_nobody() {
+    let (folder, keys) = open();
+    let acme = tenant("acme");
+    let new = keys.tenant(&acme).add(&name("ci"), scopes("read"), NOW).unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("data").join(FILE_NAME)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = std::time::Instant::now();
+    assert!(keys.touch([new.id], NOW).is_err());
+    assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    // Reading goes on meanwhile.
+    assert_eq!(keys.load().unwrap().len(), 1);
+    other.execute_batch("ROLLBACK").unwrap();
+    keys.touch([new.id], NOW).unwrap();
+    assert_eq!(keys.tenant(&acme).list().unwrap()[0].last_used_at, Some(NOW));
+}
+
+#[test]
 fn an_unknown_key_cannot_be_revoked() {
     let (_folder, keys) = open();
     let id: KeyId = "ocAAAAAAAA".parse().unwrap();

@@ -2,11 +2,13 @@
 
 use crate::http::Answer;
 use crate::outcome::{of_status, retry, told};
+use crate::standing::{EditError, Posted};
 use openclaw_alert::SendOutcome;
 
 /// Words that a later attempt may not meet again, and whether the message may
 /// have been posted all the same.
-const TRANSIENT: [(&str, bool); 8] = [
+const TRANSIENT: [(&str, bool); 9] = [
+    ("message_limit_exceeded", false),
     ("ratelimited", false),
     ("rate_limited", false),
     ("request_timeout", false),
@@ -18,18 +20,34 @@ const TRANSIENT: [(&str, bool); 8] = [
 ];
 
 /// Words that a person has to do something about.
-const PERMANENT: [&str; 29] = [
+const PERMANENT: [&str; 55] = [
+    "access_denied",
+    "accesslimited",
     "account_inactive",
     "action_prohibited",
+    "cannot_reply_to_message",
+    "cant_broadcast_message",
+    "cant_update_message",
     "channel_is_archived",
     "channel_not_found",
+    "channel_type_not_supported",
+    "edit_window_closed",
+    "ekm_access_denied",
     "invalid_arguments",
     "invalid_attachments",
+    "invalid_attachments_format",
     "invalid_auth",
     "invalid_blocks",
+    "invalid_blocks_format",
+    "invalid_channel",
+    "invalid_metadata_format",
     "invalid_payload",
     "invalid_token",
     "is_archived",
+    "message_not_found",
+    "messages_tab_disabled",
+    "metadata_must_be_sent_from_app",
+    "metadata_too_large",
     "missing_scope",
     "msg_blocks_too_long",
     "msg_too_long",
@@ -39,16 +57,55 @@ const PERMANENT: [&str; 29] = [
     "no_service_id",
     "no_team",
     "no_text",
+    "not_allowed_token_type",
     "not_authed",
     "not_in_channel",
     "posting_to_general_channel_denied",
     "restricted_action",
+    "restricted_action_non_threadable_channel",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_locked",
+    "restricted_action_thread_only_channel",
+    "team_access_not_granted",
     "team_disabled",
+    "team_not_found",
+    "thread_not_found",
     "token_expired",
     "token_revoked",
     "too_many_attachments",
+    "two_factor_setup_required",
+    "update_failed",
     "user_not_found",
 ];
+
+/// Words of an edit after which a new message may still be posted.
+const GONE: [&str; 6] = [
+    "cant_update_message",
+    "channel_not_found",
+    "edit_window_closed",
+    "is_archived",
+    "message_not_found",
+    "not_in_channel",
+];
+
+/// Where a message was posted, as far as the answer says so.
+pub(super) fn posted(host: &str, answer: &Answer) -> Result<Option<Posted>, SendOutcome> {
+    match judge(host, answer) {
+        SendOutcome::Delivered { .. } => Ok(Said::named(&answer.body)),
+        outcome => Err(outcome),
+    }
+}
+
+/// Whether a message was edited.
+pub(super) fn edited(host: &str, answer: &Answer) -> Result<(), EditError> {
+    match (judge(host, answer), Said::read(&answer.body)) {
+        (SendOutcome::Delivered { .. }, _) => Ok(()),
+        (SendOutcome::Never { .. }, Said::Error(word)) if GONE.contains(&word.as_str()) => {
+            Err(EditError::Gone)
+        }
+        (outcome, _) => Err(EditError::Failed(outcome)),
+    }
+}
 
 /// The verdict of a send.
 pub(super) fn judge(host: &str, answer: &Answer) -> SendOutcome {
@@ -89,6 +146,13 @@ impl Said {
             json if json.starts_with('{') => Self::read_json(json),
             word => Self::Error(word.to_owned()),
         }
+    }
+
+    /// The message, in an app's answer.
+    fn named(body: &[u8]) -> Option<Posted> {
+        let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+        let word = |name: &str| value[name].as_str().map(str::to_owned);
+        Some(Posted { place: word("channel")?, message: word("ts")? })
     }
 
     fn read_json(text: &str) -> Self {

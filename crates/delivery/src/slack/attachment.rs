@@ -3,7 +3,7 @@
 //! The marks `&`, `<`, `>` stay as the templates write them: owners write
 //! Slack's markup. What is longer than Slack takes is cut.
 
-use super::settings::{Action, Confirm, Field, Settings};
+use super::settings::{Action, Confirm, Field, Settings, Way};
 use crate::template::{RenderError, Rendering, Template, TemplateSet};
 use crate::text::push_clipped_lines;
 use serde_json::{Map, Value, json};
@@ -49,13 +49,18 @@ pub(super) fn attachment(settings: &Settings, rendering: &Rendering) -> Result<V
     Ok(Value::Object(out))
 }
 
-/// Who speaks, to whom, and the text above the attachment.
+/// Who speaks, to whom, and the text above the attachment. An app's channel is
+/// no part of the words.
 pub(super) fn envelope(
     settings: &Settings,
     rendering: &Rendering,
 ) -> Result<Map<String, Value>, RenderError> {
+    let channel = match &settings.way {
+        Way::Webhook(webhook) => &webhook.channel,
+        Way::App(_) => &None,
+    };
     let parts = [
-        ("channel", &settings.channel),
+        ("channel", channel),
         ("username", &settings.username),
         ("icon_emoji", &settings.icon_emoji),
         ("icon_url", &settings.icon_url),

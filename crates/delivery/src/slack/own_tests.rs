@@ -36,8 +36,10 @@ fn whole() -> Settings {
     };
     let field =
         |title: &str, value: &str, short| Field { title: template(title), value: template(value), short };
+    let api_url = Target::parse(&Secret::new("https://hooks.slack.example/services/x")).unwrap();
+    let channel = some("#ops-{{ CommonLabels.cluster }}");
     Settings {
-        channel: some("#ops-{{ CommonLabels.cluster }}"),
+        way: Way::Webhook(Webhook { api_url, channel }),
         username: some("{{ Tenant }}"),
         icon_emoji: some(":fire:"),
         link_names: true,

@@ -7,21 +7,16 @@
 
 use super::Settings;
 use super::attachment::{attachment, envelope};
-use crate::group::{View, ordered};
-use crate::headline::{push_score, push_subject, state};
+use super::lines::{escape, footer, section, title};
+use crate::group::by_urgency;
 use crate::template::{RenderError, Rendering};
 use crate::text::{push_clipped, units};
 use crate::words::Words;
-use openclaw_alert::{Labels, Notification, NotificationKind, Status, Zoned};
+use openclaw_alert::{Labels, Notification, NotificationKind, Status};
 use serde_json::{Map, Value, json};
 
 const ALERTS_MAX: usize = 10;
 const BLOCKS_UNITS_MAX: usize = 11_000;
-const SUMMARY_UNITS_MAX: usize = 500;
-const NAME_UNITS_MAX: usize = 120;
-const LABELS_MAX: usize = 8;
-const LABEL_UNITS_MAX: usize = 100;
-const URL_UNITS_MAX: usize = 400;
 const NOTE_UNITS_MAX: usize = 300;
 
 const RED: &str = "#c4302b";
@@ -68,24 +63,12 @@ fn ours(notification: &Notification, external_url: &str, note: Option<&str>) -> 
     parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn colour(notification: &Notification) -> &'static str {
+pub(super) fn colour(notification: &Notification) -> &'static str {
     match (notification.kind, notification.status()) {
         (NotificationKind::Digest, _) => GREY,
         (NotificationKind::Page, Status::Firing) => RED,
         (NotificationKind::Page, Status::Resolved) => GREEN,
     }
-}
-
-fn title(notification: &Notification) -> String {
-    let mut out = format!("*{}* ", state(notification));
-    push_subject(&mut out, notification, escape);
-    out.push_str(" · ");
-    push_score(&mut out, notification);
-    if let Some(person) = &notification.on_call {
-        out.push_str("\nOn call: ");
-        push_clipped(&mut out, person, NAME_UNITS_MAX, escape);
-    }
-    out
 }
 
 fn blocks(notification: &Notification, external_url: &str, note: Option<&str>) -> Vec<Value> {
@@ -99,120 +82,24 @@ fn blocks(notification: &Notification, external_url: &str, note: Option<&str>) -
         units_left = rest;
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
-    let mut footer = footer(notification, views.len() - blocks.len(), external_url);
-    if let Some(note) = note {
-        footer.push_str(" · ");
-        push_clipped(&mut footer, note, NOTE_UNITS_MAX, escape);
-    }
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": footer }] }));
+    let footer = footer(notification, views.len() - blocks.len(), external_url);
+    blocks.push(context(&footer, note));
     blocks
 }
 
-/// Firing first, then the higher score; people read from the top.
-fn by_urgency(notification: &Notification) -> Vec<View<'_>> {
-    let mut views = ordered(notification);
-    views.sort_by(|a, b| {
-        let resolved = |view: &View<'_>| view.alert.status == Status::Resolved;
-        let by_score = b.alert.score.value().total_cmp(&a.alert.score.value());
-        resolved(a).cmp(&resolved(b)).then(by_score)
-    });
-    views
-}
-
-fn section(view: &View<'_>, group: Labels<'_>) -> String {
-    let mut out = heading(view);
-    let annotations = view.content.annotations;
-    let told = ["summary", "description", "message"].map(|name| annotations.get(name));
-    if let Some(text) = told.into_iter().find(|text| !text.is_empty()) {
-        out.push('\n');
-        push_clipped(&mut out, text, SUMMARY_UNITS_MAX, escape);
+/// The last line, with a word of what went wrong.
+pub(super) fn context(footer: &str, note: Option<&str>) -> Value {
+    let mut text = footer.to_owned();
+    if let Some(note) = note {
+        text.push_str(" · ");
+        push_clipped(&mut text, note, NOTE_UNITS_MAX, escape);
     }
-    push_labels(&mut out, view.content.labels, group);
-    push_links(&mut out, view);
-    out
-}
-
-fn heading(view: &View<'_>) -> String {
-    let (state, since) = match view.alert.status {
-        Status::Firing => ("Firing", view.alert.starts_at),
-        Status::Resolved => ("Resolved", view.alert.ends_at),
-    };
-    let mut out = format!("{state}: *");
-    let name = view.content.labels.get("alertname");
-    push_clipped(&mut out, if name.is_empty() { "alert" } else { name }, NAME_UNITS_MAX, escape);
-    out.push_str(&format!("* · score {:.2} · since {}", view.alert.score.value(), date(since)));
-    out
-}
-
-/// Shown in each reader's own time zone.
-fn date(time: Zoned) -> String {
-    let mut fallback = Vec::new();
-    Zoned::utc(time.at).write_rfc3339(&mut fallback, 0);
-    let fallback = String::from_utf8_lossy(&fallback);
-    format!("<!date^{}^{{date_short_pretty}} {{time_secs}}|{fallback}>", time.at.secs())
-}
-
-/// Those that the title doesn't say already.
-fn push_labels(out: &mut String, labels: Labels<'_>, group: Labels<'_>) {
-    let own = labels.iter().filter(|(name, value)| *name != "alertname" && group.get(name) != *value);
-    for (index, (name, value)) in own.take(LABELS_MAX).enumerate() {
-        out.push_str(if index == 0 { "\n`" } else { " `" });
-        push_clipped(out, &format!("{name}={value}"), LABEL_UNITS_MAX, escape_code);
-        out.push('`');
-    }
-}
-
-fn push_links(out: &mut String, view: &View<'_>) {
-    let links = [
-        (view.content.generator_url, "Source"),
-        (view.content.annotations.get("runbook_url"), "Runbook"),
-        (view.content.annotations.get("dashboard_url"), "Dashboard"),
-    ];
-    let links: Vec<_> = links.into_iter().filter_map(|(url, name)| link(url, name)).collect();
-    if !links.is_empty() {
-        out.push('\n');
-        out.push_str(&links.join(" · "));
-    }
-}
-
-/// Only what is a web address; one that is too long is left out, since a part of it leads nowhere.
-fn link(url: &str, name: &str) -> Option<String> {
-    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
-    let is_plain = !url.contains(|char: char| char.is_whitespace() || char.is_control());
-    let escaped = url.replace('&', "&amp;").replace('<', "%3C").replace('>', "%3E").replace('|', "%7C");
-    (is_web && is_plain && units(&escaped) <= URL_UNITS_MAX).then(|| format!("<{escaped}|{name}>"))
-}
-
-fn footer(notification: &Notification, left_out: usize, external_url: &str) -> String {
-    let mut out = match left_out {
-        0 => String::new(),
-        more => format!("{more} more not shown · "),
-    };
-    out.push_str(&format!("{} · {}", notification.tenant, notification.reason.text()));
-    if let Some(link) = link(external_url, "OpenClaw") {
-        out.push_str(" · ");
-        out.push_str(&link);
-    }
-    out
-}
-
-/// Slack's three control characters; mentions and links start with one of them.
-fn escape(char: char) -> Option<&'static str> {
-    match char {
-        '&' => Some("&amp;"),
-        '<' => Some("&lt;"),
-        '>' => Some("&gt;"),
-        _ => None,
-    }
-}
-
-/// Inside of backticks, which have no escape.
-fn escape_code(char: char) -> Option<&'static str> {
-    if char == '`' { Some("'") } else { escape(char) }
+    json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": text }] })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::{LABELS_MAX, SUMMARY_UNITS_MAX, URL_UNITS_MAX};
     use super::*;
     use crate::fixture::{alert, page, resolved};
     use crate::{Secret, Target};
@@ -314,14 +201,5 @@ mod tests {
         assert!((8000..12_000).contains(&total), "{total}");
         assert_eq!(texts.len(), 4, "what is less urgent doesn't take the place of what was left out");
         assert!(texts[3].starts_with("4 more not shown"));
-    }
-
-    #[test]
-    fn only_web_addresses_become_links() {
-        for bad in ["", "javascript:x", "http://a b", "http://a\n", &format!("http://{}", "x".repeat(400))] {
-            assert_eq!(link(bad, "n"), None, "{bad}");
-        }
-        let odd = link("https://x/?a=<b>&c|d", "n").unwrap();
-        assert_eq!(odd, "<https://x/?a=%3Cb%3E&amp;c%7Cd|n>");
     }
 }

@@ -1,21 +1,18 @@
 //! What a Slack channel's owner may set.
 
 use crate::template::Template;
-use crate::{HttpConfig, Target, Timeout};
+use crate::{HttpConfig, Secret, Target, TargetError, Timeout};
 
-/// One Slack incoming webhook.
+/// One Slack channel.
 ///
 /// Where nothing of the message is set, it is ours; where anything is, it is
 /// Alertmanager's attachment, and what is unset comes from `slack.default.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The webhook's address; all of it is the credential.
-    pub api_url: Target,
+    /// The way there.
+    pub way: Way,
     /// Credentials and headers, for servers that take Slack's messages.
     pub http: HttpConfig,
-    /// Asks for another channel or person than the webhook's own, which only
-    /// Slack's older webhooks and compatible servers follow.
-    pub channel: Option<Template>,
     /// Who speaks, where the server follows it.
     pub username: Option<Template>,
     /// `:name:` of an emoji as the speaker's picture.
@@ -59,6 +56,65 @@ pub struct Settings {
     pub send_resolved: bool,
     /// For the whole send.
     pub timeout: Timeout,
+}
+
+/// The two ways into a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// An incoming webhook: messages go there and stay as they are.
+    Webhook(Webhook),
+    /// An app's bot: messages are edited as their group changes.
+    App(App),
+}
+
+/// An incoming webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its address; all of it is the credential.
+    pub api_url: Target,
+    /// Asks for another channel or person than the webhook's own, which only
+    /// Slack's older webhooks and compatible servers follow.
+    pub channel: Option<Template>,
+}
+
+/// An app's bot that is a member of the channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    /// Where messages are posted.
+    pub(super) post_url: Target,
+    /// Where they are edited; servers that only take messages have none.
+    pub(super) update_url: Option<Target>,
+    /// The bot's token, `xoxb-…`.
+    pub token: Secret,
+    /// Name or id of the channel.
+    pub channel: Template,
+    /// With it, messages have buttons: what is pressed comes signed with it.
+    pub signing_secret: Option<Secret>,
+}
+
+impl App {
+    /// Slack's own address for messages, in Alertmanager's form of `app_url`.
+    pub const URL: &'static str = "https://slack.com/api/chat.postMessage";
+
+    /// `app_url` is the address of `chat.postMessage`, or of the API that has
+    /// it: one that ends in `/` or `/api`. Any other address is a server's own,
+    /// to which messages are posted and where none are edited.
+    ///
+    /// # Errors
+    /// When the addresses below it get too long.
+    pub fn new(app_url: &Target, token: Secret, channel: Template) -> Result<Self, TargetError> {
+        const POST: &str = "chat.postMessage";
+        const UPDATE: &str = "chat.update";
+        let path = app_url.uri().path();
+        let (post_url, update_url) = if let Some(update_url) = app_url.beside(POST, UPDATE)? {
+            (app_url.clone(), Some(update_url))
+        } else if path.ends_with('/') || path.ends_with("/api") {
+            (app_url.join(&[POST], &[])?, Some(app_url.join(&[UPDATE], &[])?))
+        } else {
+            (app_url.clone(), None)
+        };
+        Ok(Self { post_url, update_url, token, channel, signing_secret: None })
+    }
 }
 
 /// A cell of the attachment's table.
@@ -105,13 +161,18 @@ pub struct Confirm {
 }
 
 impl Settings {
-    /// The defaults for an address.
+    /// The defaults for an incoming webhook.
     #[must_use]
     pub fn new(api_url: Target) -> Self {
+        Self::by(Way::Webhook(Webhook { api_url, channel: None }))
+    }
+
+    /// The defaults.
+    #[must_use]
+    pub fn by(way: Way) -> Self {
         Self {
-            api_url,
+            way,
             http: HttpConfig::default(),
-            channel: None,
             username: None,
             icon_emoji: None,
             icon_url: None,
@@ -138,8 +199,30 @@ impl Settings {
 
     /// Whether anything at all is the owner's.
     pub(super) fn has_words(&self) -> bool {
-        let around = [&self.channel, &self.username, &self.icon_emoji, &self.icon_url];
+        let channel = match &self.way {
+            Way::Webhook(webhook) => &webhook.channel,
+            Way::App(_) => &None,
+        };
+        let around = [channel, &self.username, &self.icon_emoji, &self.icon_url];
         around.into_iter().any(Option::is_some) || self.link_names || self.has_own_message()
+    }
+
+    /// What the channel is called.
+    #[must_use]
+    pub fn channel(&self) -> Option<&Template> {
+        match &self.way {
+            Way::Webhook(webhook) => webhook.channel.as_ref(),
+            Way::App(app) => Some(&app.channel),
+        }
+    }
+
+    /// What signs what people press, where messages have buttons.
+    #[must_use]
+    pub fn signing_secret(&self) -> Option<&Secret> {
+        match &self.way {
+            Way::Webhook(_) => None,
+            Way::App(app) => app.signing_secret.as_ref(),
+        }
     }
 
     /// Whether any part of the message is.

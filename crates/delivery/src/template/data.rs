@@ -34,26 +34,6 @@ pub fn root_names() -> impl Iterator<Item = &'static str> {
 /// The time of the message; with a name that no template would take.
 pub(super) const NOW: &str = "__now";
 
-/// Set where text is to be escaped; with a name that no template would take.
-pub(super) const HTML: &str = "__html";
-
-/// The same data, for a template that is HTML.
-#[derive(Debug)]
-pub(super) struct Html(pub(super) Value);
-
-impl Object for Html {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        if key.as_str() == Some(HTML) {
-            return Some(Value::from(true));
-        }
-        self.0.as_object()?.get_value(key)
-    }
-}
-
 /// A notification, as `dot` and as the names beside it.
 #[derive(Debug)]
 pub(super) struct Data {

@@ -41,11 +41,11 @@ const FILTERS: [(&str, Function); 24] = [
     ("join", |_, args| join(args)),
     ("match", |_, args| Ok(regex("match", args)?.is_match(last_text("match", args)?).into())),
     ("reReplaceAll", |_, args| replace_all(args)),
-    ("safeHtml", |_, args| Ok(one("safeHtml", args)?.clone())),
+    ("safeHtml", |_, args| Ok(Value::from_safe_string(text(one("safeHtml", args)?)))),
     ("safeUrl", |_, args| Ok(one("safeUrl", args)?.clone())),
     ("urlUnescape", |_, args| url_unescape(last_text("urlUnescape", args)?)),
     ("urlquery", |_, args| Ok(url_escaped(&printed(args)).into())),
-    ("html", |_, args| Ok(html_escaped(&printed(args)).into())),
+    ("html", |_, args| Ok(Value::from_safe_string(html_escaped(&printed(args))))),
     ("js", |_, args| Ok(js_escaped(&printed(args)).into())),
     ("print", |_, args| Ok(printed(args).into())),
     ("println", |_, args| Ok((args.iter().map(text).collect::<Vec<_>>().join(" ") + "\n").into())),
@@ -188,7 +188,8 @@ fn url_unescape(text: &str) -> Result<Value, Error> {
     Ok(String::from_utf8_lossy(&out).into_owned().into())
 }
 
-fn html_escaped(text: &str) -> String {
+/// As Go's `html` does.
+pub(crate) fn html_escaped(text: &str) -> String {
     escaped(text, |char| {
         Some(match char {
             '<' => "&lt;",

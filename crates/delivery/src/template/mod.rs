@@ -19,6 +19,6 @@ mod time;
 mod value;
 
 pub use data::{ALERTMANAGER_NAMES, root_names};
+pub(crate) use functions::html_escaped as escaped;
 pub use samples::{SampleGroup, sample_groups};
-pub(crate) use set::escaped;
 pub use set::{RenderError, Rendering, Source, Template, TemplateError, TemplateSet};

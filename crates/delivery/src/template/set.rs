@@ -1,6 +1,6 @@
 //! A tenant's templates: checked when they are set, rendered with bounds.
 
-use super::data::{Data, HTML, Html, root_names};
+use super::data::{Data, root_names};
 use super::functions;
 use super::sections::{line_of, sections};
 use super::value::push_text;
@@ -10,7 +10,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use openclaw_alert::{Notification, Timestamp};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Steps of one rendering, in which output and copies count too (64 bytes one
 /// step): some 10 ms of work, and at most 20 MB.
@@ -61,6 +61,8 @@ pub struct TemplateSet(Arc<Parts>);
 
 struct Parts {
     environment: Environment<'static>,
+    /// The same parts, for text in which a value must not be markup.
+    html: OnceLock<Environment<'static>>,
     sources: Vec<Source>,
 }
 
@@ -68,7 +70,7 @@ static BUILT_IN: LazyLock<TemplateSet> = LazyLock::new(|| {
     let mut environment = environment();
     // Read by every test of a set: faults can't reach a user.
     let _ = add_source(&mut environment, &Source { name: String::new(), text: DEFAULTS.to_owned() });
-    TemplateSet(Arc::new(Parts { environment, sources: Vec::new() }))
+    TemplateSet(Arc::new(Parts { environment, html: OnceLock::new(), sources: Vec::new() }))
 });
 
 /// Only what the service brings along.
@@ -103,16 +105,33 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.remove_global("debug");
     environment.set_formatter(|out, state, value| {
-        let is_html = !value.is_safe() && state.lookup(HTML).is_some_and(|flag| flag.is_true());
-        if !is_html && value.kind() == ValueKind::String {
+        let is_markup = *state.auto_escape() == AutoEscape::None || value.is_safe();
+        if is_markup && value.kind() == ValueKind::String {
             return out.write_str(value.as_str().unwrap_or_default()).map_err(Into::into);
         }
         let mut text = String::new();
         push_text(&mut text, value, 0);
-        out.write_str(&if is_html { escaped(&text) } else { text }).map_err(Into::into)
+        let text = if is_markup { text } else { functions::html_escaped(&text) };
+        out.write_str(&text).map_err(Into::into)
     });
     functions::add(&mut environment);
     environment
+}
+
+impl Parts {
+    /// How text is escaped is settled when a part is read, so they are read anew.
+    fn html(&self) -> &Environment<'static> {
+        self.html.get_or_init(|| {
+            let mut environment = environment();
+            environment.set_auto_escape_callback(|_| AutoEscape::Html);
+            let built_in = Source { name: String::new(), text: DEFAULTS.to_owned() };
+            for source in [&built_in].into_iter().chain(&self.sources) {
+                // All of them were read once before.
+                let _ = add_source(&mut environment, source);
+            }
+            environment
+        })
+    }
 }
 
 impl TemplateSet {
@@ -134,7 +153,7 @@ impl TemplateSet {
             let detail = format!("more than {SECTIONS_MAX} parts in all files: leave some out");
             faults.push(TemplateError { place: String::new(), line: 1, detail });
         }
-        let set = Self(Arc::new(Parts { environment, sources: sources.to_vec() }));
+        let set = Self(Arc::new(Parts { environment, html: OnceLock::new(), sources: sources.to_vec() }));
         if faults.is_empty() {
             faults.extend(names.iter().flat_map(|part| set.faults_of(part)));
         }
@@ -404,8 +423,8 @@ impl Rendering {
         checked(set.0.environment.render_str(text, self.root.clone()))
     }
 
-    /// The text of a template that is HTML: what an alert says is escaped, in
-    /// the parts that it uses too.
+    /// The text of a template that writes HTML: values are escaped, as in Go's
+    /// `html/template`; `safeHtml` keeps one as it is.
     ///
     /// # Errors
     /// As [`Rendering::render`].
@@ -414,8 +433,7 @@ impl Rendering {
         if *plain {
             return Ok(text.as_ref().to_owned());
         }
-        let root = Value::from_object(Html(self.root.clone()));
-        checked(set.0.environment.render_str(text, root))
+        checked(set.0.html().render_str(text, self.root.clone()))
     }
 
     /// The text of a named part.
@@ -426,22 +444,6 @@ impl Rendering {
         let part = set.0.environment.get_template(name);
         checked(part.and_then(|part| part.render(self.root.clone())))
     }
-}
-
-/// For text and attributes of HTML.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for char in text.chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 fn checked(rendered: Result<String, minijinja::Error>) -> Result<String, RenderError> {

@@ -1,6 +1,7 @@
 //! Templates on sample groups.
 
 use super::*;
+use crate::fixture::{NOW, alert, page};
 
 fn rendered(set: &TemplateSet, text: &str, group: &SampleGroup) -> Result<String, RenderError> {
     let now = group.notification.decided_at;
@@ -204,4 +205,28 @@ mod fuzz {
             prop_assert!(Rendering::new(&group.notification, "", group.notification.decided_at).render(&template).is_ok());
         }
     }
+}
+
+#[test]
+fn values_are_no_markup_where_html_is_written() {
+    let file = "{% define \"part\" %}<i>{{ dot.CommonLabels.x }}</i>{% enddefine %}";
+    let set = TemplateSet::new(&[Source { name: "x".to_owned(), text: file.to_owned() }]).unwrap();
+    let notification = page(vec![alert(&[("x", "<b>&\"'")], &[])]);
+    let rendering = Rendering::new(&notification, "", NOW);
+    for (text, want) in [
+        ("<b>{{ CommonLabels.x }}</b>", "<b>&lt;b&gt;&amp;&#34;&#39;</b>"),
+        ("{% include \"part\" %}", "<i>&lt;b&gt;&amp;&#34;&#39;</i>"),
+        (
+            "{% set a %}<u>{{ CommonLabels.x | toUpper }}</u>{% endset %}{{ a }}",
+            "<u>&lt;B&gt;&amp;&#34;&#39;</u>",
+        ),
+        ("{{ safeHtml(CommonLabels.x) }}", "<b>&\"'"),
+        ("{{ html(CommonLabels.x) }}", "&lt;b&gt;&amp;&#34;&#39;"),
+        ("{{ CommonLabels }}", "x=&lt;b&gt;&amp;&#34;&#39;"),
+        ("1 < 2", "1 < 2"),
+    ] {
+        assert_eq!(rendering.render_html(&set.template(text).unwrap()).unwrap(), want, "{text}");
+    }
+    let plain = rendering.render(&set.template("{% include \"part\" %}").unwrap()).unwrap();
+    assert_eq!(plain, "<i><b>&\"'</i>");
 }

@@ -16,7 +16,11 @@ pub(crate) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
-    let settings = match config::load(&args.config.file, environment) {
+    let loaded = config::load(&args.config.file, environment).and_then(|settings| {
+        settings.service.check_tls()?;
+        Ok(settings)
+    });
+    let settings = match loaded {
         Ok(settings) => settings,
         Err(faults) => {
             if args.output.is_json() {

@@ -64,6 +64,10 @@ pub(crate) enum CliError {
     Render { group: &'static str, name: String, detail: String },
     #[error("there is no tenant `{name}`")]
     NoTenant { name: TenantName },
+    #[error("tenant `{name}` has no `jwt` in its settings")]
+    NoJwt { name: TenantName },
+    #[error(transparent)]
+    Sign(#[from] openclaw_server::SignError),
 }
 
 impl From<Faults> for CliError {
@@ -102,6 +106,12 @@ impl CliError {
             Self::TenantExists { name, .. } => Some(format!(
                 "`openclaw tenant key add {name} --scopes ingest,read,respond` makes another key"
             )),
+            Self::NoJwt { name } => Some(format!(
+                "add `jwt: {{ secret: {{ file: {name}-jwt-secret }} }}` with at least 32 random bytes"
+            )),
+            Self::Sign(openclaw_server::SignError::Operator) => {
+                Some("add the tenant to `auth: { operator_tokens: [...] }` in `openclaw.yaml`".to_owned())
+            }
             Self::NoTenant { name } => Some(format!("`openclaw tenant add {name}` makes it")),
             Self::Alert { .. } => {
                 Some("write `{\"labels\": {\"alertname\": \"…\"}}`, or a list of such".to_owned())

@@ -5,6 +5,7 @@ mod clock;
 mod compare;
 mod error;
 mod import;
+mod jwt;
 mod key;
 mod passthrough;
 mod replay;

@@ -38,11 +38,12 @@ pub(crate) fn work_runtime() -> Result<Runtime, CliError> {
 async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<(), CliError> {
     abort_on_panic();
     let signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
+    let scheme = if settings.service.tls().is_some() { "https" } else { "http" };
     let (server, opened) = Server::start(options(settings, source)).await?;
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
-    ui.note(format_args!("openclaw listens on http://{address}"))?;
+    ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
     signals.wait_for_end(&server).await;
     tracing::info!("draining");
     server.stop(DRAIN).await;
@@ -52,11 +53,13 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
 
 /// What the settings make of the server.
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
+    let tls = settings.service.tls().cloned();
     let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     let outgoing = settings.service.outgoing.clone();
     ServerOptions {
         http,
+        tls,
         data,
         journal: openclaw_journal::Options {
             segment_bytes: journal.segment_bytes,

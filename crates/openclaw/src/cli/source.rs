@@ -3,7 +3,7 @@
 use crate::config::{self, Environment, Settings, TenantConfig};
 use openclaw_alert::{TenantName, fnv1a};
 use openclaw_delivery::Integration;
-use openclaw_server::{Origin, SettingsSource};
+use openclaw_server::{Origin, SettingsSource, TokenIssuer};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,8 @@ pub(crate) fn tenants(settings: Settings) -> Vec<openclaw_server::TenantConfig> 
 }
 
 fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig {
-    let TenantConfig { pipeline, receivers, sources, routing_yaml, document } = config;
+    let TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document } = config;
+    let may_operate = tokens.as_ref().is_some_and(|tokens| tokens.may_operate);
     let source = sources.first().map(|source| Arc::clone(&source.name));
     let origins = receivers.iter().map(|receiver| {
         let origins = document.origins(&receiver.name, &receiver.integrations);
@@ -73,7 +74,9 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
     });
     openclaw_server::TenantConfig {
         origins: origins.collect(),
-        version: fnv1a(&[&document.version().to_le_bytes(), defaults.as_bytes()]),
+        version: fnv1a(&[&document.version().to_le_bytes(), defaults.as_bytes(), &[u8::from(may_operate)]]),
+        tokens: tokens.map(|tokens| Arc::new(TokenIssuer::new(tokens))),
+        certificates: certificates.into_iter().map(|rule| rule.value).collect(),
         settings: pipeline,
         receivers,
         routing_yaml,

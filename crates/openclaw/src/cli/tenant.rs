@@ -1,5 +1,6 @@
 //! `openclaw tenant`
 
+use super::jwt::{self, JwtArgs};
 use super::key::{self, KeyCommand};
 use super::{CliError, ConfigArg, OutputArg, Ui};
 use crate::config::{self, Environment, Faults, ServiceSettings, TenantFile};
@@ -21,6 +22,8 @@ pub(crate) enum TenantCommand {
     /// Adds, lists and revokes keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Makes a token that the tenant's `jwt: { secret }` signs
+    Jwt(JwtArgs),
 }
 
 /// Arguments of `openclaw tenant add`.
@@ -76,6 +79,7 @@ pub(super) fn run(command: TenantCommand, environment: &Environment, ui: &mut Ui
         TenantCommand::Add(args) => add(&args, environment, ui),
         TenantCommand::List(args) => list(&args, environment, ui),
         TenantCommand::Key(command) => key::run(command, environment, ui),
+        TenantCommand::Jwt(args) => jwt::run(&args, environment, ui),
     }
 }
 

@@ -5,6 +5,7 @@
 //! the program is built from ([`Settings`], [`TenantConfig`]): what hasn't been
 //! checked can't reach a server. All faults of all files are told together.
 
+mod credentials;
 mod email;
 mod env;
 mod fault;
@@ -74,9 +75,7 @@ pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Settings, F
     let (service, mut faults) = service::load(file, environment);
     let Some(service) = service else { return Faults::or_else(faults, None) };
     let tenants = tenants::load(&service, environment, &mut faults);
-    if let Some(fault) = service.unknown_anonymous_tenant(&tenants) {
-        faults.push(fault);
-    }
+    faults.extend(service.unknown_tenants(&tenants));
     Faults::or_else(faults, Some(Settings { service, tenants: tenants.configs }))
 }
 

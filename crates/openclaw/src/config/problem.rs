@@ -8,6 +8,7 @@ use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
 use openclaw_routing::{DigestScheduleError, IntervalError, RotaError};
+use openclaw_server::{KeySetError, TlsFault};
 use std::io;
 use std::path::PathBuf;
 
@@ -52,6 +53,20 @@ pub(crate) enum Problem {
     SecretFile { path: PathBuf, source: io::Error },
     #[error("the environment variable `{name}` for the secret is not set")]
     SecretVariable { name: String },
+
+    // Credentials.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
+    #[error("keys that verify tokens must come over `https://`")]
+    PlainKeys,
+    #[error("this client certificate is tenant `{other}`'s as well: it would be taken for neither")]
+    CertificateTwice { other: String },
+    #[error("client certificates are asked for only with `listen: {{ tls: {{ client_ca_file }} }}`")]
+    NoClientCa,
+    #[error("`client_auth` needs a `client_ca_file`")]
+    ClientAuthWithoutCa,
+    #[error(transparent)]
+    Tls(Box<TlsFault>),
 
     // The service.
     #[error("`http` and `grpc` listen on the same address `{address}`")]
@@ -119,7 +134,7 @@ pub(crate) enum Problem {
     #[error(transparent)]
     HttpConfig(#[from] HttpConfigError),
     #[error(transparent)]
-    Tls(#[from] TlsSettingsError),
+    TlsConfig(#[from] TlsSettingsError),
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
@@ -215,6 +230,11 @@ impl Problem {
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())
             }
+            Self::PlainKeys => {
+                Some("use `https://`, or keep the key set beside the settings with `jwks_file`".to_owned())
+            }
+            Self::CertificateTwice { .. } => Some("name it in one tenant's file only".to_owned()),
+            Self::NoClientCa => Some("set it in `openclaw.yaml`, or remove `client_certificates`".to_owned()),
             Self::UnknownTenant { .. } => Some("add one with `openclaw tenant add NAME`".to_owned()),
             Self::RepeatTooShort { .. } => {
                 Some("a group is looked at each `group_interval`: repeat at a multiple of it".to_owned())

@@ -64,7 +64,7 @@ fn fetch(source: SecretSource, node: &Node, cx: &mut Context<'_>) -> Option<Stri
     }
 }
 
-fn from_file(file: &At<Text>, cx: &mut Context<'_>) -> Option<String> {
+pub(super) fn from_file(file: &At<Text>, cx: &mut Context<'_>) -> Option<String> {
     if cx.secrets == Secrets::Assumed {
         return Some(ASSUMED.to_owned());
     }

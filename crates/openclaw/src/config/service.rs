@@ -11,6 +11,7 @@ use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
 use openclaw_delivery::Outgoing;
+use openclaw_server::{ClientAuth, TlsOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ section! {
         outgoing: OutgoingSection,
         /// Folder for everything that is kept. Default `./data`. Relative paths start at this file's folder.
         data: Text,
-        /// Who may come in without a credential.
+        /// What keys and certificates don't say.
         auth: AuthSection,
         /// The page `/metrics`.
         metrics: MetricsSection,
@@ -61,12 +62,30 @@ section! {
         http: Address,
         /// gRPC. Default `127.0.0.1:8081`.
         grpc: Address,
+        /// HTTP over TLS. Without it HTTP is plain.
+        tls: TlsSection,
     }
 }
 
 section! {
-    /// Who may come in without a credential.
+    /// Certificates. Files are read again when they change; relative paths start at this file's folder.
+    TlsSection {
+        /// The certificate and those that link it to a root, PEM.
+        cert_file: Text,
+        /// Its private key, PEM.
+        key_file: Text,
+        /// Certificates of those who sign clients' certificates, PEM. With it clients are asked for theirs.
+        client_ca_file: Text,
+        /// `optional` (the default): a client without a certificate needs a key or a token. `required`: it is refused.
+        client_auth: ClientAuthWord,
+    }
+}
+
+section! {
+    /// What keys and certificates don't say.
     AuthSection {
+        /// Tenants whose tokens may have the scope `operator`. Default: none.
+        operator_tokens: Vec<At<Tenant>>,
         /// Tenant for rate-limit decisions asked for without a credential; nobody unless set.
         anonymous_tenant: Tenant,
     }
@@ -196,6 +215,14 @@ section! {
 }
 
 choice! {
+    /// Whether a client must show a certificate.
+    ClientAuthWord {
+        Optional = "optional",
+        Required = "required",
+    }
+}
+
+choice! {
     /// Which lines are written.
     LogLevel {
         Error = "error",
@@ -226,6 +253,7 @@ choice! {
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
     pub(crate) http: SocketAddr,
+    tls: Option<At<TlsOptions>>,
     pub(crate) external_url: String,
     pub(crate) outgoing: Outgoing,
     pub(crate) data: PathBuf,
@@ -237,6 +265,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
     anonymous_tenant: Option<At<Tenant>>,
+    operator_tokens: Vec<At<Tenant>>,
 }
 
 /// For tenants that don't say otherwise.
@@ -277,13 +306,37 @@ impl Default for JournalSettings {
 }
 
 impl ServiceSettings {
-    pub(super) fn unknown_anonymous_tenant(&self, tenants: &Tenants) -> Option<Fault> {
-        let set = self.anonymous_tenant.as_ref()?;
-        if tenants.names.contains(&set.value.0) {
-            return None;
-        }
-        let problem = Problem::UnknownTenant { name: set.value.0.to_string() };
-        Some(Fault { place: set.place.clone(), problem })
+    /// Tenants that are named here and have no file.
+    pub(super) fn unknown_tenants(&self, tenants: &Tenants) -> Vec<Fault> {
+        let named = self.anonymous_tenant.iter().chain(&self.operator_tokens);
+        let unknown = named.filter(|set| !tenants.names.contains(&set.value.0));
+        let fault = |set: &At<Tenant>| {
+            let problem = Problem::UnknownTenant { name: set.value.0.to_string() };
+            Fault { place: set.place.clone(), problem }
+        };
+        unknown.map(fault).collect()
+    }
+
+    /// Whether a tenant's tokens may have the scope `operator`.
+    pub(super) fn may_operate_by_token(&self, tenant: &str) -> bool {
+        self.operator_tokens.iter().any(|set| set.value.0.as_str() == tenant)
+    }
+
+    /// Whether clients are asked for their certificates.
+    pub(super) fn asks_for_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.value.client.is_some())
+    }
+
+    /// Certificates, for HTTP over TLS.
+    pub(crate) fn tls(&self) -> Option<&TlsOptions> {
+        self.tls.as_ref().map(|tls| &tls.value)
+    }
+
+    /// Reads the certificates' files. Apart from the rest, since other commands
+    /// need not be able to, and new settings must not wait for new certificates.
+    pub(crate) fn check_tls(&self) -> Result<(), Fault> {
+        let Some(At { value, place }) = &self.tls else { return Ok(()) };
+        value.check().map_err(|fault| Fault { place: place.clone(), problem: Problem::Tls(Box::new(fault)) })
     }
 }
 
@@ -315,17 +368,23 @@ fn from_tree(
 }
 
 fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
-    let http = http_address(&file.listen.into_value().unwrap_or_default(), cx);
+    let listen = file.listen.into_value().unwrap_or_default();
+    let http = http_address(&listen, cx);
     let outgoing = outgoing::checked(file.outgoing, http, cx);
+    let tls = listen.tls.into_set().and_then(|section| tls(section, cx));
+    let auth = file.auth.into_value().unwrap_or_default();
     let log = file.log.into_value().unwrap_or_default();
     let flag = |field: Field<Flag>| field.into_value().is_some_and(|flag| flag.0);
     let folder = |field: Field<Text>, default: &str| {
         let path = field.into_value().map_or_else(|| default.to_owned(), |path| path.0);
         cx.folder.join(path)
     };
-    let external_url = file.external_url.into_value().map_or_else(|| format!("http://{http}"), |url| url.0);
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let external_url =
+        file.external_url.into_value().map_or_else(|| format!("{scheme}://{http}"), |url| url.0);
     ServiceSettings {
         http,
+        tls,
         external_url,
         outgoing,
         data: folder(file.data, "data"),
@@ -335,7 +394,8 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         log_level: log.level.into_value().unwrap_or(LogLevel::Info),
         log_format: log.format.into_value().unwrap_or(LogFormat::Text),
         rating: rating_defaults(file.rating.into_value().unwrap_or_default()),
-        anonymous_tenant: file.auth.into_value().and_then(|auth| auth.anonymous_tenant.into_set()),
+        anonymous_tenant: auth.anonymous_tenant.into_set(),
+        operator_tokens: auth.operator_tokens.into_value().unwrap_or_default(),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
     }
 }
@@ -355,6 +415,20 @@ fn http_address(listen: &ListenSection, cx: &mut Context<'_>) -> SocketAddr {
         cx.fault(&set.place, Problem::SameAddress { address: http });
     }
     http
+}
+
+fn tls(section: At<TlsSection>, cx: &mut Context<'_>) -> Option<At<TlsOptions>> {
+    let At { value, place } = section;
+    let cert_file = value.cert_file.required("cert_file", &place, cx);
+    let key_file = value.key_file.required("key_file", &place, cx);
+    if let (true, Some(auth)) = (value.client_ca_file.is_absent(), value.client_auth.as_set()) {
+        cx.fault(&auth.place, Problem::ClientAuthWithoutCa);
+    }
+    let is_required = matches!(value.client_auth.into_value(), Some(ClientAuthWord::Required));
+    let path = |file: At<Text>| cx.folder.join(file.value.0);
+    let client = value.client_ca_file.into_set().map(|file| ClientAuth { ca_file: path(file), is_required });
+    let value = TlsOptions { cert_file: path(cert_file?), key_file: path(key_file?), client };
+    Some(At { value, place })
 }
 
 fn rating_defaults(rating: RatingSection) -> RatingDefaults {

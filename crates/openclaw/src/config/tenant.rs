@@ -1,5 +1,6 @@
 //! A tenant's file.
 
+use super::credentials::{self, CertificateSection, JwtSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::global::{self, GlobalSection};
@@ -25,6 +26,7 @@ use openclaw_pipeline::{
     DeliveryMode, Digest, REARM_AFTER, RatingMode, RatingPolicy, TenantSettings, WATCHDOG,
 };
 use openclaw_routing::{DigestSchedule, DigestScheduleError, GroupBy, RouteSettings, RouteTree, Routing};
+use openclaw_server::{CertificateRule, TokenSettings};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,8 +67,10 @@ section! {
         acknowledgement: AcknowledgementSection,
         /// An alert that always fires, for a dead man's switch elsewhere.
         watchdog: WatchdogSection,
-        #[schemars(skip)]
-        jwt: Later,
+        /// Tokens that are this tenant's.
+        jwt: JwtSection,
+        /// Client certificates that are credentials of this tenant.
+        client_certificates: Vec<At<CertificateSection>>,
     }
 }
 
@@ -193,6 +197,10 @@ pub(crate) struct TenantConfig {
     pub(crate) receivers: Vec<ReceiverSettings>,
     /// Intakes by name.
     pub(crate) sources: Vec<Source>,
+    /// How its tokens are verified.
+    pub(crate) tokens: Option<TokenSettings>,
+    /// Client certificates that are its own.
+    pub(crate) certificates: Vec<At<CertificateRule>>,
     /// The routing as one Alertmanager configuration, without secrets.
     pub(crate) routing_yaml: String,
     /// The file with all that it names elsewhere.
@@ -261,6 +269,8 @@ fn checked(
     let receivers = receivers::checked(section.receivers, &global.mail, &templates, &mut names, cx);
     let rating = rating(section.rating, file, defaults, &names.receivers, cx);
     let sources = sources(section.sources, cx);
+    let tokens = credentials::tokens(section.jwt, cx);
+    let certificates = credentials::certificates(section.client_certificates, cx);
     let rearm_after = rearm_after(section.acknowledgement, cx);
     let watchdog = section.watchdog.into_set().and_then(|set| watchdog(set, &names, cx));
     let inhibit_rules = inhibit::checked(section.inhibit_rules, cx);
@@ -288,7 +298,8 @@ fn checked(
             .collect(),
         ..TenantSettings::new(name.clone(), routing)
     });
-    Some(TenantConfig { pipeline, receivers: receivers.settings, sources, routing_yaml, document })
+    let receivers = receivers.settings;
+    Some(TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document })
 }
 
 fn delivery(field: &Field<DeliveryWord>) -> DeliveryMode {

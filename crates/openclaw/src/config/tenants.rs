@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::service::ServiceSettings;
 use super::tenant::{self, TenantConfig};
 use openclaw_alert::TenantName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,10 +34,37 @@ pub(super) fn load(service: &ServiceSettings, environment: &Environment, faults:
     let mut configs = Vec::new();
     for file in &files {
         let (config, found) = tenant::load(file, service.rating, environment);
-        configs.extend(config);
+        configs.extend(config.map(|config| allowed(config, service)));
         faults.extend(found);
     }
+    check_certificates(&configs, service, faults);
     Tenants { configs, names: files.into_iter().map(|file| file.name).collect() }
+}
+
+/// What only the operator's own file can allow.
+fn allowed(mut config: TenantConfig, service: &ServiceSettings) -> TenantConfig {
+    let may_operate = service.may_operate_by_token(config.pipeline.name.as_str());
+    if let Some(tokens) = &mut config.tokens {
+        tokens.may_operate = may_operate;
+    }
+    config
+}
+
+/// A certificate is one tenant's, and only where clients are asked for theirs.
+fn check_certificates(configs: &[TenantConfig], service: &ServiceSettings, faults: &mut Vec<Fault>) {
+    let mut owners = HashMap::new();
+    for (name, rule) in
+        configs.iter().flat_map(|config| config.certificates.iter().map(|r| (&config.pipeline.name, r)))
+    {
+        if !service.asks_for_certificates() {
+            faults.push(Fault { place: rule.place.clone(), problem: Problem::NoClientCa });
+        }
+        let owner = owners.entry(&rule.value.subject).or_insert(name);
+        if *owner != name {
+            let problem = Problem::CertificateTwice { other: owner.to_string() };
+            faults.push(Fault { place: rule.place.clone(), problem });
+        }
+    }
 }
 
 /// The tenants' files in the order of their names; what looks like one and

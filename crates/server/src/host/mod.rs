@@ -294,6 +294,10 @@ impl Host {
         self.deadlines.next()
     }
 
+    pub(crate) fn sender(&self) -> &openclaw_delivery::Sender {
+        &self.sender
+    }
+
     /// The tenants, as the settings have them now.
     pub(crate) fn tenants(&self) -> &Tenants {
         &self.tenants

@@ -21,6 +21,7 @@ mod router;
 mod search;
 mod service;
 mod threads;
+pub(crate) mod tls;
 mod told;
 
 pub(crate) use service::{App, Front, Options};

@@ -1,8 +1,9 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
+use super::tls::Tls;
 use super::{Response, cors, ingest, problem, router};
-use crate::auth::{Auth, Caller, Denied};
+use crate::auth::{Auth, Caller, Denied, Peer};
 use crate::host::Host;
 use crate::observe::Metrics;
 use crate::reload::Reloader;
@@ -10,7 +11,7 @@ use crate::tenants::{TenantHandle, Tenants};
 use axum::Router;
 use axum::body::Body;
 use http::request::Parts;
-use http::{Method, Request};
+use http::{Extensions, HeaderMap, Method, Request};
 use hyper::body::Incoming;
 use openclaw_alert::TenantName;
 use openclaw_state::Scope;
@@ -21,7 +22,7 @@ use tower::ServiceExt;
 /// What handlers need.
 pub(crate) struct App {
     pub(crate) host: Arc<Host>,
-    pub(crate) auth: Auth,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
@@ -42,12 +43,12 @@ pub(crate) struct Options {
 impl App {
     /// Checks the caller of a request and gives the way to its tenant.
     pub(crate) fn tenant(&self, request: &Target<'_>, scope: Scope) -> Result<TenantHandle, Denied> {
-        self.auth.check(request.headers, request.tenant)?.tenant(&self.host, scope)
+        self.auth.check(request.headers, request.tenant, request.peer)?.tenant(&self.host, scope)
     }
 
     /// Checks the caller of a request, for all that handle it.
     pub(super) fn check(&self, request: &Target<'_>) -> Checked {
-        Checked(self.auth.check(request.headers, request.tenant).map(Arc::new))
+        Checked(self.auth.check(request.headers, request.tenant, request.peer).map(Arc::new))
     }
 }
 
@@ -72,11 +73,13 @@ pub(super) fn allowed(parts: &Parts, app: &App, scope: Scope) -> Result<TenantHa
 /// What a request asks for, its tenant's prefix taken off the path.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'r> {
-    pub(crate) headers: &'r http::HeaderMap,
+    pub(crate) headers: &'r HeaderMap,
     /// The name in `/t/<tenant>/…`.
     pub(crate) tenant: Option<&'r str>,
     /// The rest of the path.
     pub(crate) path: &'r str,
+    /// The connection's client certificate.
+    pub(crate) peer: Option<&'r Peer>,
 }
 
 impl<'r> Target<'r> {
@@ -85,9 +88,10 @@ impl<'r> Target<'r> {
         let scoped = path
             .strip_prefix("/t/")
             .and_then(|rest| rest.split_once('/').map(|(t, _)| (t, &rest[t.len()..])));
+        let peer = peer_of(request.method(), request.headers(), request.extensions());
         match scoped {
-            Some((tenant, path)) => Self { headers: request.headers(), tenant: Some(tenant), path },
-            None => Self { headers: request.headers(), tenant: None, path },
+            Some((tenant, path)) => Self { headers: request.headers(), tenant: Some(tenant), path, peer },
+            None => Self { headers: request.headers(), tenant: None, path, peer },
         }
     }
 }
@@ -99,15 +103,27 @@ pub(crate) struct Answered {
     pub(crate) tenant: Option<TenantName>,
 }
 
+/// The client certificate of a request's connection. A browser shows it for
+/// whatever page makes the request, so a change that another site's page asks
+/// for needs a credential of its own.
+fn peer_of<'r>(method: &Method, headers: &HeaderMap, extensions: &'r Extensions) -> Option<&'r Peer> {
+    let peer = extensions.get::<Arc<Peer>>()?;
+    let is_of_other_site =
+        headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
+    (method.is_safe() || !is_of_other_site).then_some(&**peer)
+}
+
 /// What a connection is served by.
 pub(crate) struct Front {
     app: Arc<App>,
     router: Router,
+    /// Without it connections are plain.
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Front {
-    pub(crate) fn new(app: Arc<App>) -> Self {
-        Self { router: router::router(Arc::clone(&app)), app }
+    pub(crate) fn new(app: Arc<App>, tls: Option<Arc<Tls>>) -> Self {
+        Self { router: router::router(Arc::clone(&app)), app, tls }
     }
 }
 
@@ -116,6 +132,7 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
     let app = &front.app;
     let started = Instant::now();
     let call = cors::Call::of(&request);
+    app.auth.settle(request.headers()).await;
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
         (&Method::POST, "/api/v2/alerts") => ingest::post_alerts(app, request).await,
@@ -174,6 +191,7 @@ fn without_prefix(mut request: Request<Body>) -> Request<Body> {
 impl<'r> From<&'r Parts> for Target<'r> {
     fn from(parts: &'r Parts) -> Self {
         let tenant = parts.extensions.get::<PathTenant>().map(|tenant| tenant.0.as_str());
-        Self { headers: &parts.headers, tenant, path: parts.uri.path() }
+        let peer = peer_of(&parts.method, &parts.headers, &parts.extensions);
+        Self { headers: &parts.headers, tenant, path: parts.uri.path(), peer }
     }
 }

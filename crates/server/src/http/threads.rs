@@ -2,6 +2,8 @@
 
 use super::descriptors::connections_max;
 use super::service::{Front, serve};
+use super::tls;
+use crate::auth::Peer;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
@@ -133,15 +136,38 @@ async fn run(
 }
 
 async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let Some(tls) = &front.tls else {
+        return requests(socket, None, front, stopped).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept(socket) => accepted,
+        () = told(&mut stopped) => None,
+    };
+    if let Some(stream) = accepted {
+        let peer = tls::peer(&stream);
+        requests(stream, peer, front, stopped).await;
+    }
+}
+
+/// Serves a connection's requests. `peer` is its client certificate.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Option<Arc<Peer>>,
+    front: Arc<Front>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         let front = Arc::clone(&front);
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(Arc::clone(peer));
+        }
         async move { Ok::<_, std::convert::Infallible>(serve(&front, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -50,6 +50,17 @@ struct Tenant {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTenant {
+    tenant: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfResult {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Promise {
     promise: &'static str,
 }
@@ -107,6 +118,9 @@ pub(crate) struct Metrics {
     not_in_force: Family<Tenant, Gauge>,
     passthrough: Family<Tenant, Gauge>,
     shadow: Family<Tenant, Gauge>,
+    key_fetches: Family<OfTenant, Counter>,
+    handshakes: Family<OfResult, Counter>,
+    tls_reloads: Family<OfResult, Counter>,
     totals: TotalCounters,
 }
 
@@ -144,11 +158,15 @@ impl Metrics {
             not_in_force: Family::default(),
             passthrough: Family::default(),
             shadow: Family::default(),
+            key_fetches: Family::default(),
+            handshakes: Family::default(),
+            tls_reloads: Family::default(),
             totals: TotalCounters::default(),
         };
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();
+        metrics.register_access();
         for promise in PROMISES {
             // Made here, so that it is seen to be 0.
             let _ = metrics.violations.get_or_create(&Promise { promise });
@@ -240,6 +258,29 @@ impl Metrics {
             "1 while the tenant's messages are decided and not sent",
             self.shadow.clone(),
         );
+    }
+
+    fn register_access(&mut self) {
+        let r = &mut self.registry;
+        r.register("jwks_fetches", "Fetches of key sets that verify tokens", self.key_fetches.clone());
+        r.register("tls_handshakes", "TLS handshakes, by how they ended", self.handshakes.clone());
+        r.register("tls_reloads", "Looks at changed certificate files", self.tls_reloads.clone());
+    }
+
+    /// A tenant's key set has been fetched, or could not be.
+    pub(crate) fn fetched_keys(&self, tenant: &TenantName, is_success: bool) {
+        let labels = OfTenant { tenant: tenant.to_string(), result: result(is_success) };
+        self.key_fetches.get_or_create(&labels).inc();
+    }
+
+    /// A handshake has ended, this way.
+    pub(crate) fn shook_hands(&self, result: &'static str) {
+        self.handshakes.get_or_create(&OfResult { result }).inc();
+    }
+
+    /// Changed certificate files have been put in force, or refused.
+    pub(crate) fn tls_reloaded(&self, is_success: bool) {
+        self.tls_reloads.get_or_create(&OfResult { result: result(is_success) }).inc();
     }
 
     /// Settings have been put in force, or refused.
@@ -393,6 +434,10 @@ impl Metrics {
             self.shadow.get_or_create(&labels).set(i64::from(config.settings.is_shadow()));
         }
     }
+}
+
+fn result(is_success: bool) -> &'static str {
+    if is_success { "success" } else { "failure" }
 }
 
 /// Brings a counter up to a total that is counted elsewhere.

@@ -8,7 +8,8 @@ pub(crate) use handle::{Explained, ReadError, TenantHandle};
 pub(crate) use register::{Registered, Senders, prune, prune_other, register, senders_of_others};
 pub use source::{Origin, SettingsSource, TenantConfig};
 
-use arc_swap::ArcSwap;
+use crate::auth::Certificates;
+use arc_swap::{ArcSwap, Guard};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::Integration;
 use openclaw_pipeline::TenantSettings;
@@ -23,6 +24,8 @@ pub(crate) struct Tenants {
     configs: ArcSwap<Configs>,
     /// Who sends; also for tenants that have gone, whose sends may still run.
     senders: ArcSwap<HashMap<TenantName, Arc<Senders>>>,
+    /// Whose each client certificate is.
+    certificates: ArcSwap<Certificates>,
     /// When it was last noted that a tenant's request was turned away.
     turned_away_at: Mutex<HashMap<TenantName, Timestamp>>,
 }
@@ -58,7 +61,14 @@ impl Tenants {
 
     /// Puts `configs` in the place of all.
     pub(crate) fn set_configs(&self, configs: Configs) {
+        let rules = configs.iter().map(|(name, config)| (name, config.certificates.as_slice()));
+        self.certificates.store(Certificates::new(rules));
         self.configs.store(Arc::new(configs));
+    }
+
+    /// Whose each client certificate is.
+    pub(crate) fn certificates(&self) -> Guard<Arc<Certificates>> {
+        self.certificates.load()
     }
 
     /// All as they are now.
@@ -125,6 +135,8 @@ impl TenantConfig {
             origins: Vec::new(),
             routing_yaml: self.routing_yaml.clone(),
             alertmanager_source: Arc::clone(&self.alertmanager_source),
+            tokens: self.tokens.clone(),
+            certificates: self.certificates.clone(),
             version: self.version,
         }
     }

@@ -385,6 +385,8 @@ mod tests {
             origins: receivers.iter().map(|(_, urls)| urls.iter().map(origin).collect()).collect(),
             routing_yaml: String::new(),
             alertmanager_source: "alertmanager".into(),
+            tokens: None,
+            certificates: Vec::new(),
             version: 0,
         }
     }

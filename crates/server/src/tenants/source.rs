@@ -1,5 +1,6 @@
 //! Where tenants' settings come from.
 
+use crate::auth::{CertificateRule, TokenIssuer};
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Integration, ReceiverSettings};
 use openclaw_pipeline::TenantSettings;
@@ -19,6 +20,10 @@ pub struct TenantConfig {
     pub routing_yaml: String,
     /// Name of the source that Alertmanager's API stands for.
     pub alertmanager_source: Arc<str>,
+    /// What verifies its tokens.
+    pub tokens: Option<Arc<TokenIssuer>>,
+    /// Client certificates that are its credentials.
+    pub certificates: Vec<CertificateRule>,
     /// Differs where anything that these settings say differs.
     pub version: u64,
 }
@@ -26,6 +31,13 @@ pub struct TenantConfig {
 impl TenantConfig {
     pub(crate) fn settings(&self) -> &Arc<TenantSettings> {
         &self.settings
+    }
+
+    /// Keeps what was fetched and verified under settings that are the same.
+    pub(crate) fn following(mut self, before: Option<&Arc<Self>>) -> Self {
+        let known = before.and_then(|before| before.tokens.as_ref());
+        self.tokens = self.tokens.map(|tokens| tokens.follow(known));
+        self
     }
 
     pub(crate) fn name(&self) -> &TenantName {

@@ -159,6 +159,9 @@ impl World {
         }
         self.restart_tries = 0;
         self.commit();
+        if self.disk.is_off() {
+            return; // the next change of the disk tells the process
+        }
         self.restart_in_order();
     }
 

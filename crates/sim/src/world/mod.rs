@@ -54,6 +54,10 @@ pub enum Bug {
     ForgottenReceiver,
     /// New settings count from the next start on.
     StaleSettings,
+    /// Some messages that show what somebody did are not sent.
+    HiddenAction,
+    /// Some messages come without what was given back for the last one.
+    LostReceipt,
 }
 
 /// What happens next.
@@ -89,6 +93,8 @@ enum Event {
 enum Waiting {
     Answer(Request),
     Silence(SetSilence),
+    /// What somebody did, by the checker's number.
+    Act(usize),
     Send(Box<Attempt>),
 }
 
@@ -364,6 +370,7 @@ impl World {
             match waiting {
                 Waiting::Answer(request) => self.acknowledge(&request),
                 Waiting::Silence(set) => self.silenced(set),
+                Waiting::Act(act) => self.checker.act_acknowledged(act, self.now),
                 Waiting::Send(attempt) => {
                     let at = self.now + self.random.below(5);
                     self.schedule(at, Event::Depart(attempt));
@@ -441,7 +448,12 @@ impl World {
             let source = "s0";
             let of = openclaw_pipeline::PastAlert { tenant: &name, source, episode, rated_at, score, labels };
             let action = if self.random.one_in(2) { Feedback::Ack } else { Feedback::Dismiss };
-            self.step(id, &Input::Feedback { of, action: Action { action, by: "ann", note: "" } });
+            let number = labels.get("n").parse().unwrap_or_default();
+            let act = self.checker.acts(tenant, number, self.now);
+            let input = Input::Feedback { of, action: Action { action, by: "ann", note: "" } };
+            if let Some(stepped) = self.step(id, &input) {
+                self.waiting.push((stepped.answer_at, Waiting::Act(act)));
+            }
         }
     }
 }

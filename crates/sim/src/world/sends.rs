@@ -5,7 +5,7 @@ use crate::checker::{Ms, Taken};
 use crate::machine::Stepped;
 use crate::plan::{Mood, Point};
 use crate::routes::integration;
-use openclaw_alert::{Notification, PartitionId, SendOutcome, Status};
+use openclaw_alert::{Notification, PartitionId, Reason, SendOutcome, Status};
 use openclaw_pipeline::Input;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ impl World {
         }
         let reply = self.reply(attempt.tenant);
         attempt.sent_at = self.now;
-        attempt.outcome = reply.outcome;
+        attempt.outcome = self.with_receipt(&attempt, reply.outcome);
         self.trace(|| {
             let Attempt { tenant, notification, outcome, .. } = &*attempt;
             let taken = reply.taken_after.map_or("lost", |_| "taken");
@@ -108,6 +108,8 @@ impl World {
             let number = alert.view().labels.get("n").parse().ok()?;
             Some((number, alert.status == Status::Firing))
         });
+        let acted = notification.alerts.iter().filter(|alert| alert.acted.is_some());
+        let acted = acted.filter_map(|alert| alert.view().labels.get("n").parse().ok());
         self.checker.took(&Taken {
             tenant: *tenant,
             integration: integration(&notification.receiver, notification.integration),
@@ -117,6 +119,10 @@ impl World {
             sent_at: *sent_at,
             at: self.now,
             alerts: alerts.collect(),
+            acted: acted.collect(),
+            is_aside: notification.reason == Reason::Acted,
+            dedup_key: notification.dedup_key.clone(),
+            receipt: notification.receipt.as_deref().map(str::to_owned),
         });
         if attempt.life == self.life {
             self.reached(Point::Took);
@@ -136,12 +142,31 @@ impl World {
             let Attempt { tenant, notification, .. } = &*attempt;
             let integration = integration(&notification.receiver, notification.integration);
             self.checker.confirmed(*tenant, integration, &notification.idempotency_key, self.now);
+            if let SendOutcome::Delivered { receipt: Some(receipt) } = &attempt.outcome {
+                let (key, receipt) = (&notification.dedup_key, receipt.to_string());
+                self.checker.gave(*tenant, integration, key, receipt, self.now);
+            }
             self.say_it_again(&attempt);
         }
         let took = span(self.now - attempt.sent_at);
         let sent = Input::Sent { entry: attempt.entry, outcome: &attempt.outcome, took };
         self.step(attempt.partition, &sent);
         self.reached(Point::Answered);
+    }
+
+    /// Chats say where what they took stands, now and then at another place.
+    fn with_receipt(&mut self, attempt: &Attempt, outcome: SendOutcome) -> SendOutcome {
+        let Attempt { tenant, notification, .. } = attempt;
+        let chats = self.plan.tenants.get(*tenant).map(|tenant| &tenant.habitat.chats);
+        let integration = integration(&notification.receiver, notification.integration);
+        let is_chat = chats.is_some_and(|chats| chats.contains(&integration));
+        match outcome {
+            SendOutcome::Delivered { .. } if is_chat && self.random.one_in(2) => {
+                let receipt = format!("{}-{}", notification.idempotency_key, self.now);
+                SendOutcome::Delivered { receipt: Some(receipt.into()) }
+            }
+            outcome => outcome,
+        }
     }
 
     fn mood(&self, tenant: usize) -> Mood {
@@ -196,10 +221,16 @@ impl World {
         if self.bug == Some(Bug::CrossTenantSend) && self.random.one_in(20) {
             attempt.tenant = (attempt.tenant + 1) % self.plan.tenants.len();
         }
+        if self.bug == Some(Bug::LostReceipt) && self.random.one_in(5) {
+            attempt.notification.receipt = None;
+        }
     }
 
     fn swallows(&mut self, attempt: &Attempt) -> bool {
         if self.bug == Some(Bug::ForgottenReceiver) && self.has_left(attempt) {
+            return true;
+        }
+        if self.bug == Some(Bug::HiddenAction) && attempt.notification.reason == Reason::Acted {
             return true;
         }
         let tells_of_end = attempt.notification.alerts.iter().any(|alert| alert.status == Status::Resolved);

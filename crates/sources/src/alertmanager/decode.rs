@@ -395,7 +395,7 @@ impl Visitor<'_> for TimeSeed {
 
 /// RFC 3339, and the looser forms that Alertmanager's parser takes: an offset
 /// without colon, no offset (UTC), no seconds.
-pub(super) fn parse_time(text: &str) -> Result<Zoned, TimestampError> {
+pub(crate) fn parse_time(text: &str) -> Result<Zoned, TimestampError> {
     Zoned::parse(text).or_else(|error| Zoned::parse(&completed(text).ok_or(error)?))
 }
 

@@ -81,26 +81,16 @@ impl Keys {
     }
 
     /// Notes that these keys were used. Cheap to repeat: a key seen less than
-    /// a minute ago isn't written again, nor is an unknown one.
+    /// a minute ago isn't written again, nor is an unknown one. Nobody waits
+    /// for it: it isn't synced, and where another process is writing nothing
+    /// is noted.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// When the file can't be written, also because another process does.
     pub fn touch(&self, ids: impl IntoIterator<Item = KeyId>, now: Timestamp) -> Result<(), StateError> {
-        let failed = |source| self.failed("note the use of keys", source);
         let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let stale_before_s = now.minus(USE_GRAIN).secs();
-        for id in ids {
-            transaction
-                .prepare_cached(
-                    "UPDATE keys SET last_used_at_s = ?2
-                     WHERE id = ?1 AND coalesce(last_used_at_s <= ?3, true)",
-                )
-                .and_then(|mut update| update.execute(params![id.as_str(), now.secs(), stale_before_s]))
-                .map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)
+        let noted = without_waiting(&mut connection, |connection| note_uses(connection, ids, now));
+        noted.map_err(|source| self.failed("note the use of keys", source))
     }
 
     fn revoked(&self, id: KeyId, changed_rows: usize) -> Result<(), StateError> {
@@ -233,6 +223,38 @@ impl OwnedKeys<'_> {
             column: "id",
         })
     }
+}
+
+/// A look at the keys must not wait for a disk or for others, or a revoked key
+/// would live on.
+fn without_waiting<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.busy_timeout(Duration::ZERO)?;
+    // With a write-ahead log commits are not synced then, checkpoints still are.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let done = work(connection);
+    super::prepare(connection)?;
+    done
+}
+
+fn note_uses(
+    connection: &mut Connection,
+    ids: impl IntoIterator<Item = KeyId>,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let stale_before_s = now.minus(USE_GRAIN).secs();
+    for id in ids {
+        transaction
+            .prepare_cached(
+                "UPDATE keys SET last_used_at_s = ?2
+                 WHERE id = ?1 AND coalesce(last_used_at_s <= ?3, true)",
+            )?
+            .execute(params![id.as_str(), now.secs(), stale_before_s])?;
+    }
+    transaction.commit()
 }
 
 /// A row before its values are checked.

@@ -108,7 +108,7 @@ pub(in crate::http) fn check_content_type(headers: &HeaderMap) -> Result<(), Ref
 
 fn with_challenge(denied: Denied) -> Response {
     let mut response = text(denied.status(), &denied.to_string());
-    if denied == Denied::Unauthorized {
+    if denied.status() == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static("Basic realm=\"openclaw\", charset=\"UTF-8\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }

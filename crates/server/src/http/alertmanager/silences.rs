@@ -119,7 +119,7 @@ pub(in crate::http) async fn silence_delete(
 ) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
     let handle = allowed(&parts, &app, Scope::Respond)?;
-    let by = format!("key {}", caller(&parts)?.key());
+    let by = caller(&parts)?.who().to_string();
     match handle.expire_silence(id_of(id)?, &by).await? {
         Ok(_) => Ok(Response::new(Body::empty())),
         Err(_) => Err(Refusal::Nothing),

@@ -1,0 +1,84 @@
+//! Handshakes under way. Whoever only opens connections can't use up the room:
+//! the newest always gets in, at the cost of the one that has waited longest.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+#[derive(Default)]
+struct Running {
+    next: u64,
+    /// By age; a dropped sender tells that there is no more room.
+    by_number: BTreeMap<u64, oneshot::Sender<()>>,
+}
+
+pub(super) struct Handshakes {
+    most: usize,
+    running: Arc<Mutex<Running>>,
+}
+
+/// The room of one handshake.
+pub(super) struct Ticket {
+    number: u64,
+    crowded_out: oneshot::Receiver<()>,
+    running: Arc<Mutex<Running>>,
+}
+
+impl Handshakes {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, running: Arc::default() }
+    }
+
+    pub(super) fn begin(&self) -> Ticket {
+        let (stays, crowded_out) = oneshot::channel();
+        let mut running = lock(&self.running);
+        if running.by_number.len() >= self.most {
+            running.by_number.pop_first();
+        }
+        let number = running.next;
+        running.next += 1;
+        running.by_number.insert(number, stays);
+        Ticket { number, crowded_out, running: Arc::clone(&self.running) }
+    }
+}
+
+impl Ticket {
+    /// Comes back when a newer one needed the room.
+    pub(super) async fn crowded_out(&mut self) {
+        let _ = (&mut self.crowded_out).await;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        lock(&self.running).by_number.remove(&self.number);
+    }
+}
+
+fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    fn is_out(ticket: &mut Ticket) -> bool {
+        ticket.crowded_out().now_or_never().is_some()
+    }
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let handshakes = Handshakes::new(2);
+        let (mut a, mut b) = (handshakes.begin(), handshakes.begin());
+        assert!(!is_out(&mut a) && !is_out(&mut b));
+        let mut c = handshakes.begin();
+        assert!(is_out(&mut a) && !is_out(&mut b) && !is_out(&mut c));
+        drop(b);
+        let mut d = handshakes.begin();
+        assert!(!is_out(&mut c) && !is_out(&mut d));
+        drop((a, c, d));
+        assert!(lock(&handshakes.running).by_number.is_empty());
+    }
+}

@@ -158,12 +158,16 @@ impl Converter<'_> {
 
     /// `resolve_timeout`; what receivers take from here is merged into them.
     fn global(&mut self) -> Vec<Line> {
-        const MERGED: [&str; 6] = [
+        const MERGED: [&str; 10] = [
             "slack_api_url",
             "slack_api_url_file",
             "slack_app_token",
             "slack_app_token_file",
             "slack_app_url",
+            "pagerduty_url",
+            "opsgenie_api_url",
+            "opsgenie_api_key",
+            "opsgenie_api_key_file",
             "http_config",
         ];
         let Some(global) = get(&self.source.root, "global") else { return Vec::new() };

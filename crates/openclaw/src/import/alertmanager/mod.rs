@@ -13,6 +13,7 @@ mod source;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod verify;
 
 use crate::config::{self, Environment, Faults, Place};

@@ -1,4 +1,4 @@
-//! Receivers: webhooks, Slack and mail are carried over, with what they take from
+//! Receivers: webhooks, Slack, mail, PagerDuty and Opsgenie are carried over, with what they take from
 //! `global`; others are left out.
 
 use super::convert::{Converter, is_true};
@@ -50,7 +50,7 @@ impl Converter<'_> {
         for entry in entries(receiver).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "name" => {}
-                "webhook_configs" | "slack_configs" | "email_configs" => {
+                "webhook_configs" | "slack_configs" | "email_configs" | "pagerduty_configs" | "opsgenie_configs" => {
                     let list = self.integrations(entry);
                     told |= list.iter().any(|line| matches!(line, Line::Pair(..)));
                     lines.extend(list);
@@ -91,6 +91,8 @@ impl Converter<'_> {
             let (lines, address) = match entry.key.as_str() {
                 "slack_configs" => (self.slack(item), ""),
                 "email_configs" => (self.email(item), "to"),
+                "pagerduty_configs" => (self.pagerduty(item), "routing_key"),
+                "opsgenie_configs" => (self.opsgenie(item), "api_key"),
                 _ => (self.webhook(item), "url"),
             };
             let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with(address));
@@ -113,7 +115,7 @@ impl Converter<'_> {
 
     /// A file that Alertmanager printed itself holds no secrets.
     fn has_no_secret(&mut self, item: &Node) -> bool {
-        let hidden = ["url", "api_url", "app_token", "auth_password"]
+        let hidden = ["url", "api_url", "app_token", "auth_password", "routing_key", "api_key"]
             .into_iter()
             .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
         if let Some(node) = hidden {

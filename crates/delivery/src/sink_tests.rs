@@ -320,7 +320,7 @@ async fn credentials_and_headers_go_along_and_stay_unseen() {
         let http = match &mut integration {
             Integration::Webhook(settings) => &mut settings.http,
             Integration::Slack(settings) => &mut settings.http,
-            other => panic!("{other:?}"),
+            other => panic!("{} has a credential of its own", other.name()),
         };
         http.set_authorization("Bearer", &Secret::new(PLANTED)).unwrap();
         http.add_header("X-Scope-OrgID", &Secret::new(PLANTED)).unwrap();

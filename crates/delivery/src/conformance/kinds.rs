@@ -2,7 +2,11 @@
 
 use super::{Candidate, Place, answer, idempotency_key};
 use crate::sink::Received;
-use crate::{HttpConfig, Integration, opsgenie, pagerduty, servicenow, servicenow_em, slack, webhook};
+use crate::template::Template;
+use crate::{
+    HttpConfig, Integration, Secret, msteams, opsgenie, pagerduty, servicenow, servicenow_em, slack,
+    telegram, webhook,
+};
 
 fn http(place: &Place) -> HttpConfig {
     let mut http = HttpConfig::default();
@@ -159,6 +163,87 @@ fn servicenow_em() -> Candidate {
     }
 }
 
+fn slack_app() -> Candidate {
+    Candidate {
+        integration: |place| {
+            let url = place.base().join(&["api", "chat.postMessage"], &[]).unwrap();
+            let mut app = slack::App::new(&url, place.secret(), Template::plain("#ops")).unwrap();
+            app.signing_secret = Some(place.secret());
+            Integration::Slack(slack::Settings {
+                timeout: place.timeout(),
+                send_resolved: true,
+                ..slack::Settings::by(slack::Way::App(app))
+            })
+        },
+        yes: |_| answer("200 OK", r#"{"ok":true,"channel":"C123ABC456","ts":"1503435956.000247"}"#),
+        never: ["invalid_auth", "not_in_channel", "msg_blocks_too_long", "restricted_action"]
+            .map(|word| answer("200 OK", &format!(r#"{{"ok":false,"error":"{word}"}}"#)))
+            .into(),
+        lies: ["", "invalid_token", "<html>ok</html>", r#"{"ok":false,"error":"fatal_error"}"#, r#"{"ok":"#]
+            .map(|body| answer("200 OK", body))
+            .into(),
+        body_bytes_max: 60_000,
+        identity: |request| {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            format!("{} {}", body["metadata"]["event_payload"]["idempotency_key"], idempotency_key(request))
+        },
+    }
+}
+
+fn telegram() -> Candidate {
+    let refused = |code: u16, words: &str| {
+        let body = format!(r#"{{"ok":false,"error_code":{code},"description":"{words}"}}"#);
+        answer(&format!("{code} X"), &body)
+    };
+    Candidate {
+        integration: |place| {
+            let token = format!("1:{}", place.secret().expose());
+            let bot = telegram::Bot::new(&place.base(), Secret::new(token)).unwrap();
+            let settings = telegram::Settings::new(bot, telegram::ChatId::Number(-1_001_234_567_890));
+            Integration::Telegram(telegram::Settings { timeout: place.timeout(), ..settings })
+        },
+        yes: |_| answer("200 OK", r#"{"ok":true,"result":{"message_id":17,"chat":{"id":-1001234567890}}}"#),
+        never: vec![
+            refused(400, "Bad Request: chat not found"),
+            refused(401, "Unauthorized"),
+            refused(403, "Forbidden: bot was kicked from the group chat"),
+            refused(404, "Not Found"),
+        ],
+        lies: [
+            "",
+            "ok",
+            "<html>ok</html>",
+            r#"{"ok":false,"error_code":500,"description":"x"}"#,
+            r#"{"ok":"#,
+        ]
+        .map(|body| answer("200 OK", body))
+        .into(),
+        body_bytes_max: 60_000,
+        identity: idempotency_key,
+    }
+}
+
+fn msteams() -> Candidate {
+    let failed = |code: u16| {
+        let said = format!("Microsoft Teams endpoint returned HTTP error {code} with ContextId tcid=0");
+        answer("200 OK", &format!("Webhook message delivery failed with error: {said}"))
+    };
+    Candidate {
+        integration: |place| {
+            Integration::Msteams(msteams::Settings {
+                http: http(place),
+                timeout: place.timeout(),
+                ..msteams::Settings::new(place.target("/workflows"))
+            })
+        },
+        yes: |_| answer("202 Accepted", ""),
+        never: vec![answer("400 Bad Request", "no"), answer("404 Not Found", ""), failed(413)],
+        lies: vec![failed(429), failed(413), failed(502)],
+        body_bytes_max: 20_000,
+        identity: idempotency_key,
+    }
+}
+
 /// Every kind, by the name it has in metrics.
 pub(super) fn all() -> Vec<(&'static str, Candidate)> {
     vec![
@@ -168,5 +253,8 @@ pub(super) fn all() -> Vec<(&'static str, Candidate)> {
         ("opsgenie", opsgenie()),
         ("servicenow", servicenow()),
         ("servicenow_em", servicenow_em()),
+        ("slack", slack_app()),
+        ("telegram", telegram()),
+        ("msteamsv2", msteams()),
     ]
 }

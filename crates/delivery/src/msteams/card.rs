@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::group::{View, by_urgency};
 use crate::headline::{deeds, past, push_score, push_subject, state, top};
 use crate::stage::Stage;
-use crate::template::{RenderError, Rendering, Template, TemplateSet};
+use crate::template::{RenderError, Rendering, Template};
 use crate::text::{as_it_is, is_web, push_clipped, push_clipped_lines, units};
 use crate::words::Words;
 use openclaw_alert::{Labels, Notification, NotificationKind, Status, Zoned};
@@ -65,12 +65,12 @@ fn own(
     head["style"] = json!("heading");
     head["color"] = json!(colour(notification));
     let mut card = vec![head];
-    let around = message(card.clone(), words.external_url, summary.as_deref()).to_string().len();
+    let around = message(&card, words.external_url, summary.as_deref()).to_string().len();
     // The text's own frame.
     let text = fitting(text.trim(), BYTES_MAX.saturating_sub(around + 64));
     card.push(json!({ "type": "TextBlock", "text": text, "wrap": true }));
     card.retain(|block| block["text"] != "");
-    Ok(message(card, words.external_url, summary.as_deref()))
+    Ok(message(&card, words.external_url, summary.as_deref()))
 }
 
 fn part(
@@ -82,8 +82,8 @@ fn part(
     match template {
         Some(template) => rendering.render(template),
         None => {
-            let set = [&settings.title, &settings.text].into_iter().flatten().map(Template::set);
-            let set = set.cloned().next().unwrap_or_else(TemplateSet::default);
+            let own = settings.title.as_ref().or(settings.text.as_ref());
+            let set = own.map(|own| own.set().clone()).unwrap_or_default();
             rendering.render_part(&set, unset)
         }
     }
@@ -119,7 +119,7 @@ fn ours(notification: &Notification, external_url: &str, summary: Option<&str>, 
     let did = did(notification);
     let around: Vec<_> =
         card.iter().chain(&did).cloned().chain([foot(notification, views.len(), note)]).collect();
-    let mut bytes_left = BYTES_MAX.saturating_sub(message(around, external_url, summary).to_string().len());
+    let mut bytes_left = BYTES_MAX.saturating_sub(message(&around, external_url, summary).to_string().len());
     let mut shown = 0;
     for view in views.iter().take(ALERTS_MAX) {
         let section = section(view, group);
@@ -130,11 +130,11 @@ fn ours(notification: &Notification, external_url: &str, summary: Option<&str>, 
     }
     card.extend(did);
     card.push(foot(notification, views.len() - shown, note));
-    message(card, external_url, summary)
+    message(&card, external_url, summary)
 }
 
 /// A card in its envelope.
-fn message(card: Vec<Value>, external_url: &str, summary: Option<&str>) -> Value {
+fn message(card: &[Value], external_url: &str, summary: Option<&str>) -> Value {
     let mut content = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -175,7 +175,7 @@ fn run(text: &str) -> Value {
     json!({ "type": "TextRun", "text": text })
 }
 
-fn line(runs: Vec<Value>) -> Value {
+fn line(runs: &[Value]) -> Value {
     json!({ "type": "RichTextBlock", "inlines": runs })
 }
 
@@ -194,13 +194,13 @@ fn head(notification: &Notification) -> Vec<Value> {
     title["color"] = json!(colour(notification));
     let mut score = String::new();
     push_score(&mut score, notification);
-    let mut lines = vec![line(vec![title]), line(vec![run(&score)])];
+    let mut lines = vec![line(&[title]), line(&[run(&score)])];
     if let Some(person) = &notification.on_call {
         let person = format!("On call: {}", clipped(person, NAME_UNITS_MAX));
-        lines.push(line(vec![run(&person)]));
+        lines.push(line(&[run(&person)]));
     }
     if let Some(past) = top(notification).and_then(|alert| past(&alert.past)) {
-        lines.push(line(vec![run(&format!("This kind: {past}"))]));
+        lines.push(line(&[run(&format!("This kind: {past}"))]));
     }
     lines
 }
@@ -210,9 +210,9 @@ fn section(view: &View<'_>, group: Labels<'_>) -> Value {
     let mut name = run(&clipped(view.name(), NAME_UNITS_MAX));
     name["weight"] = json!("Bolder");
     let rest = format!(" · score {:.2} · since {}", view.alert.score.value(), date(since));
-    let mut lines = vec![line(vec![run(&format!("{state}: ")), name, run(&rest)])];
+    let mut lines = vec![line(&[run(&format!("{state}: ")), name, run(&rest)])];
     if let Some(told) = view.told() {
-        lines.push(line(vec![run(&clipped(told, SUMMARY_UNITS_MAX))]));
+        lines.push(line(&[run(&clipped(told, SUMMARY_UNITS_MAX))]));
     }
     let labels = view.own_labels(group).take(LABELS_MAX);
     let labels: Vec<_> =
@@ -220,11 +220,11 @@ fn section(view: &View<'_>, group: Labels<'_>) -> Value {
     if !labels.is_empty() {
         let mut labels = run(&labels.join("  "));
         labels["fontType"] = json!("Monospace");
-        lines.push(line(vec![labels]));
+        lines.push(line(&[labels]));
     }
     let links: Vec<_> = view.links().filter(|(url, _)| is_link(url)).flat_map(link).collect();
     if !links.is_empty() {
-        lines.push(line(links));
+        lines.push(line(&links));
     }
     json!({ "type": "Container", "separator": true, "items": lines })
 }
@@ -247,7 +247,7 @@ fn did(notification: &Notification) -> Vec<Value> {
     let told = deeds(notification).into_iter().map(|deed| {
         let mut text = String::new();
         deed.push(&mut text, notification.alerts.len(), as_it_is);
-        line(vec![run(&format!("{text} · {}", date(Zoned::utc(deed.acted.at))))])
+        line(&[run(&format!("{text} · {}", date(Zoned::utc(deed.acted.at))))])
     });
     told.collect()
 }
@@ -265,5 +265,5 @@ fn foot(notification: &Notification, left_out: usize, note: Option<&str>) -> Val
     let mut foot = run(&text);
     foot["isSubtle"] = json!(true);
     foot["size"] = json!("Small");
-    line(vec![foot])
+    line(&[foot])
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys that say where an integration sends to and who it is there.
-const TARGET_KEYS: [&str; 19] = [
+const TARGET_KEYS: [&str; 23] = [
     "url",
     "api_url",
     "app_url",
@@ -41,6 +41,10 @@ const TARGET_KEYS: [&str; 19] = [
     "table",
     "username",
     "password",
+    "bot_token",
+    "chat_id",
+    "message_thread_id",
+    "webhook_url",
 ];
 
 /// An integration, as far as its register needs it.
@@ -248,6 +252,7 @@ receivers:
   - name: ops
     slack_configs:
       - { api_url_file: slack.url, channel: '#a', text: '{% include \"told\" %}', send_resolved: true }
+    telegram_configs: [{ bot_token_file: bot.token, chat_id_file: chat.id }]
     webhook_configs:
       - { url: { file: hook.url }, http_config: { basic_auth: { username: me, password_file: hook.password } } }
 route: { receiver: ops }
@@ -271,10 +276,12 @@ route: { receiver: ops }
         write("slack.url", "https://hooks.example/slack\n");
         write("hook.url", "https://hooks.example/hook\n");
         write("hook.password", "pass\n");
+        write("bot.token", "1:t\n");
+        write("chat.id", "-5\n");
         let before = load(TENANT, folder.path());
         let receiver = &before.receivers[0];
         let origins = before.document.origins(&receiver.name, &receiver.integrations);
-        assert_eq!(before.document.files.len(), 4);
+        assert_eq!(before.document.files.len(), 6);
         drop(folder);
         let name = TenantName::new("acme").unwrap();
         for (origin, known) in origins.iter().zip(&receiver.integrations) {
@@ -297,9 +304,21 @@ receivers:
         actions: [{ type: button, text: t, url: 'https://x/', confirm: { text: t } }]
         mrkdwn_in: [text]
         http_config: { basic_auth: { username: u, password: p }, http_headers: { X-A: { secrets: [s] } } }
-      - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a' }
+      - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a', signing_secret: s }
+    telegram_configs:
+      - { bot_token: '1:t', chat_id: -5, message: m, parse_mode: '', api_url: 'https://telegram.example' }
+    msteamsv2_configs:
+      - { webhook_url: 'https://hooks.example/teams', title: t, summary: s, text: t }
     email_configs:
       - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
+    pagerduty_configs:
+      - { routing_key: k, webhook_secret: s, details: { a: [t, { b: 1 }] }, images: [{ src: s }], links: [{ href: h }] }
+    opsgenie_configs:
+      - { api_key: k, details: { a: t }, responders: [{ name: n, type: team }], tags: t }
+    servicenow_configs:
+      - { instance_url: 'https://x.example', username: u, password: p, table: u_x, fields: { a: t }, close_code: c }
+    servicenow_em_configs:
+      - { instance_url: 'https://x.example', api_key: k, source: s, node_labels: [n] }
     webhook_configs:
       - { url: 'https://hooks.example/hook', secret: 'whsec_c2VjcmV0c2VjcmV0', timeout: 5s, max_alerts: 3,
           http_config: { authorization: { type: Bearer, credentials: c } } }

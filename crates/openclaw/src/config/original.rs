@@ -135,30 +135,30 @@ impl Lines {
         }
         let mut list = "";
         for integration in &receiver.integrations {
-            let key = match integration {
-                Integration::Webhook(_) => "webhook_configs",
-                Integration::Slack(_) => "slack_configs",
-                Integration::Email(_) => "email_configs",
-                Integration::PagerDuty(_) => "pagerduty_configs",
-                Integration::Opsgenie(_) => "opsgenie_configs",
-                Integration::ServiceNow(_) | Integration::ServiceNowEm(_) => {
-                    let (kind, host) = (integration.name(), quoted(integration.host()));
-                    self.line(1, format_args!("# {kind}_configs: {host}"));
-                    continue;
-                }
-            };
-            if list != key {
-                self.line(1, format_args!("{key}:"));
-                list = key;
-            }
             match integration {
-                Integration::Webhook(settings) => self.webhook(settings),
-                Integration::Slack(settings) => self.slack(settings),
-                Integration::Email(settings) => self.email(settings),
-                Integration::PagerDuty(_) => self.with_secret("routing_key", integration),
-                Integration::Opsgenie(_) => self.with_secret("api_key", integration),
-                Integration::ServiceNow(_) | Integration::ServiceNowEm(_) => {}
+                Integration::Webhook(settings) => {
+                    self.list(&mut list, "webhook_configs");
+                    self.webhook(settings);
+                }
+                Integration::Slack(settings) => {
+                    self.list(&mut list, "slack_configs");
+                    self.slack(settings);
+                }
+                Integration::Email(settings) => {
+                    self.list(&mut list, "email_configs");
+                    self.email(settings);
+                }
+                // Old tools don't know all of their keys, and need none.
+                other => self.line(1, format_args!("# {}_configs: {}", other.name(), other.host())),
             }
+        }
+    }
+
+    /// The key of a list, where it begins.
+    fn list(&mut self, begun: &mut &'static str, key: &'static str) {
+        if *begun != key {
+            self.line(1, format_args!("{key}:"));
+            *begun = key;
         }
     }
 
@@ -174,7 +174,7 @@ impl Lines {
     fn slack(&mut self, settings: &slack::Settings) {
         self.line(1, "- api_url: <secret>");
         self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
-        if let Some(channel) = &settings.channel {
+        if let Some(channel) = settings.channel() {
             self.line(2, format_args!("channel: {}", quoted(channel.source())));
         }
     }

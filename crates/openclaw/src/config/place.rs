@@ -5,16 +5,21 @@
 use super::slack::APP_URL;
 use super::{opsgenie, pagerduty};
 use openclaw_alert::fnv1a;
+use openclaw_delivery::telegram::Bot;
 use serde_json::Value as Json;
 
 /// A hash of the place of an integration's settings.
 pub(super) fn of(section: &Json) -> u64 {
     let text = |key: &str| section.get(key).and_then(Json::as_str).filter(|text| !text.is_empty());
+    if section.get("bot_token").is_some() {
+        return chat(section);
+    }
     let channel = text("channel");
     if let Some(place) = ticket_tool(&text) {
         return fnv1a(&[place.as_bytes()]);
     }
-    let place = match (text("url"), text("app_token"), text("api_url"), channel) {
+    let url = text("url").or(text("webhook_url"));
+    let place = match (url, text("app_token"), text("api_url"), channel) {
         (Some(url), ..) => address(url),
         (None, Some(_), ..) => address(text("app_url").unwrap_or(APP_URL)),
         (None, None, Some(url), Some(_)) => workspace(url),
@@ -35,6 +40,16 @@ fn ticket_tool<'t>(text: &impl Fn(&str) -> Option<&'t str>) -> Option<String> {
         return Some(format!("{} {key}", address(text("url").unwrap_or(pagerduty::URL))));
     }
     text("api_key").map(|_| address(text("api_url").unwrap_or(opsgenie::API_URL)))
+}
+
+/// A Telegram chat or a topic of it, whichever bot speaks there.
+fn chat(section: &Json) -> u64 {
+    let api = section.get("api_url").and_then(Json::as_str).unwrap_or(Bot::API_URL);
+    let word = |key: &str| match section.get(key) {
+        Some(Json::String(text)) => text.clone(),
+        other => other.unwrap_or(&Json::Null).to_string(),
+    };
+    fnv1a(&[address(api).as_bytes(), word("chat_id").as_bytes(), word("message_thread_id").as_bytes()])
 }
 
 /// Scheme, host, port and path; neither `user:password@` nor the query. A
@@ -122,6 +137,18 @@ mod tests {
             vec![json!({ "instance_url": "https://x.service-now.com", "table": "u_incident" })],
             vec![json!({ "to": "a@b.example", "auth_password": "x" }), json!({ "to": "a@b.example" })],
             vec![json!({ "to": "c@b.example" })],
+            vec![
+                json!({ "bot_token": "1:x", "chat_id": -5 }),
+                json!({ "bot_token": "2:y", "chat_id": "-5", "api_url": Bot::API_URL }),
+            ],
+            vec![json!({ "bot_token": "1:x", "chat_id": -6 })],
+            vec![json!({ "bot_token": "1:x", "chat_id": -5, "message_thread_id": 7 })],
+            vec![json!({ "bot_token": "1:x", "chat_id": -5, "api_url": "https://t.example" })],
+            vec![
+                json!({ "webhook_url": "https://flow.example/workflows/1?sig=x" }),
+                json!({ "webhook_url": "https://flow.example/workflows/1?sig=y" }),
+            ],
+            vec![json!({ "webhook_url": "https://flow.example/workflows/2?sig=x" })],
         ];
         let hashes: Vec<Vec<u64>> = places.iter().map(|same| same.iter().map(of).collect()).collect();
         for (at, same) in hashes.iter().enumerate() {

@@ -4,6 +4,7 @@
 use openclaw_alert::{MatcherError, TenantNameError};
 use openclaw_delivery::email::{MailHeaderError, SmarthostError};
 use openclaw_delivery::servicenow::NameError;
+use openclaw_delivery::telegram::{BotError, ChatIdError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
 };
@@ -155,6 +156,10 @@ pub(crate) enum Problem {
     RepeatTooShort { repeat: String, group: String },
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error(transparent)]
+    Bot(#[from] BotError),
+    #[error(transparent)]
+    Chat(#[from] ChatIdError),
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]

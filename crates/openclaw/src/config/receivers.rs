@@ -3,6 +3,7 @@
 use super::email::{self, EmailSection, MailDefaults};
 use super::fault::Place;
 use super::http_config::{self, HttpSection};
+use super::msteams::{self, MsteamsSection};
 use super::names::{Kind, Names, named, new_name};
 use super::opsgenie::{self, OpsgenieSection};
 use super::pagerduty::{self, PagerDutySection};
@@ -11,6 +12,7 @@ use super::read::{At, Context, Field, Later, section};
 use super::secret::{SecretText, either};
 use super::servicenow::{self, ServiceNowEmSection, ServiceNowSection};
 use super::slack::{self, SlackSection};
+use super::telegram::{self, TelegramSection};
 use super::templates::Templates;
 use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
@@ -43,6 +45,10 @@ section! {
         servicenow_configs: Vec<At<ServiceNowSection>>,
         /// Events for ServiceNow's Event Management.
         servicenow_em_configs: Vec<At<ServiceNowEmSection>>,
+        /// Telegram chats.
+        telegram_configs: Vec<At<TelegramSection>>,
+        /// Microsoft Teams channels.
+        msteamsv2_configs: Vec<At<MsteamsSection>>,
         #[schemars(skip)]
         discord_configs: Later,
         #[schemars(skip)]
@@ -56,13 +62,9 @@ section! {
         #[schemars(skip)]
         msteams_configs: Later,
         #[schemars(skip)]
-        msteamsv2_configs: Later,
-        #[schemars(skip)]
         pushover_configs: Later,
         #[schemars(skip)]
         sns_configs: Later,
-        #[schemars(skip)]
-        telegram_configs: Later,
         #[schemars(skip)]
         victorops_configs: Later,
         #[schemars(skip)]
@@ -142,6 +144,9 @@ fn rota(name: &At<Text>, names: &Names, cx: &mut Context<'_>) -> Option<Arc<Rota
     names.rotas.iter().find(|rota| **rota.name() == *name.value.0).cloned()
 }
 
+/// What makes settings of a section.
+type Check<S, T> = fn(At<S>, &Templates, &mut Context<'_>) -> Option<T>;
+
 fn integrations(
     section: &mut ReceiverSection,
     receiver: &Place,
@@ -149,13 +154,33 @@ fn integrations(
     templates: &Templates,
     cx: &mut Context<'_>,
 ) -> Vec<Integration> {
+    fn each<S, T>(
+        list: &mut Field<Vec<At<S>>>,
+        check: Check<S, T>,
+        kind: fn(T) -> Integration,
+        templates: &Templates,
+        cx: &mut Context<'_>,
+    ) -> Vec<Integration> {
+        let sections = std::mem::take(list).into_value().unwrap_or_default();
+        sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
+    }
     let mut integrations = Vec::new();
-    for section in take(&mut section.webhook_configs).into_value().unwrap_or_default() {
-        integrations.extend(webhook(section, templates, cx).map(Integration::Webhook));
-    }
-    for section in take(&mut section.slack_configs).into_value().unwrap_or_default() {
-        integrations.extend(slack::checked(section, templates, cx).map(Integration::Slack));
-    }
+    integrations.extend(each(&mut section.webhook_configs, webhook, Integration::Webhook, templates, cx));
+    integrations.extend(each(&mut section.slack_configs, slack::checked, Integration::Slack, templates, cx));
+    integrations.extend(each(
+        &mut section.telegram_configs,
+        telegram::checked,
+        Integration::Telegram,
+        templates,
+        cx,
+    ));
+    integrations.extend(each(
+        &mut section.msteamsv2_configs,
+        msteams::checked,
+        Integration::Msteams,
+        templates,
+        cx,
+    ));
     for section in take(&mut section.email_configs).into_value().unwrap_or_default() {
         let settings = email::checked(section, mail, templates, cx);
         integrations.extend(settings.map(|settings| Integration::Email(Box::new(settings))));

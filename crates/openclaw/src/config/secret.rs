@@ -47,7 +47,7 @@ impl Read for SecretText {
 }
 
 /// Passes for an address and for a key.
-const ASSUMED: &str = "https://secret.invalid/";
+pub(super) const ASSUMED: &str = "https://secret.invalid/";
 
 fn fetch(source: SecretSource, node: &Node, cx: &mut Context<'_>) -> Option<String> {
     match (source.file.into_set(), source.env.into_set()) {

@@ -8,12 +8,12 @@ use super::receivers::{bounded, timeout};
 use super::secret::{SecretText, either};
 use super::templates::Templates;
 use super::values::{Flag, Span, TemplateText, Text};
-use openclaw_delivery::slack::{Action, Confirm, Field as SlackField, Settings};
+use openclaw_delivery::slack::{Action, App, Confirm, Field as SlackField, Settings, Way, Webhook};
 use openclaw_delivery::template::Template;
 use openclaw_delivery::{HttpConfig, Secret, Target};
 
 /// Where an app's messages go.
-pub(super) const APP_URL: &str = "https://slack.com/api/chat.postMessage";
+pub(super) const APP_URL: &str = App::URL;
 
 section! {
     /// A Slack channel, through an incoming webhook or as an app. Texts are Jinja templates; with none of `title` to `actions` the message is OpenClaw's own.
@@ -26,8 +26,10 @@ section! {
         app_token: SecretText,
         /// The file of an app's token.
         app_token_file: Text,
-        /// Where an app's messages go. Default Slack's own.
+        /// Where an app's messages go: the address of `chat.postMessage`, or of the API that has it. Default Slack's own.
         app_url: Text,
+        /// An app's signing secret: with it, messages have buttons, and what is pressed is believed.
+        signing_secret: SecretText,
         /// How Slack is spoken to.
         http_config: HttpSection,
         /// Another channel than the webhook's own, where the server follows it; an app needs one.
@@ -129,8 +131,8 @@ pub(super) fn checked(
     cx: &mut Context<'_>,
 ) -> Option<Settings> {
     let At { mut value, place } = section;
-    let mut http = http_config::checked(std::mem::take(&mut value.http_config), cx);
-    let target = address(&mut value, &place, &mut http, cx);
+    let http = http_config::checked(std::mem::take(&mut value.http_config), cx);
+    let way = way(&mut value, &place, &http, templates, cx);
     let timeout = timeout(value.timeout, cx);
     let fields = bounded("Slack fields", value.fields, cx);
     let fields = fields.into_iter().filter_map(|section| field(section, templates, cx)).collect();
@@ -139,19 +141,18 @@ pub(super) fn checked(
     let mrkdwn_in = bounded("words", value.mrkdwn_in, cx).into_iter().map(|word| word.value.0).collect();
     let mut text = |field: Field<TemplateText>| templates.optional(field, cx);
     let flag = |field: Field<Flag>| field.into_value().is_some_and(|flag| flag.0);
-    let (channel, username) = (text(value.channel), text(value.username));
+    let username = text(value.username);
     let (icon_emoji, icon_url) = (text(value.icon_emoji), text(value.icon_url));
     let (message_text, color, title) = (text(value.message_text), text(value.color), text(value.title));
     let (title_link, pretext, body) = (text(value.title_link), text(value.pretext), text(value.text));
     let (fallback, callback_id) = (text(value.fallback), text(value.callback_id));
     let (footer, image_url, thumb_url) = (text(value.footer), text(value.image_url), text(value.thumb_url));
-    let defaults = Settings::new(target?);
+    let defaults = Settings::by(way?);
     let send_resolved = value.send_resolved.into_value().map_or(defaults.send_resolved, |flag| flag.0);
     Some(Settings {
         http,
         send_resolved,
         timeout,
-        channel,
         username,
         icon_emoji,
         icon_url,
@@ -175,13 +176,14 @@ pub(super) fn checked(
     })
 }
 
-/// Where messages go; an app's token joins the headers.
-fn address(
+/// By an incoming webhook or as an app.
+fn way(
     section: &mut SlackSection,
     place: &Place,
-    http: &mut HttpConfig,
+    http: &HttpConfig,
+    templates: &Templates,
     cx: &mut Context<'_>,
-) -> Option<Target> {
+) -> Option<Way> {
     let keys = ["api_url", "api_url_file", "app_token", "app_token_file"];
     let secrets = [std::mem::take(&mut section.api_url), std::mem::take(&mut section.app_token)];
     let files = [std::mem::take(&mut section.api_url_file), std::mem::take(&mut section.app_token_file)];
@@ -190,19 +192,40 @@ fn address(
     }
     let ([url, token], [url_file, token_file]) = (secrets, files);
     let url = either([keys[0], keys[1]], url, url_file, cx);
-    let Some(token) = either([keys[2], keys[3]], token, token_file, cx) else {
-        let url = url?;
-        return cx.keep(&url.place, Target::parse(&url.value.0));
-    };
-    if url.is_some() {
-        cx.fault(&token.place, Problem::Exclusive { keys: vec![keys[0], keys[2]] });
+    if let Some(token) = either([keys[2], keys[3]], token, token_file, cx) {
+        if url.is_some() {
+            cx.fault(&token.place, Problem::Exclusive { keys: vec![keys[0], keys[2]] });
+        }
+        return app(section, token, place, http, templates, cx).map(Way::App);
     }
-    let set = http.set_authorization("Bearer", &token.value.0);
+    if let Some(secret) = section.signing_secret.as_set() {
+        cx.fault(&secret.place, Problem::Missing { key: keys[2] });
+    }
+    let channel = templates.optional(std::mem::take(&mut section.channel), cx);
+    let url = url?;
+    let api_url = cx.keep(&url.place, Target::parse(&url.value.0))?;
+    Some(Way::Webhook(Webhook { api_url, channel }))
+}
+
+fn app(
+    section: &mut SlackSection,
+    token: At<SecretText>,
+    place: &Place,
+    http: &HttpConfig,
+    templates: &Templates,
+    cx: &mut Context<'_>,
+) -> Option<App> {
+    // The token takes the header.
+    let set = http.clone().set_authorization("Bearer", &token.value.0);
     cx.keep(&token.place, set);
+    let channel = needed("channel", std::mem::take(&mut section.channel), place, templates, cx);
     let app_url = std::mem::take(&mut section.app_url).into_set();
     let place = app_url.as_ref().map_or(&token.place, |url| &url.place).clone();
     let app_url = app_url.map_or_else(|| APP_URL.to_owned(), |url| url.value.0);
-    cx.keep(&place, Target::parse(&Secret::new(app_url)))
+    let app_url = cx.keep(&place, Target::parse(&Secret::new(app_url)))?;
+    let mut app = cx.keep(&place, App::new(&app_url, token.value.0, channel?))?;
+    app.signing_secret = std::mem::take(&mut section.signing_secret).into_value().map(|secret| secret.0);
+    Some(app)
 }
 
 /// Alertmanager refuses an empty one too.

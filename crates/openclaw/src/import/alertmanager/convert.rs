@@ -158,7 +158,10 @@ impl Converter<'_> {
 
     /// `resolve_timeout`; what receivers take from here is merged into them.
     fn global(&mut self) -> Vec<Line> {
-        const MERGED: [&str; 10] = [
+        const MERGED: [&str; 13] = [
+            "telegram_api_url",
+            "telegram_bot_token",
+            "telegram_bot_token_file",
             "slack_api_url",
             "slack_api_url_file",
             "slack_app_token",

@@ -1,15 +1,16 @@
-//! Receivers: webhooks, Slack, mail, PagerDuty and Opsgenie are carried over, with what they take from
+//! Receivers: webhooks, chats, mail, PagerDuty and Opsgenie are carried over, with what they take from
 //! `global`; others are left out.
 
 use super::convert::{Converter, is_true};
 use super::go_duration;
 use super::keys::HTTP;
 use super::out::{Line, Out, commented};
-use super::services::{EMAIL, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
+use super::services::{EMAIL, MSTEAMSV2, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, TELEGRAM, WEBHOOK};
 use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
 use crate::import::{Loss, translate_field};
+use openclaw_delivery::slack::App;
 use std::time::Duration;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
@@ -50,7 +51,8 @@ impl Converter<'_> {
         for entry in entries(receiver).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "name" => {}
-                "webhook_configs" | "slack_configs" | "email_configs" | "pagerduty_configs" | "opsgenie_configs" => {
+                "webhook_configs" | "slack_configs" | "email_configs" | "telegram_configs"
+                | "msteamsv2_configs" | "pagerduty_configs" | "opsgenie_configs" => {
                     let list = self.integrations(entry);
                     told |= list.iter().any(|line| matches!(line, Line::Pair(..)));
                     lines.extend(list);
@@ -59,6 +61,12 @@ impl Converter<'_> {
                     lines.extend(self.lost(entry, "receivers have no labels here", "put it into a template"));
                 }
                 _ if items(&entry.node).is_empty() => {}
+                "msteams_configs" => {
+                    lost = true;
+                    let why = "Teams' older connectors are not supported";
+                    let remedy = "make a Workflows webhook and add it as `msteamsv2_configs`";
+                    lines.extend(self.lost(entry, why, remedy));
+                }
                 _ => {
                     lost = true;
                     let why = "this service is not supported yet";
@@ -90,6 +98,8 @@ impl Converter<'_> {
             }
             let (lines, address) = match entry.key.as_str() {
                 "slack_configs" => (self.slack(item), ""),
+                "telegram_configs" => (self.telegram(item), ""),
+                "msteamsv2_configs" => (self.msteams(item), ""),
                 "email_configs" => (self.email(item), "to"),
                 "pagerduty_configs" => (self.pagerduty(item), "routing_key"),
                 "opsgenie_configs" => (self.opsgenie(item), "api_key"),
@@ -99,12 +109,12 @@ impl Converter<'_> {
             if lines.iter().any(has_address) {
                 list.push(Line::Item(Out::Block(lines)));
             } else {
-                let why = "its address could not be translated";
+                let why = match entry.key.as_str() {
+                    "pagerduty_configs" | "opsgenie_configs" => "it has no key that can be carried over",
+                    _ => "its address could not be translated",
+                };
                 self.remark(&item.place, "this integration is left out", why, "add it by hand");
-                comments.push(Line::Comment(format!(
-                    "left out of {}: its address could not be translated",
-                    entry.key
-                )));
+                comments.push(Line::Comment(format!("left out of {}: {why}", entry.key)));
             }
         }
         if !list.is_empty() {
@@ -115,9 +125,18 @@ impl Converter<'_> {
 
     /// A file that Alertmanager printed itself holds no secrets.
     fn has_no_secret(&mut self, item: &Node) -> bool {
-        let hidden = ["url", "api_url", "app_token", "auth_password", "routing_key", "api_key"]
-            .into_iter()
-            .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
+        let hidden = [
+            "url",
+            "api_url",
+            "app_token",
+            "bot_token",
+            "webhook_url",
+            "auth_password",
+            "routing_key",
+            "api_key",
+        ]
+        .into_iter()
+        .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
         if let Some(node) = hidden {
             let why = "its address or password was taken out of this file";
             self.remark(&node.place, "this integration is left out", why, "import the original file");
@@ -148,17 +167,21 @@ impl Converter<'_> {
         for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "api_url" | "api_url_file" | "app_token" | "app_token_file" | "app_url" => {}
-                "http_config" => lines.extend(self.http(entry)),
+                "http_config" => {
+                    let http = self.http(entry);
+                    lines.extend(if is_app { without_authorization(http) } else { http });
+                }
                 "timeout" => lines.extend(self.timeout(entry)),
                 "fields" => lines.extend(self.templated_list(entry, &SLACK_FIELD)),
                 "actions" => lines.extend(self.templated_list(entry, &SLACK_ACTION)),
-                "update_message" if is_true(&entry.node) => {
+                "update_message" if is_true(&entry.node) && !is_app => {
                     lines.extend(self.lost(
                         entry,
-                        "messages are not changed after they are sent",
-                        "nothing to do: each state is a message of its own",
+                        "what an incoming webhook posted can't be changed",
+                        "use an app: its messages are edited",
                     ));
                 }
+                // An app's messages always are.
                 "update_message" => {}
                 key if SLACK_TEMPLATES.contains(&key) => lines.extend(self.template(entry)),
                 _ => lines.extend(self.carried(entry, &SLACK)),
@@ -174,7 +197,7 @@ impl Converter<'_> {
         for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "to" | "from" | "html" | "text" => lines.extend(self.template(entry)),
-                "headers" => lines.extend(self.mail_headers(entry)),
+                "headers" => lines.extend(self.template_map(entry)),
                 "auth_secret" | "auth_secret_file" => lines.extend(self.no_cram(entry)),
                 "tls_config" => lines.extend(self.credential(entry)),
                 "auth_password_file" => lines.extend(self.file_of(entry)),
@@ -216,12 +239,55 @@ impl Converter<'_> {
         self.lost(entry, "CRAM-MD5 is not spoken", "use `auth_password`, which goes over TLS")
     }
 
-    fn mail_headers(&mut self, entry: &Entry) -> Vec<Line> {
+    /// Texts by name, each a template.
+    pub(super) fn template_map(&mut self, entry: &Entry) -> Vec<Line> {
         let lines: Vec<Line> = entries(&entry.node).iter().flat_map(|inner| self.template(inner)).collect();
         if lines.iter().any(|line| matches!(line, Line::Pair(..))) {
             return vec![Line::Pair(entry.key.clone(), Out::Block(lines))];
         }
         lines
+    }
+
+    fn telegram(&mut self, item: &Node) -> Vec<Line> {
+        const TOKEN: [(&str, &str); 2] =
+            [("bot_token", "telegram_bot_token"), ("bot_token_file", "telegram_bot_token_file")];
+        let mut lines = self.own_or_global(item, &TOKEN);
+        lines.extend(self.own_or_global(item, &[("api_url", "telegram_api_url")]));
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "bot_token" | "bot_token_file" | "api_url" => {}
+                "http_config" => lines.extend(self.http(entry)),
+                "chat_id_file" => lines.extend(self.file_of(entry)),
+                "message" => lines.extend(self.template(entry)),
+                // Alertmanager's zeros stand for what is not set.
+                "chat_id" | "message_thread_id" if self.source.text(&entry.node).as_deref() == Some("0") => {}
+                _ => lines.extend(self.carried(entry, &TELEGRAM)),
+            }
+        }
+        lines.extend(self.global_http(item, false));
+        lines
+    }
+
+    fn msteams(&mut self, item: &Node) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
+            match entry.key.as_str() {
+                "http_config" => lines.extend(self.http(entry)),
+                "webhook_url_file" => lines.extend(self.file_of(entry)),
+                "title" | "text" => lines.extend(self.template(entry)),
+                _ => lines.extend(self.carried(entry, &MSTEAMSV2)),
+            }
+        }
+        lines.extend(self.global_http(item, false));
+        lines
+    }
+
+    /// The first of the keys that the integration has, or `global` for it.
+    pub(super) fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
+        let global = get(&self.source.root, "global");
+        let own = keys.iter().find_map(|(key, _)| Some((*key, get(item, key)?)));
+        let above = || keys.iter().find_map(|(key, above)| Some((*key, get(global?, above)?)));
+        own.or_else(above).map(|(key, node)| self.pair(key, node)).into_iter().collect()
     }
 
     /// Where a Slack message goes: the integration's own word before
@@ -247,12 +313,29 @@ impl Converter<'_> {
             );
             return lines;
         }
+        if let Some((key, node)) = self.app_by_header(item) {
+            return vec![self.pair(key, node)];
+        }
         let own = ["api_url", "api_url_file"].into_iter().find_map(|key| Some((key, get(item, key)?)));
         let url = own.or_else(|| {
             let keys = [("api_url", "slack_api_url"), ("api_url_file", "slack_api_url_file")];
             keys.into_iter().find_map(|(key, global)| Some((key, above(global)?)))
         });
         url.map(|(key, node)| self.pair(key, node)).into_iter().collect()
+    }
+
+    /// The older way to an app: its token in the header, and Slack's method as
+    /// the address.
+    fn app_by_header<'n>(&self, item: &'n Node) -> Option<(&'static str, &'n Node)> {
+        let url = get(item, "api_url").and_then(|node| self.source.text(node));
+        let header = get(get(item, "http_config")?, "authorization")?;
+        let scheme = get(header, "type").and_then(|node| self.source.text(node));
+        let is_bearer = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+        if url.as_deref() != Some(App::URL) || !is_bearer || get(item, "channel").is_none() {
+            return None;
+        }
+        let keys = [("app_token", "credentials"), ("app_token_file", "credentials_file")];
+        keys.into_iter().find_map(|(key, inner)| Some((key, get(header, inner)?)))
     }
 
     fn pair(&mut self, key: &str, node: &Node) -> Line {
@@ -262,7 +345,7 @@ impl Converter<'_> {
         Line::Pair(key.to_owned(), Out::Text(self.source.text(node).unwrap_or_default()))
     }
 
-    fn file_of(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn file_of(&mut self, entry: &Entry) -> Vec<Line> {
         if self.source.text(&entry.node).is_none_or(|text| text.is_empty()) {
             return Vec::new();
         }
@@ -283,7 +366,7 @@ impl Converter<'_> {
     }
 
     /// Ours needs at least a millisecond and at most five minutes.
-    fn timeout(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn timeout(&mut self, entry: &Entry) -> Vec<Line> {
         let span = self.source.text(&entry.node).and_then(|text| go_duration(&text)).unwrap_or_default();
         if span.is_zero() {
             return Vec::new();
@@ -302,22 +385,18 @@ impl Converter<'_> {
     }
 
     /// The `http_config` of `global`, where the integration has none.
-    fn global_http(&mut self, item: &Node, is_app: bool) -> Vec<Line> {
+    pub(super) fn global_http(&mut self, item: &Node, is_app: bool) -> Vec<Line> {
         if get(item, "http_config").is_some() {
             return Vec::new();
         }
         let root = &self.source.root;
         let entry = get(root, "global").map(entries).unwrap_or_default().iter();
         let Some(entry) = entry.clone().find(|entry| entry.key == "http_config") else { return Vec::new() };
-        let mut lines = self.http(entry);
-        if is_app && let Some(Line::Pair(_, Out::Block(inner))) = lines.first_mut() {
-            // The token takes the header.
-            inner.retain(|line| !matches!(line, Line::Pair(key, _) if key == "authorization"));
-        }
-        lines
+        let lines = self.http(entry);
+        if is_app { without_authorization(lines) } else { lines }
     }
 
-    fn http(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn http(&mut self, entry: &Entry) -> Vec<Line> {
         let mut lines = Vec::new();
         for inner in entries(&entry.node).iter().filter(|inner| !matches!(inner.node.value, Value::Null)) {
             match inner.key.as_str() {
@@ -369,7 +448,7 @@ impl Converter<'_> {
     }
 
     /// A text that is a template; lost, it falls back to its default.
-    fn template(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn template(&mut self, entry: &Entry) -> Vec<Line> {
         let text = self.source.text(&entry.node).unwrap_or_default();
         match translate_field(&text, Some(&self.parts)) {
             Ok(text) => vec![Line::Pair(entry.key.clone(), Out::Text(text))],
@@ -394,7 +473,7 @@ impl Converter<'_> {
     }
 
     /// Slack's fields and buttons; one whose templates are lost is lost whole.
-    fn templated_list(&mut self, entry: &Entry, keys: &super::keys::Keys) -> Vec<Line> {
+    pub(super) fn templated_list(&mut self, entry: &Entry, keys: &super::keys::Keys) -> Vec<Line> {
         let mut list = Vec::new();
         for item in items(&entry.node) {
             let lines: Vec<Line> =
@@ -427,4 +506,15 @@ impl Converter<'_> {
             _ => self.template(entry),
         }
     }
+}
+
+/// An app's token takes the header.
+fn without_authorization(mut lines: Vec<Line>) -> Vec<Line> {
+    if let Some(Line::Pair(_, Out::Block(inner))) = lines.first_mut() {
+        inner.retain(|line| !matches!(line, Line::Pair(key, _) if key == "authorization"));
+        if inner.is_empty() {
+            lines.remove(0);
+        }
+    }
+    lines
 }

@@ -3,6 +3,7 @@
 
 use openclaw_alert::{MatcherError, TenantNameError};
 use openclaw_delivery::email::{MailHeaderError, SmarthostError};
+use openclaw_delivery::servicenow::NameError;
 use openclaw_delivery::telegram::{BotError, ChatIdError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
@@ -163,6 +164,10 @@ pub(crate) enum Problem {
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
+    #[error("`service_key` is for PagerDuty's Events API v1, which is not spoken here")]
+    ServiceKey,
+    #[error(transparent)]
+    ServiceNowName(#[from] NameError),
 
     // Intakes.
     #[error("`{name}` is a format's name, so the source can't be of format `{format}`")]
@@ -240,6 +245,10 @@ impl Problem {
                 Some("remove it, or use `format: json`: the fields of this format are known".to_owned())
             }
             Self::NotOfFormat { .. } => Some("remove it: it is for `format: grafana`".to_owned()),
+            Self::ServiceKey => Some(
+                "add an Events API v2 integration to the service, and set its key as `routing_key`"
+                    .to_owned(),
+            ),
             Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())

@@ -13,28 +13,33 @@ use std::time::{Duration, Instant};
 pub(crate) struct Reply {
     status: u16,
     headers: String,
-    body: &'static str,
+    body: String,
     delay: Duration,
 }
 
 impl Reply {
     pub(crate) fn status(status: u16) -> Self {
-        Self { status, headers: String::new(), body: "", delay: Duration::ZERO }
+        Self { status, headers: String::new(), body: String::new(), delay: Duration::ZERO }
     }
 
     /// As Slack answers.
     pub(crate) fn slack() -> Self {
-        Self { body: "ok", ..Self::status(200) }
+        Self { body: "ok".to_owned(), ..Self::status(200) }
     }
 
     /// 200 with JSON.
-    pub(crate) fn json(body: &'static str) -> Self {
-        Self { body, ..Self::status(200) }.header("Content-Type", "application/json")
+    pub(crate) fn json(body: impl Into<String>) -> Self {
+        Self { body: body.into(), ..Self::status(200) }.header("Content-Type", "application/json")
     }
 
     /// 200 with JSON that is made as the test goes.
     pub(crate) fn document(body: &Value) -> Self {
         Self::json(body.to_string().leak())
+    }
+
+    /// The same with another status.
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -55,6 +60,7 @@ pub(crate) struct Seen {
     pub(crate) at: Instant,
     /// The connection's number; one connection is of one process.
     pub(crate) connection: usize,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -88,22 +94,32 @@ impl Seen {
     }
 }
 
+/// What a receiver does with each request.
+pub(crate) type Act = Box<dyn Fn(&Seen) -> Reply + Send + Sync>;
+
 struct Shared {
     seen: Mutex<Vec<Seen>>,
     script: Mutex<VecDeque<Reply>>,
     /// What each request to a path is answered.
     at_path: Mutex<HashMap<String, Reply>>,
     usual: Reply,
+    /// Answers in place of all of these.
+    acts: Option<Act>,
     stopped: AtomicBool,
 }
 
 impl Shared {
-    fn new(usual: Reply) -> Self {
+    fn new(usual: Reply, acts: Option<Act>) -> Self {
         let stopped = AtomicBool::new(false);
-        Self { seen: Mutex::default(), script: Mutex::default(), at_path: Mutex::default(), usual, stopped }
+        let (seen, script, at_path) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { seen, script, at_path, usual, acts, stopped }
     }
 
-    fn reply(&self, path: &str) -> Reply {
+    fn reply(&self, seen: &Seen) -> Reply {
+        if let Some(act) = &self.acts {
+            return act(seen);
+        }
+        let path = &*seen.path;
         if let Some(reply) = self.at_path.lock().unwrap().get(path) {
             return reply.clone();
         }
@@ -125,9 +141,18 @@ impl Sink {
 
     /// Answers everything alike.
     pub(crate) fn answering(usual: Reply) -> Self {
+        Self::of(Shared::new(usual, None))
+    }
+
+    /// Does something with each request, which is seen once that is done.
+    pub(crate) fn acting(act: Act) -> Self {
+        Self::of(Shared::new(Reply::status(200), Some(act)))
+    }
+
+    fn of(shared: Shared) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::new(usual));
+        let shared = Arc::new(shared);
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
@@ -214,7 +239,7 @@ fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()
         if shared.stopped.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let reply = shared.reply(&seen.path);
+        let reply = shared.reply(&seen);
         let is_last = seen.header("connection").eq_ignore_ascii_case("close");
         seen.status = reply.status;
         seen.connection = connection;
@@ -232,13 +257,15 @@ fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()
 
 fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Seen>> {
     let Some(first) = read_line(reader)? else { return Ok(None) };
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut headers = Vec::new();
     while let Some(line) = read_line(reader)?.filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut seen = Seen { at: Instant::now(), connection: 0, path, headers, body: Vec::new(), status: 0 };
+    let mut seen =
+        Seen { at: Instant::now(), connection: 0, method, path, headers, body: Vec::new(), status: 0 };
     seen.body = vec![0; seen.header("content-length").parse().unwrap_or(0)];
     reader.read_exact(&mut seen.body)?;
     seen.at = Instant::now();

@@ -1,6 +1,7 @@
 //! What people do in other tools: it reaches the alert, its other receivers
 //! and the rating; and what nobody did changes nothing.
 
+mod everywhere;
 mod hostile;
 mod servicenow;
 mod slack;

@@ -254,6 +254,7 @@ fn another_ca_ends_sessions_of_the_first() {
     until("the certificate is no longer taken", || acme.try_send(&list(), server.address).is_err());
 }
 
+/// Takes the ten seconds that a handshake may take.
 #[test]
 fn silent_connections_keep_nobody_out() {
     let world = world("optional");

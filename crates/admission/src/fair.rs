@@ -63,6 +63,14 @@ impl<T> FairQueue<T> {
         if self.bytes(tenant) + bytes <= bound_bytes { Ok(()) } else { Err(Full) }
     }
 
+    /// Drops what waits of one tenant.
+    pub fn clear(&mut self, tenant: usize) {
+        if let Some(queue) = self.queues.get_mut(tenant) {
+            *queue = Queue::default();
+            self.turns.retain(|turn| *turn != tenant);
+        }
+    }
+
     /// Serves one turn: gives items of the tenant whose turn it is to `take`
     /// until its quantum is spent, its queue is empty, or `may` says that it
     /// may not go on now. Gives false when no tenant could take anything.
@@ -123,6 +131,20 @@ impl<T> FairQueue<T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_dropped_takes_no_turn() {
+        let mut queue = FairQueue::default();
+        (0..3).for_each(|tenant| queue.push(tenant, tenant, 10));
+        queue.clear(1);
+        queue.clear(7);
+        assert_eq!(queue.waiting().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!((queue.len(1), queue.bytes(1)), (0, 0));
+        queue.push(1, 9, 10);
+        let mut taken = Vec::new();
+        while queue.turn(|_| true, |_, item| taken.push(item)) {}
+        assert_eq!(taken, [0, 2, 9]);
+    }
 
     proptest! {
         /// However much the others have waiting, a tenant's first item is

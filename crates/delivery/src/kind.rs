@@ -40,9 +40,9 @@ impl Integration {
             Self::Opsgenie(settings) => settings,
             Self::ServiceNow(settings) => settings,
             Self::ServiceNowEm(settings) => settings,
-            Self::Email(settings) => &**settings,
             Self::Telegram(settings) => settings,
             Self::Msteams(settings) => settings,
+            Self::Email(settings) => &**settings,
         }
     }
 

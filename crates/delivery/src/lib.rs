@@ -49,6 +49,7 @@ mod text;
 #[cfg(test)]
 mod ticket_tests;
 mod tls;
+mod tool;
 #[cfg(test)]
 mod way_tests;
 pub mod webhook;
@@ -65,3 +66,4 @@ pub use sender::{Sender, SenderError, SenderOptions};
 pub use settings::{Integration, ReceiverSettings, Timeout, TimeoutError};
 pub use target::{Target, TargetError};
 pub use tls::{TlsSettings, TlsSettingsError};
+pub use tool::Tool;

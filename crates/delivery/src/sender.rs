@@ -1,13 +1,14 @@
 //! Carries out one send: a free slot, the kind's own message, a verdict.
 
-use crate::TlsSettingsError;
 use crate::connect::Connections;
-use crate::http::Exchange;
+use crate::http::{Call, Exchange};
+use crate::outcome::of_status;
 use crate::outgoing::Outgoing;
-use crate::settings::Integration;
+use crate::settings::{Integration, Timeout};
 use crate::slots::Slots;
 use crate::words::{TemplateFaults, Words};
-use openclaw_alert::{Notification, SendOutcome, Timestamp};
+use crate::{HttpConfig, Target, TlsSettingsError};
+use openclaw_alert::{Notification, SendOutcome, TenantName, Timestamp};
 use std::num::NonZeroU16;
 use tokio::time::{Instant, timeout_at};
 
@@ -96,6 +97,20 @@ impl Sender {
         let words = Words { external_url: &self.external_url, now, faults: &self.faults };
         let exchange = Exchange { connections: &self.connections, words, deadline };
         kind.send(&exchange, notification).await
+    }
+
+    /// A word beside the messages, once: JSON to an address that somebody has
+    /// given for it.
+    pub async fn say(&self, tenant: &TenantName, to: &Target, body: Vec<u8>, now: Timestamp) -> SendOutcome {
+        let deadline = Instant::now() + Timeout::default().get();
+        let waiting = timeout_at(deadline, self.slots.acquire(tenant)).await;
+        let Ok(Ok(_slot)) = waiting else { return still_waiting() };
+        let words = Words { external_url: &self.external_url, now, faults: &self.faults };
+        let exchange = Exchange { connections: &self.connections, words, deadline };
+        match exchange.call(Call::post(to, &HttpConfig::default(), body)).await {
+            Ok(answer) => of_status(to.host(), &answer),
+            Err(outcome) => outcome,
+        }
     }
 }
 

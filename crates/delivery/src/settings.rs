@@ -29,12 +29,12 @@ pub enum Integration {
     ServiceNow(servicenow::Settings),
     /// Events at ServiceNow.
     ServiceNowEm(servicenow_em::Settings),
-    /// Mail, boxed since it is larger than the others.
-    Email(Box<email::Settings>),
     /// A Telegram chat.
     Telegram(telegram::Settings),
     /// A Microsoft Teams channel.
     Msteams(msteams::Settings),
+    /// Mail, boxed since it is larger than the others.
+    Email(Box<email::Settings>),
 }
 
 /// How long one send may take, connecting and reading the answer included.

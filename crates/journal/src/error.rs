@@ -86,6 +86,39 @@ impl Failure {
     }
 }
 
+/// Why frames could not be overwritten. What was done stays done; doing it once
+/// more does the rest.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The disk refused.
+    #[error("rewriting `{file}` failed: {source}")]
+    Io {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A frame can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Whoever says what has to go can't say it.
+    #[error("the frame at `{position}` can't be judged: {source}")]
+    Edit {
+        /// Where it begins.
+        position: Position,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was to take a payload's place is not as long.
+    #[error("the payload at `{position}` can't become one of `{bytes}` bytes; frames keep their length")]
+    Length {
+        /// Where the frame begins.
+        position: Position,
+        /// Of what was to take its place.
+        bytes: u64,
+    },
+}
+
 /// Why a frame was not taken. The log is as it was before.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {

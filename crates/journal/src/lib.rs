@@ -28,6 +28,7 @@
 //! snapshots/N.snap        the newest two
 //! quarantine/             copies of damaged files; nobody deletes them
 //! spare, reserve          files of zeros that become segments
+//! erased.tmp              a sealed segment that is written anew (see `erase`)
 //! ```
 //! A segment has a fixed size and is filled with zeros before it is used:
 //! a header in a block of its own, then frames. A frame is a header, its
@@ -53,15 +54,17 @@
 //! does an index.
 //!
 //! # Who writes, who deletes
-//! One thread commits: it alone writes into segments. One thread does the
+//! One thread commits: it alone writes into segments that are not sealed. One thread does the
 //! upkeep: it makes `spare` and `reserve` into segments, writes indexes and
 //! removes segments that are too old or too many. Whoever finishes a
-//! snapshot removes the third newest. Anyone may read at any time.
+//! snapshot removes the third newest. Whoever erases puts a copy in a sealed
+//! segment's place. Anyone may read at any time.
 
 #![forbid(unsafe_code)]
 
 pub mod crashpoint;
 mod disk;
+mod erase;
 mod error;
 mod frame;
 mod log;
@@ -78,7 +81,8 @@ mod wait;
 mod writer;
 
 pub use disk::{Disk, DiskFile, FolderLock, LockError, RealDisk};
-pub use error::{AppendError, CommitError, Failure, OpenError, ReadError, SnapshotError};
+pub use erase::{Edit, Erasure};
+pub use error::{AppendError, CommitError, EraseError, Failure, OpenError, ReadError, SnapshotError};
 pub use frame::{Class, Frame, StoredFrame};
 pub use log::{Health, Log, Permit};
 pub use options::{KeysOf, Options};

@@ -8,7 +8,8 @@ use crate::store::{Store, lock};
 use crate::wait::{Committed, Room, Waiting};
 use crate::writer::{Tail, Writer};
 use crate::{
-    AppendError, Class, CommitError, Failure, Frame, Position, ReadError, SnapshotError, Stats, StoredFrame,
+    AppendError, Class, CommitError, Edit, EraseError, Erasure, Failure, Frame, Position, ReadError,
+    SnapshotError, Stats, StoredFrame,
 };
 use openclaw_alert::{PartitionId, Timestamp};
 use std::io;
@@ -134,7 +135,21 @@ impl Log {
     /// Takes a frame that was let in.
     pub fn append_with(&self, _: Permit, frame: &Frame<'_>) -> Result<Position, AppendError> {
         let checked = Checked::new(frame, self.reader.store.geometry)?;
-        self.shared.take_in(&checked)
+        self.shared.take_in(&checked, false)
+    }
+
+    /// Takes a frame as the first of a segment: once it is durable, all frames
+    /// before it are in sealed segments.
+    pub fn seal(&self, frame: &Frame<'_>) -> Result<Position, AppendError> {
+        let checked = Checked::new(frame, self.reader.store.geometry)?;
+        self.shared.take_in(&checked, true)
+    }
+
+    /// Overwrites payloads of a partition in sealed segments, and removes
+    /// copies that may hold the same. Takes as long as reading the log does;
+    /// others go on meanwhile. What snapshots hold is not touched.
+    pub fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
+        self.reader.erase(partition, edit)
     }
 
     /// A future that completes when everything before `position` is durable.
@@ -255,12 +270,15 @@ impl Shared {
         self.waiting.failure.get().cloned().map_or(AppendError::Closed, AppendError::Failed)
     }
 
-    fn take_in(&self, checked: &Checked<'_>) -> Result<Position, AppendError> {
+    fn take_in(&self, checked: &Checked<'_>, is_first: bool) -> Result<Position, AppendError> {
         let mut intake = self.intake()?;
         if intake.is_closed {
             return Err(self.refusal());
         }
         let before = intake.pending.bytes();
+        if is_first {
+            intake.pending.seal(checked.partition(), &self.waiting.store.supply)?;
+        }
         let end = self.push(&mut intake.pending, checked)?;
         let added = intake.pending.bytes() - before;
         self.waiting.pending_bytes.fetch_add(added, Ordering::AcqRel);

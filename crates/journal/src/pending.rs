@@ -35,6 +35,10 @@ impl<'a> Checked<'a> {
         Ok(Self { frame: *frame, payload_crc: crc32c::crc32c(frame.payload) })
     }
 
+    pub(crate) fn partition(&self) -> PartitionId {
+        self.frame.partition
+    }
+
     pub(crate) fn stored_bytes(&self) -> u64 {
         stored_bytes(self.frame.payload.len()) as u64
     }
@@ -120,6 +124,16 @@ impl Pending {
         chunk.newest = chunk.newest.max(frame.written_at);
         self.offset += needed;
         Ok(self.end())
+    }
+
+    /// Sees to it that the next frame is the first of a segment.
+    pub(crate) fn seal(&mut self, partition: PartitionId, supply: &Supply) -> Result<(), AppendError> {
+        if self.offset == SEGMENT_DATA {
+            return Ok(());
+        }
+        supply.may_enter(self.segment + 1)?;
+        self.roll(partition);
+        Ok(())
     }
 
     /// Ends this segment with a mark, so that its unused rest is not taken

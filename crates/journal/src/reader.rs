@@ -86,7 +86,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn frames_of(
+    pub(crate) fn frames_of(
         &self,
         segment: u64,
         from: Position,
@@ -184,7 +184,7 @@ impl Store {
         let Some(summary) = segment.summary.as_ref().filter(|_| number < self.active()) else {
             return Ok(Lookup::Unsealed);
         };
-        if let Some(table) = open_table(&*self.disk, number, summary, segment.is_index_checked) {
+        if let Some(table) = open_table(&*self.disk, &segment.header, summary, segment.is_index_checked) {
             if let Some(known) = lock(&self.segments).get_mut(&number) {
                 known.is_index_checked = true;
             }

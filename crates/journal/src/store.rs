@@ -28,6 +28,8 @@ pub(crate) struct Segment {
     pub(crate) summary: Option<Arc<Summary>>,
     /// The index beside it was read through and found sound.
     pub(crate) is_index_checked: bool,
+    /// How often it was written anew.
+    pub(crate) edition: u32,
 }
 
 pub(crate) struct Store {
@@ -46,6 +48,8 @@ pub(crate) struct Store {
     pub(crate) snapshots: Mutex<Vec<Arc<Covers>>>,
     pub(crate) is_snapshot_open: AtomicBool,
     pub(crate) upkeep_turn: Mutex<()>,
+    /// Held while an index is written, so that none is of an older edition.
+    pub(crate) index_turn: Mutex<()>,
     damage: Mutex<Vec<Damage>>,
     pub(crate) recent: Mutex<Recent>,
     pub(crate) counters: Counters,
@@ -84,6 +88,7 @@ impl Store {
             snapshots: parts.snapshots.into(),
             is_snapshot_open: AtomicBool::new(false),
             upkeep_turn: Mutex::new(()),
+            index_turn: Mutex::new(()),
             recent: Mutex::default(),
             damage: parts.damage.into(),
             counters,
@@ -114,7 +119,7 @@ impl Store {
 
     /// Goes on to a segment that is ready; the one before it is sealed.
     pub(crate) fn activate(&self, header: SegmentHeader) {
-        let segment = Segment { header, summary: None, is_index_checked: false };
+        let segment = Segment { header, summary: None, is_index_checked: false, edition: 0 };
         lock(&self.segments).insert(header.number, segment);
         self.active.store(header.number, Ordering::Release);
     }

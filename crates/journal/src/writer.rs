@@ -8,8 +8,8 @@ use crate::segments::{read_header, segment_name};
 use crate::snapshot::SnapshotWriter;
 use crate::store::{Store, lock};
 use crate::{AppendError, CommitError, Failure, Frame, OpenError, Options, Position, SnapshotError, Stats};
-use crate::{Health, crashpoint};
-use openclaw_alert::Timestamp;
+use crate::{Edit, EraseError, Erasure, Health, crashpoint};
+use openclaw_alert::{PartitionId, Timestamp};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +63,22 @@ impl Writer {
         })?;
         self.maintain()?;
         self.pending.push(&checked, &self.store.supply)
+    }
+
+    /// Takes a frame as the first of a segment; see [`crate::Log::seal`].
+    pub fn seal(&mut self, frame: &Frame<'_>) -> Result<Position, AppendError> {
+        self.commit().map_err(|error| match error {
+            CommitError::Failed(failure) => AppendError::Failed(failure),
+            CommitError::Closed { .. } => AppendError::Closed,
+        })?;
+        self.maintain()?;
+        self.pending.seal(frame.partition, &self.store.supply)?;
+        self.append(frame)
+    }
+
+    /// See [`crate::Log::erase`].
+    pub fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
+        self.reader().erase(partition, edit)
     }
 
     /// Makes durable what was appended; gives the position up to which

@@ -81,6 +81,7 @@ fn every_help_shows_an_example() {
         "import alertmanager",
         "tenant add",
         "tenant list",
+        "tenant remove",
         "tenant key add",
         "tenant key list",
         "tenant key revoke",
@@ -110,6 +111,8 @@ fn wrong_usage_is_2() {
         "import alertmanager x.yml --tenant Bad/Name",
         "tenant add",
         "tenant add Bad/Name",
+        "tenant remove",
+        "tenant remove acme --within soon",
         "tenant key add acme",
         "tenant key add acme --scopes admin",
         "tenant key add acme --scopes read --name a/b",
@@ -157,17 +160,52 @@ fn schemas_describe_both_files() {
 }
 
 #[test]
+fn an_own_template_is_checked_before_anything_is_written() {
+    let folder = folder();
+    let write = |text: &str| fs::write(folder.path().join("own.yaml"), text).unwrap();
+    write("tenant: NAME\nreceivers: [{ name: NAME-ops }]\nroute: { receiver: nobody }\n");
+    snapshot("tenant_add_bad_template", &run(&folder, "tenant add globex --template own.yaml"));
+    assert!(!folder.path().join("tenants/globex.yaml").exists() && !folder.path().join("data").exists());
+    write("tenant: NAME\nreceivers: [{ name: NAME-ops }]\nroute: { receiver: NAME-ops }\n");
+    assert_eq!(run(&folder, "tenant add globex --template own.yaml").status, Some(0));
+    let written = fs::read_to_string(folder.path().join("tenants/globex.yaml")).unwrap();
+    assert!(written.contains("name: globex-ops"), "{written}");
+    snapshot("tenant_add_no_template", &run(&folder, "tenant add initech --template elsewhere"));
+}
+
+#[test]
+fn removals_are_asked_for_and_listed() {
+    let folder = folder();
+    assert_eq!(run(&folder, "tenant key add acme --scopes read").status, Some(0));
+    snapshot("tenant_remove", &run(&folder, "tenant remove acme --erase"));
+    assert!(!folder.path().join("tenants/acme.yaml").exists());
+    snapshot("tenant_list_removed", &run(&folder, "tenant list"));
+    snapshot("tenant_list_removed_json", &run(&folder, "tenant list --output json"));
+    snapshot("tenant_add_being_removed", &run(&folder, "tenant add acme"));
+    assert_eq!(run(&folder, "tenant add globex").status, Some(0));
+    fs::create_dir(folder.path().join("tenants/initech")).unwrap();
+    let own = TENANT.replace("acme", "initech");
+    fs::write(folder.path().join("tenants/initech/tenant.yaml"), own).unwrap();
+    snapshot("tenant_remove_and_keep", &run(&folder, "tenant remove globex"));
+    assert_eq!(run(&folder, "tenant remove initech").status, Some(0));
+    assert!(folder.path().join("tenants/initech.removed/tenant.yaml").exists());
+    assert_eq!(run(&folder, "check").status, Some(0), "what was put away is no tenant");
+    snapshot("tenant_remove_unknown", &run(&folder, "tenant remove hooli"));
+}
+
+#[test]
 fn each_template_is_valid_and_has_a_key() {
-    for template in ["observe", "enforce"] {
+    for template in ["observe", "enforce", "slack"] {
         let folder = folder();
         let ran = run(&folder, &format!("tenant add globex --template {template} --output json"));
         let added = ran.json();
         assert_eq!(added["file"], "tenants/globex.yaml");
         assert_eq!(added["key"]["scopes"], serde_json::json!(["ingest", "read", "respond"]));
         assert_eq!(added["key"]["key"].as_str().unwrap().len(), 32);
+        fs::write(folder.path().join("tenants/globex.slack-token"), "token").unwrap();
         let checked = run(&folder, "check --output json").json();
         assert_eq!(checked["tenants"], serde_json::json!(["acme", "globex"]));
-        assert!(fs::read_dir(folder.path().join("tenants")).unwrap().count() == 2, "nothing is left over");
+        assert!(fs::read_dir(folder.path().join("tenants")).unwrap().count() == 3, "nothing is left over");
     }
 }
 

@@ -13,9 +13,11 @@
 
 mod alerts;
 mod effects;
+mod erase;
 mod groups;
 mod lanes;
 mod looks;
+mod offboard;
 mod outbox;
 mod partition;
 mod past_groups;
@@ -36,6 +38,8 @@ mod watch;
 
 pub use alerts::Phase;
 pub use effects::{Ack, AlertEnd, Effects, Ended, Send, Taken};
+pub use erase::Eraser;
+pub use offboard::LeftToTell;
 pub use outbox::group_in_dedup_key;
 pub use partition::Partition;
 pub use past_groups::PastGroup;
@@ -46,4 +50,4 @@ pub use settings::{
 };
 pub use step::{Input, PastAlert};
 pub use views::{AlertView, GroupRef, GroupView, ListKey, MessageView, Suppression, TenantGauges};
-pub use watch::{INTERNAL_SOURCE, SOURCE_SILENT, WATCHDOG};
+pub use watch::{INTERNAL_SOURCE, Notice, SOURCE_SILENT, WATCHDOG};

@@ -27,7 +27,7 @@ pub struct Partition {
     /// By tenant number; a tenant that is no longer configured has none.
     pub(crate) policies: Vec<Option<Policy>>,
     /// Settings of tenants that may not have sent anything yet.
-    configured: HashMap<TenantName, Arc<TenantSettings>, foldhash::fast::FixedState>,
+    pub(crate) configured: HashMap<TenantName, Arc<TenantSettings>, foldhash::fast::FixedState>,
     /// Slot and episode of alerts that wait for their tenant's limit.
     pub(crate) backlog: FairQueue<(u32, u64)>,
     pub(crate) lanes: HashMap<LaneKey, Lane, foldhash::fast::FixedState>,
@@ -38,6 +38,8 @@ pub struct Partition {
     /// Silences, by tenant, that last until what they hold is over, of which
     /// something ended in this step.
     pub(crate) maybe_over: BTreeSet<(u16, SilenceId)>,
+    /// Tenants that are being removed: nothing is taken in for them.
+    pub(crate) leaving: BTreeSet<u16>,
     /// When it wanted to be stepped again, while there are alerts.
     expected_by: Timestamp,
 }
@@ -81,6 +83,7 @@ impl Partition {
             stirred: BTreeSet::new(),
             scratch: Vec::new(),
             maybe_over: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             expected_by: Timestamp::MAX,
         }
     }
@@ -115,6 +118,7 @@ impl Partition {
         }
         // What comes in until it is back is placed by nothing.
         if let Some(number) = number {
+            self.leaving.remove(&number);
             self.unplace(number, now, out);
         }
     }
@@ -135,7 +139,7 @@ impl Partition {
         Some(Placement(fnv1a(&[&routing, &[u8::from(is_passthrough)]]).max(1)))
     }
 
-    fn set_policy(&mut self, tenant: u16, settings: &Arc<TenantSettings>, now: Timestamp) {
+    pub(crate) fn set_policy(&mut self, tenant: u16, settings: &Arc<TenantSettings>, now: Timestamp) {
         let index = usize::from(tenant);
         if self.policies.len() <= index {
             self.policies.resize_with(index + 1, || None);
@@ -341,7 +345,7 @@ impl Partition {
         out: &mut Effects,
     ) -> Option<u16> {
         if let Some(number) = self.state.tenant_number(tenant.as_str()) {
-            return Some(number);
+            return Some(number).filter(|number| !self.leaving.contains(number));
         }
         let settings = Arc::clone(self.configured.get(tenant)?);
         self.emit(&Record::Tenant { name: tenant.as_str() }, now, out);
@@ -382,9 +386,9 @@ impl Partition {
         alerts: usize,
         out: &mut Effects,
     ) {
-        let Some(tenant) = self.state.tenant(tenant) else { return };
-        if alerts > 0 {
-            let (tenant, receiver) = (tenant.name.clone(), Arc::clone(receiver));
+        let tenant = self.state.tenant(tenant).and_then(|tenant| tenant.name.clone());
+        if let Some(tenant) = tenant.filter(|_| alerts > 0) {
+            let receiver = Arc::clone(receiver);
             out.ended.push(Ended { tenant, receiver, end, alerts: alerts as u32 });
         }
     }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of records after which what a person does with a whole group goes on
 /// in the next step.
-pub(crate) const ACTION_BYTES_PER_STEP: usize = 256 << 10;
+pub(crate) const ACTION_BYTES_PER_STEP: usize = 64 << 10;
 
 /// What a person does, to one alert or to many.
 #[derive(Debug, Clone, Copy)]

@@ -138,7 +138,7 @@ impl Partition {
 
     /// A group that is due later is looked at by then. No fact: after a restart
     /// it is worked out again from the settings.
-    fn look_no_later(&mut self, group: u64, at: Timestamp) {
+    pub(crate) fn look_no_later(&mut self, group: u64, at: Timestamp) {
         let Some(slot) = self.state.groups.slot_of(group) else { return };
         let Some(group) = self.state.groups.get_mut(slot).filter(|group| group.look_at > at) else { return };
         group.look_at = at;
@@ -200,6 +200,9 @@ impl Partition {
         let known = self.state.tenant_number(settings.name.as_str());
         let is_back = known.is_some_and(|tenant| self.settings(tenant).is_none());
         self.configure(Arc::clone(settings), now);
+        if let Some(tenant) = known {
+            self.leaving.remove(&tenant);
+        }
         let watches = settings.watchdog.is_some() || !settings.silent_after.is_empty();
         let tenant = if watches { self.tenant_number_of(&settings.name, now, out) } else { known };
         let Some(tenant) = tenant else { return };

@@ -157,7 +157,7 @@ impl Partition {
 
     fn notification(&self, id: u64, now: Timestamp) -> Option<Notification> {
         let entry = self.state.outbox.get(id)?;
-        let tenant = self.state.tenant(entry.tenant)?.name.clone();
+        let tenant = self.state.tenant(entry.tenant)?.name.clone()?;
         let partition = self.state.id;
         let alerts = entry.alerts.iter().filter_map(|told| self.notified(told, entry)).collect();
         let instance = self.settings(entry.tenant).map_or(0, |settings| settings.instance);
@@ -284,6 +284,14 @@ impl Partition {
         let policy = self.settings(entry.tenant).map(|settings| settings.retry).unwrap_or_default();
         let last_at = entry.decided_at.plus(policy.give_up_after);
         if now >= last_at {
+            if ambiguous && !entry.ambiguous {
+                // It may have been taken all the same: then its end has to be told.
+                self.emit(
+                    &Record::Retrying { entry: entry.id, attempt, at: now, ambiguous, detail },
+                    now,
+                    out,
+                );
+            }
             return self.give_up(entry, attempt, detail, now, out);
         }
         // A receiver that asks for longer than we go on is tried once more at the end.

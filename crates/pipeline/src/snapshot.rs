@@ -59,7 +59,8 @@ impl Partition {
 }
 
 fn write_tenant(tenant: &Tenant, out: &mut Vec<u8>) {
-    out.put_str(tenant.name.as_str());
+    // Nothing stands for one that was erased.
+    out.put_str(tenant.name.as_ref().map_or("", TenantName::as_str));
     out.put_varint(tenant.sources.len() as u64);
     for source in &tenant.sources {
         out.put_str(&source.name);
@@ -77,7 +78,8 @@ fn write_tenant(tenant: &Tenant, out: &mut Vec<u8>) {
 }
 
 fn read_tenant(r: &mut Reader<'_>) -> Result<Tenant, Corrupt> {
-    let name = TenantName::new(r.str()?).map_err(|_| Corrupt("tenant name"))?;
+    let name = Some(r.str()?).filter(|name| !name.is_empty()).map(TenantName::new);
+    let name = name.transpose().map_err(|_| Corrupt("tenant name"))?;
     let count = r.length()?;
     let sources = (0..count).map(|_| Ok(Source { name: r.str()?.into(), grace_until: time(r)? }));
     let sources = sources.collect::<Result<_, Corrupt>>()?;

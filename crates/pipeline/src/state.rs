@@ -5,7 +5,7 @@
 use crate::alerts::{AlertTable, Membership, NewAlert, Phase};
 use crate::groups::{Group, GroupTable};
 use crate::outbox::{Entry, EntryAlert, Outbox, Progress};
-use crate::record::{End, Placement, Rated, Record};
+use crate::record::{Cause, End, Placement, Rated, Record};
 use crate::timers::Timer;
 use openclaw_alert::{
     Acted, Feedback, Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned,
@@ -19,7 +19,8 @@ use std::sync::Arc;
 /// What is known of a tenant.
 #[derive(Debug)]
 pub(crate) struct Tenant {
-    pub(crate) name: TenantName,
+    /// `None` once it was erased: its number stays taken.
+    pub(crate) name: Option<TenantName>,
     pub(crate) sources: Vec<Source>,
     pub(crate) rating: Model,
     pub(crate) silences: Silences,
@@ -38,7 +39,7 @@ pub(crate) struct Tenant {
 const SEEN_MAX: usize = 4096;
 
 impl Tenant {
-    pub(crate) fn new(name: TenantName) -> Self {
+    pub(crate) fn new(name: Option<TenantName>) -> Self {
         Self {
             name,
             sources: Vec::new(),
@@ -87,7 +88,8 @@ impl State {
     }
 
     pub(crate) fn tenant_number(&self, name: &str) -> Option<u16> {
-        self.tenants.iter().position(|tenant| tenant.name.as_str() == name).map(|index| index as u16)
+        let is_it = |tenant: &Tenant| tenant.name.as_ref().is_some_and(|known| known.as_str() == name);
+        self.tenants.iter().position(is_it).map(|index| index as u16)
     }
 
     pub(crate) fn tenant(&self, number: u16) -> Option<&Tenant> {
@@ -154,7 +156,7 @@ impl State {
                 }
                 return self.renewed(episode, end, now);
             }
-            Record::Resolved { episode, at, .. } => self.resolved(episode, at, now),
+            Record::Resolved { episode, at, cause } => self.resolved(episode, at, cause, now),
             Record::Refused { tenant, source, grace_until, .. } => {
                 if let Some(source) = self.source_mut(tenant, source) {
                     source.grace_until = source.grace_until.max(grace_until);
@@ -184,6 +186,8 @@ impl State {
             | Record::Joined { .. }
             | Record::Departed { .. }
             | Record::Held { .. } => return self.apply_group(offset, record, now),
+            Record::Erased { tenant } => self.erased(tenant),
+            Record::Blank { is_tenant, .. } => self.blank(is_tenant),
         }
         None
     }
@@ -272,7 +276,7 @@ impl State {
 
     fn add_tenant(&mut self, name: &str) {
         if let Ok(name) = TenantName::new(name) {
-            self.tenants.push(Tenant::new(name));
+            self.tenants.push(Tenant::new(Some(name)));
         }
     }
 
@@ -420,14 +424,15 @@ impl State {
         }
     }
 
-    fn resolved(&mut self, episode: u64, at: Zoned, now: Timestamp) {
+    fn resolved(&mut self, episode: u64, at: Zoned, cause: Cause, now: Timestamp) {
         let Some(slot) = self.alerts.slot_of(episode) else { return };
         let Some(alert) = self.alerts.get_mut(slot) else { return };
         let was_firing = alert.phase == Phase::Firing;
         alert.phase = Phase::Resolved;
         alert.end = End { at, is_timeout: false };
         alert.updated_at = now;
-        if was_firing && alert.acted.is_none() {
+        // That its tenant left says nothing of the alert.
+        if was_firing && alert.acted.is_none() && cause != Cause::Offboarded {
             let alert = &*alert;
             if let Some(tenant) = self.tenants.get_mut(usize::from(alert.tenant))
                 && let Some(source) = tenant.sources.get(usize::from(alert.source))
@@ -624,10 +629,13 @@ impl State {
             log.settled_at = Some(now);
         }
         self.leave_lane(&entry);
+        let told_by_next = if entry.ambiguous { Vec::new() } else { self.left_to_next(&entry) };
         if !entry.ambiguous
             && let Some(group) = self.groups.slot_of(entry.group).and_then(|slot| self.groups.get_mut(slot))
         {
-            let missed = |slot: u32| entry.tells_of(slot).is_some_and(|told| !told.may_be_known);
+            let missed = |slot: u32| {
+                entry.tells_of(slot).is_some_and(|told| !told.may_be_known) && !told_by_next.contains(&slot)
+            };
             for member in group.members.iter_mut().filter(|member| missed(member.alert)) {
                 member.missed.set(entry.integration);
             }
@@ -637,6 +645,20 @@ impl State {
         {
             self.unpin(&dropped);
         }
+    }
+
+    /// What a message that was given up would have told first, and the group's
+    /// next message tells: that one is the first to tell of it now.
+    fn left_to_next(&mut self, dead: &Entry) -> Vec<u32> {
+        let next = self.log_mut(dead).and_then(|log| log.pending);
+        let Some(next) = next.and_then(|id| self.outbox.get_mut(id)) else { return Vec::new() };
+        let is_first = |slot: u32| dead.tells_of(slot).is_some_and(|told| !told.may_be_known);
+        let told = next.alerts.iter_mut().filter(|told| told.status == Status::Firing && is_first(told.slot));
+        told.map(|told| {
+            told.may_be_known = false;
+            told.slot
+        })
+        .collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::record::{Cause, End, Record};
 use crate::routes::{GroupIds, Wanted};
 use crate::settings::TenantSettings;
 use crate::timers::Timer;
-use crate::watch::INTERNAL_SOURCE;
+use crate::watch::{INTERNAL_SOURCE, Notice};
 use openclaw_alert::{
     Batch, Content, Incoming, Item, Labels, Score, SendOutcome, TenantName, Timestamp, Zoned,
 };
@@ -127,6 +127,26 @@ pub enum Input<'a> {
         /// Whose.
         tenant: &'a TenantName,
     },
+    /// A tenant is being removed: who was told that something fires is told of
+    /// its end, and nothing is taken in any more.
+    Offboard {
+        /// Its last settings: who still has to hear.
+        settings: &'a Arc<TenantSettings>,
+    },
+    /// All that is kept of a tenant goes, its name included.
+    Erase {
+        /// Whose.
+        tenant: &'a TenantName,
+    },
+    /// The service has something to say of itself.
+    Say {
+        /// Who hears it.
+        tenant: &'a TenantName,
+        /// What.
+        notice: &'a Notice,
+        /// How long it holds unless it is said again; `None`: it is over.
+        lasts: Option<Duration>,
+    },
     /// The break-glass is opened or closed.
     Passthrough {
         /// Whose.
@@ -185,7 +205,10 @@ impl Input<'_> {
             | Input::Revive { .. }
             | Input::Configure { .. }
             | Input::Forget { .. }
+            | Input::Offboard { .. }
+            | Input::Erase { .. }
             | Input::Tick => 0,
+            Input::Say { notice, .. } => ROUTES * (notice.bytes() + BESIDE_CONTENT),
         }
     }
 
@@ -228,6 +251,9 @@ impl Partition {
             }
             Input::Configure { settings } => self.reconfigure(settings, now, out),
             Input::Forget { tenant } => self.forget_settings(tenant, now, out),
+            Input::Offboard { settings } => self.offboard(settings, now),
+            Input::Erase { tenant } => self.erase(tenant, now, out),
+            Input::Say { tenant, notice, lasts } => self.say_of_itself(tenant, notice, lasts, now, out),
             Input::Passthrough { tenant, is_on, by } => self.passthrough(tenant, is_on, by, now, out),
             Input::Tick => {}
         }
@@ -252,6 +278,7 @@ impl Partition {
                 Some((_, Timer::Move(tenant))) => self.move_alerts(tenant, now, out),
                 Some((at, Timer::Watchdog(tenant))) => self.watchdog(tenant, at, now, out),
                 Some((at, Timer::Source(tenant, number))) => self.listen(tenant, number, at, now, out),
+                Some((_, Timer::Leave(tenant))) => self.end_some(tenant, now, out),
                 Some((_, Timer::Lanes)) => self.stir_lanes(),
                 Some((_, Timer::Silences)) => {} // they are looked at in every step
             }
@@ -462,7 +489,8 @@ impl Partition {
 
     fn defer(&mut self, tenant: u16, episode: u64, bytes: u32, now: Timestamp) {
         let Some(slot) = self.state.alerts.slot_of(episode) else { return };
-        if self.backlog.waiting().next().is_none() {
+        // Also where others wait: theirs may be tenants without settings.
+        if self.backlog.len(tenant.into()) == 0 {
             self.timers.set(now.plus(BACKLOG_TICK), Timer::Backlog);
         }
         self.backlog.push(tenant.into(), (slot, episode), bytes);

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     /// A source of the tenant, by its place among those that are watched, may
     /// have gone silent.
     Source(u16, u16),
+    /// Alerts of a tenant that is being removed have to end.
+    Leave(u16),
     /// Lanes that had to wait may have something to send.
     Lanes,
     /// Silences may be over, of more than one step can look at.

@@ -293,11 +293,11 @@ impl Partition {
     /// A tenant by its number in records.
     #[must_use]
     pub fn tenant_name(&self, number: u16) -> Option<&TenantName> {
-        Some(&self.state.tenant(number)?.name)
+        self.state.tenant(number)?.name.as_ref()
     }
 
     fn owned(&self, tenant: &TenantName, alert: &Alert) -> bool {
-        self.state.tenant(alert.tenant).is_some_and(|owner| owner.name == *tenant)
+        self.state.tenant(alert.tenant).is_some_and(|owner| owner.name.as_ref() == Some(tenant))
     }
 
     fn view<'a>(&'a self, alert: &'a Alert) -> AlertView<'a> {
@@ -406,20 +406,20 @@ impl Partition {
     /// Counts for gauges, of each tenant seen here.
     #[must_use]
     pub fn gauges(&self) -> Vec<TenantGauges> {
-        let gauges = self.state.tenants.iter().enumerate().map(|(number, tenant)| {
+        let gauges = self.state.tenants.iter().enumerate().filter_map(|(number, tenant)| {
             let first =
                 self.backlog.items(number).next().and_then(|&((slot, _), _)| self.state.alerts.get(slot));
             let dead =
                 self.state.outbox.iter().filter(|(_, entry)| {
                     usize::from(entry.tenant) == number && entry.progress == Progress::Dead
                 });
-            TenantGauges {
-                tenant: tenant.name.clone(),
+            Some(TenantGauges {
+                tenant: tenant.name.clone()?,
                 waiting: self.backlog.len(number),
                 waiting_since: first.map(|alert| alert.updated_at),
                 dead_letters: dead.count(),
                 down: self.down(number as u16),
-            }
+            })
         });
         gauges.collect()
     }

@@ -8,7 +8,7 @@ use crate::record::{Cause, End};
 use crate::settings::TenantSettings;
 use crate::step::Origin;
 use crate::timers::Timer;
-use openclaw_alert::{Content, Labels, LabelsBuilder, Timestamp, Zoned};
+use openclaw_alert::{Content, Labels, LabelsBuilder, TenantName, Timestamp, Zoned};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,38 @@ pub const WATCHDOG: &str = "OpenClawWatchdog";
 
 /// Fires while a source is silent.
 pub const SOURCE_SILENT: &str = "OpenClawSourceSilent";
+
+/// Something that the service says of itself, as an alert of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// `alertname`.
+    pub name: &'static str,
+    /// `severity`.
+    pub severity: &'static str,
+    /// What it is about: a further label.
+    pub about: Option<(&'static str, String)>,
+    /// In a line.
+    pub summary: &'static str,
+    /// In full; empty for nothing to add.
+    pub description: String,
+}
+
+impl Notice {
+    /// Bytes that its texts take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        /// Names of labels and annotations.
+        const NAMES: usize = 64;
+        let about = self.about.as_ref().map_or(0, |(name, value)| name.len() + value.len());
+        NAMES + self.name.len() + self.severity.len() + about + self.summary.len() + self.description.len()
+    }
+
+    fn labels(&self) -> Vec<(&str, &str)> {
+        let mut labels = vec![("alertname", self.name), ("severity", self.severity)];
+        labels.extend(self.about.iter().map(|(name, value)| (*name, value.as_str())));
+        labels
+    }
+}
 
 /// A source that raises an alarm when nothing is heard of it.
 #[derive(Debug, Clone)]
@@ -114,7 +146,7 @@ impl Partition {
         let (every, due) = (*every, *due);
         let labels = [("alertname", WATCHDOG), ("severity", "none")];
         let summary = "always firing: alerts are taken in, routed and sent";
-        self.say(tenant, &labels, summary, every * 4, now, out);
+        self.say(tenant, &labels, &[("summary", summary)], every * 4, now, out);
         self.timers.set(due, Timer::Watchdog(tenant));
     }
 
@@ -153,7 +185,7 @@ impl Partition {
         let summary =
             format!("nothing was heard of source {} for more than {minutes:.1} minutes", watched.source);
         let until = watched.silent_after * 3;
-        self.say(tenant, &source_silent(&watched.source), &summary, until, now, out);
+        self.say(tenant, &source_silent(&watched.source), &[("summary", &summary)], until, now, out);
     }
 
     fn firing(&self, tenant: u16, labels: Labels<'_>) -> Option<(u32, u64)> {
@@ -162,20 +194,43 @@ impl Partition {
         Some((slot, alert.id))
     }
 
+    /// The service says something of itself, or that it holds no more.
+    pub(crate) fn say_of_itself(
+        &mut self,
+        tenant: &TenantName,
+        notice: &Notice,
+        lasts: Option<Duration>,
+        now: Timestamp,
+        out: &mut Effects,
+    ) {
+        let labels = notice.labels();
+        if let Some(lasts) = lasts {
+            let Some(number) = self.tenant_number_of(tenant, now, out) else { return };
+            let mut annotations = vec![("summary", notice.summary), ("description", &notice.description)];
+            annotations.retain(|(_, text)| !text.is_empty());
+            return self.say(number, &labels, &annotations, lasts, now, out);
+        }
+        let Some(number) = self.state.tenant_number(tenant.as_str()) else { return };
+        let labels = LabelsBuilder::encode(labels);
+        if let Some((slot, episode)) = self.firing(number, Labels::from_encoded(&labels)) {
+            self.end(slot, episode, Zoned::utc(now), Cause::Posted, now, out);
+        }
+    }
+
     /// Takes in an alert of our own, past every limit.
     fn say(
         &mut self,
         tenant: u16,
         labels: &[(&str, &str)],
-        summary: &str,
+        annotations: &[(&str, &str)],
         lasts: Duration,
         now: Timestamp,
         out: &mut Effects,
     ) {
-        let Some(name) = self.state.tenant(tenant).map(|tenant| tenant.name.clone()) else { return };
+        let Some(name) = self.state.tenant(tenant).and_then(|tenant| tenant.name.clone()) else { return };
         let Some((tenant, source)) = self.number_of(&name, INTERNAL_SOURCE, now, out) else { return };
         let labels = LabelsBuilder::encode(labels.iter().copied());
-        let annotations = LabelsBuilder::encode([("summary", summary)]);
+        let annotations = LabelsBuilder::encode(annotations.iter().copied());
         let mut content = Vec::new();
         let view = Content {
             labels: Labels::from_encoded(&labels),

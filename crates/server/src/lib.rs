@@ -15,7 +15,9 @@ mod clock;
 mod host;
 mod http;
 mod observe;
+mod operator;
 mod reload;
+mod removal;
 mod server;
 mod tenants;
 
@@ -29,4 +31,4 @@ pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
-pub use tenants::{Origin, SettingsSource, TenantConfig};
+pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

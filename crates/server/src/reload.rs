@@ -7,6 +7,8 @@
 
 use crate::host::{Host, Unavailable};
 use crate::observe::Metrics;
+use crate::operator::{Operator, Subject};
+use crate::removal::LastSettings;
 use crate::tenants::{Senders, SettingsSource, TenantConfig, Tenants, prune, prune_other, register};
 use openclaw_alert::TenantName;
 use openclaw_pipeline::TenantSettings;
@@ -83,15 +85,24 @@ pub(crate) struct Reloader {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) source: Arc<dyn SettingsSource>,
+    pub(crate) operator: Arc<Operator>,
     pub(crate) turns: Turns,
+}
+
+/// Of tenants that are not in force any more.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    /// Those that have left the settings and that their partitions still know.
+    pub(crate) gone: BTreeSet<TenantName>,
+    /// What those had in force that are being removed.
+    pub(crate) last_settings: LastSettings,
 }
 
 /// Whose turn it is, and what is to be done again.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// One reload at a time. Tenants that have gone and that their partitions
-    /// still know.
-    reload: Mutex<BTreeSet<TenantName>>,
+    /// One reload at a time.
+    pub(crate) reload: Mutex<Gone>,
     /// Whether the last reload left something to be tried again.
     is_incomplete: AtomicBool,
     /// One at a time, so that nobody goes by an older look than the last.
@@ -103,9 +114,11 @@ pub(crate) struct Turns {
 impl Reloader {
     /// Reads the settings anew and puts them in force.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<Reloaded, ReloadError> {
-        let mut gone = self.turns.reload.lock().await;
-        let result = self.apply(&mut gone).await;
+        let mut turn = self.turns.reload.lock().await;
+        let result = self.apply(&mut turn.gone).await;
         self.metrics.reloaded(result.is_ok(), self.host.now());
+        let faults = result.as_ref().err().filter(|error| matches!(error, ReloadError::Faults(_)));
+        self.operator.set(Subject::ReloadFailed, faults.map(ToString::to_string));
         match &result {
             Ok(Reloaded { changed, removed }) => tracing::info!(changed, removed, "settings reloaded"),
             Err(error) => tracing::error!(%error, "the new settings are not in force"),
@@ -161,6 +174,7 @@ impl Reloader {
     pub(crate) fn left(&self, failed: &[NotInForce]) {
         self.turns.is_incomplete.store(!failed.is_empty(), Ordering::Relaxed);
         self.metrics.not_in_force(failed.iter().map(|failed| &failed.tenant));
+        self.operator.not_in_force(failed);
     }
 
     fn read(&self) -> Result<Read, ReloadError> {
@@ -168,6 +182,9 @@ impl Reloader {
         let known = self.tenants.configs();
         for config in self.source.read().map_err(ReloadError::Faults)? {
             let name = config.name().clone();
+            if self.tenants.is_leaving(&name) {
+                continue;
+            }
             match known.get(&name).filter(|known| known.version == config.version) {
                 Some(same) => drop(read.configs.insert(name, Arc::clone(same))),
                 None => self.register(config.following(known.get(&name)), &mut read),
@@ -360,7 +377,7 @@ struct Read {
     failed: Vec<NotInForce>,
 }
 
-async fn blocking<T: Send + 'static, E: From<tokio::task::JoinError> + Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static, E: From<tokio::task::JoinError> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
     tokio::task::spawn_blocking(work).await?
@@ -381,7 +398,7 @@ impl Host {
     }
 
     /// Decides nothing for a tenant any more.
-    async fn forget(self: &Arc<Self>, tenant: &TenantName) -> Result<(), Unavailable> {
+    pub(crate) async fn forget(self: &Arc<Self>, tenant: &TenantName) -> Result<(), Unavailable> {
         let input = openclaw_pipeline::Input::Forget { tenant };
         self.step_with_room(Self::partition_of(tenant), &input).await.map(drop)
     }

@@ -4,11 +4,13 @@ use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Front, IoThreads, Options};
+use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
 use crate::observe::{Metrics, Totals};
+use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
+use crate::removal;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
-use openclaw_alert::Timestamp;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, SenderError, SenderOptions};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
 use openclaw_pipeline::trail::frame_keys;
@@ -46,6 +48,8 @@ pub struct ServerOptions {
     pub tenants: Vec<TenantConfig>,
     /// Where the tenants come from while the service runs.
     pub source: Arc<dyn SettingsSource>,
+    /// The tenant that hears of the service itself.
+    pub operator: Option<TenantName>,
     /// `/metrics` without a credential.
     pub public_metrics: bool,
     /// `/console` without a credential.
@@ -120,14 +124,18 @@ impl Server {
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
         // First of all: who can't be reached must not send anything either.
-        let refused = |source| StartError::Listen { address: options.http, source };
-        let listener = listen(options.http).map_err(refused)?;
+        let listener = listen(options.http)?;
         let address = listener.local_addr()?;
         let metrics = Arc::new(Metrics::new());
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let clock = Arc::new(options.clock);
         let keys = Arc::new(Keys::open(&options.data)?);
-        let (tenants, left_out) = registered(&keys, &*options.source, options.tenants);
+        // Looking at keys must not wait for what is written through the other.
+        let watched = Arc::new(Keys::open(&options.data)?);
+        let leaving = removal::names(&keys)?;
+        let configs = options.tenants.into_iter().filter(|config| !leaving.contains(config.name())).collect();
+        let (tenants, left_out) = registered(&keys, &*options.source, configs);
+        tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
@@ -158,26 +166,25 @@ impl Server {
             metrics: Arc::clone(&metrics),
             keys: Arc::clone(&keys),
             source: options.source,
+            operator: Arc::new(Operator::new(options.operator)),
             turns: Turns::default(),
         });
         reloader.left(&left_out);
-        let work = tokio::runtime::Handle::current();
-        let fetcher =
-            KeyFetcher::new(Arc::clone(&host), Arc::clone(&tenants), Arc::clone(&metrics), work.clone());
-        let fetcher = Arc::new(fetcher);
+        let fetcher = KeyFetcher::new(Arc::clone(&host), Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let auth = Arc::new(auth);
         let app = Arc::new(App {
             host: Arc::clone(&host),
             auth: Arc::clone(&auth),
             tenants,
             metrics,
             reloader: Arc::clone(&reloader),
-            work,
+            seen: Seen::default(),
+            work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,
                 public_console: options.public_console,
             },
+            strangers: Strangers::default(),
             started_at: clock.now(),
         });
         let front = Arc::new(Front::new(Arc::clone(&app), tls.clone()));
@@ -185,11 +192,13 @@ impl Server {
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&host).keep_deadlines()),
             tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
-            tokio::spawn(keep_keys(Arc::clone(&app), Arc::clone(&keys))),
+            tokio::spawn(keep_keys(Arc::clone(&app), watched)),
             tokio::spawn(keep_uses(auth, keys, clock)),
             tokio::spawn(fetcher.keep_fresh()),
             tokio::spawn(Arc::clone(&reloader).keep_watch()),
             tokio::spawn(Arc::clone(&reloader).keep_switches()),
+            tokio::spawn(Arc::clone(&reloader).keep_removals()),
+            tokio::spawn(keep_saying(Arc::clone(&host), Arc::clone(&reloader.operator))),
             tokio::spawn(reloader.keep_pruned()),
         ];
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
@@ -294,7 +303,11 @@ impl Server {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    bound(address).map_err(|source| StartError::Listen { address, source })
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // As `TcpListener::bind` does: a restart need not wait for old connections.
     socket.set_reuseaddr(true)?;

@@ -43,6 +43,31 @@ fn what_was_committed_survives_and_nothing_else_appears() {
 }
 
 #[test]
+fn what_is_overwritten_stays_so_and_everything_else_as_it_was() {
+    for_seeds(100, |seed| {
+        let mut world = World::new(seed);
+        world.erases = true;
+        for _ in 0..5 {
+            let power_off_after = world.random.one_in(2).then(|| world.random.below(200));
+            let space_bytes =
+                world.random.one_in(4).then(|| world.used_bytes() + 4 * world.options.segment_bytes);
+            let short_write_one_in = world.random.one_in(2).then_some(3);
+            let faults = Faults { power_off_after, short_write_one_in, space_bytes, ..Faults::default() };
+            world.disk.set_faults(faults);
+            let ending = ending(&mut world.random);
+            world.live(Life { steps: 60, ending });
+            if world.random.one_in(3) {
+                world.disk.set_faults(Faults::default());
+                world.live(Life { steps: 20, ending: Ending::Clean });
+                world.flip_a_bit();
+            }
+        }
+        world.disk.set_faults(Faults::default());
+        world.check_once_more();
+    });
+}
+
+#[test]
 fn a_failed_sync_ends_the_log_and_loses_nothing_that_was_told() {
     for_seeds(300, |seed| {
         let mut world = World::new(seed);

@@ -128,7 +128,7 @@ pub struct Kept<'k> {
     pub accepted: usize,
     /// How many new alerts were beyond the tenant's limit and backlog.
     pub refused: usize,
-    /// The episode of each alert in the batch's order.
+    /// The episode of each alert and signal in the batch's order.
     pub ids: &'k [Option<EpisodeId>],
     /// When to come again, where some were refused.
     pub retry_after_s: Option<u64>,

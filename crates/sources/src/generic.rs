@@ -10,7 +10,7 @@ use openclaw_alert::{Batch, Labels, Zoned};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// Longest key of an alert, and longest name of a delivery.
+/// Longest key of an alert.
 pub(crate) const KEY_BYTES_MAX: usize = 1024;
 /// Longest key that is put together from labels rather than from their hash.
 const DERIVED_KEY_BYTES_MAX: usize = 255;
@@ -86,10 +86,9 @@ pub(crate) struct Known<'k> {
 pub(crate) fn decode(format: Format, post: &Post<'_>, mapping: &Mapping) -> Result<Decoded, Refusal> {
     let body = parse(post.body).map_err(|fault| Refusal::new(format, 400, fault))?;
     let mut decoded = Decoded::new(format, Reply::Ours);
-    if let Some(name) = ["webhook-id", "idempotency-key"].iter().find_map(|name| post.header(name))
-        && name.len() <= KEY_BYTES_MAX
-    {
-        decoded.batch.set_delivery(&["json", name]);
+    if let Some(name) = ["webhook-id", "idempotency-key"].iter().find_map(|name| post.header(name)) {
+        // With the body, since two senders may count their requests alike.
+        decoded.batch.set_delivery(&["json", name, &hashed(&[&String::from_utf8_lossy(post.body)])]);
     }
     let listed = events(&body, mapping).map_err(|fault| Refusal::new(format, 400, fault))?;
     let count = listed.events.len();

@@ -52,12 +52,7 @@ pub fn verify(
     let wanted = "hexadecimal digits";
     let signature = from_hex(found).ok_or(SignatureError::Malformed { header: SIGNATURES[0], wanted })?;
     let time = match &headers.timestamp {
-        Some(name) => {
-            let header = "the time's";
-            let time = post.header(name).ok_or(SignatureError::Missing { header })?;
-            check_time(header, time, now)?;
-            Some(time)
-        }
+        Some(name) => Some(signed_time(post.header(name), now)?),
         None => None,
     };
     let (time, colon) = time.map_or((&b""[..], &b""[..]), |time| (time.as_bytes(), b":"));
@@ -66,6 +61,15 @@ pub fn verify(
         return Err(SignatureError::Mismatch);
     }
     Ok(())
+}
+
+fn signed_time(time: Option<&str>, now: Timestamp) -> Result<&str, SignatureError> {
+    let time = time.ok_or(SignatureError::Untimed)?;
+    check_time("timestamp", time, now).map_err(|error| match error {
+        SignatureError::Stale => error,
+        _ => SignatureError::Untimed,
+    })?;
+    Ok(time)
 }
 
 /// Reads a notification.

@@ -13,7 +13,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod actions;
 pub mod alertmanager;
 mod alertmanager_webhook;
 mod answer;
@@ -32,6 +31,7 @@ mod signature;
 #[cfg(test)]
 mod testing;
 mod tree;
+pub mod way_back;
 
 pub use answer::{Answer, Decoded, Fault, Kept, Refusal, Rejected, Trouble, refuse};
 pub use format::{Format, Post, decode, detect};

@@ -1,6 +1,6 @@
 //! How the fields of any JSON become an alert's: the settings of a source.
 
-use crate::draft::TEXT_CHARS_MAX;
+use crate::alertmanager::VALUE_BYTES_MAX;
 use crate::severity;
 use crate::tree::Node;
 use std::borrow::Cow;
@@ -9,6 +9,8 @@ use thiserror::Error;
 
 /// Longest expression.
 const EXPRESSION_BYTES_MAX: usize = 1024;
+/// Most pieces of an expression, alternatives together.
+const PIECES_MAX: usize = 32;
 /// Most labels that a mapping makes; as many annotations.
 const FIELDS_MAX: usize = 64;
 /// Most words in a list or table of a mapping.
@@ -170,7 +172,12 @@ impl Expression {
         if text.len() > EXPRESSION_BYTES_MAX {
             return Err(format!("is longer than {EXPRESSION_BYTES_MAX} bytes: shorten it"));
         }
-        Ok(Self(text.split("||").map(|one| alternative(one.trim())).collect::<Result<_, _>>()?))
+        let alternatives: Vec<_> =
+            text.split("||").map(|one| alternative(one.trim())).collect::<Result<_, _>>()?;
+        if alternatives.iter().map(Vec::len).sum::<usize>() > PIECES_MAX {
+            return Err(format!("has more than {PIECES_MAX} pointers and texts: leave some out"));
+        }
+        Ok(Self(alternatives))
     }
 
     /// Its text for an event; `None` without a value.
@@ -192,12 +199,17 @@ fn joined<'e>(pieces: &'e [Piece], event: &'e Node<'_>) -> Option<Cow<'e, str>> 
     if let [piece] = pieces {
         return piece.text(event);
     }
+    // Looked for before anything is written: alternatives cost no more than
+    // the one that counts.
+    if !pieces.iter().all(|piece| piece.has_text(event)) {
+        return None;
+    }
     let mut whole = String::new();
-    for piece in pieces {
-        whole += &piece.text(event)?;
-        if whole.len() > 4 * TEXT_CHARS_MAX {
+    for piece in pieces.iter() {
+        if whole.len() > VALUE_BYTES_MAX {
             break;
         }
+        whole += &piece.text(event)?;
     }
     Some(Cow::Owned(whole))
 }
@@ -207,6 +219,13 @@ impl Piece {
         match self {
             Piece::Text(text) => Some(Cow::Borrowed(text)),
             Piece::Pointer(steps) => event.at(steps).map(Node::shown).filter(|text| !text.is_empty()),
+        }
+    }
+
+    fn has_text(&self, event: &Node<'_>) -> bool {
+        match self {
+            Piece::Text(_) => true,
+            Piece::Pointer(steps) => event.at(steps).is_some_and(|node| node.as_text() != Some("")),
         }
     }
 }
@@ -317,6 +336,7 @@ mod tests {
             settings(|it| it.url = Some("{a}".into())),
             settings(|it| it.url = Some("/a~2".into())),
             settings(|it| it.note = Some("x".repeat(1025))),
+            settings(|it| it.note = Some("{/a}".repeat(33))),
             settings(|it| drop(it.severities.insert("red".into(), "bad".into()))),
             settings(|it| drop(it.labels.insert("host".into(), "{".into()))),
             settings(|it| drop(it.labels.insert(String::new(), "/x".into()))),

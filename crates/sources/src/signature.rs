@@ -30,6 +30,10 @@ pub enum SignatureError {
         /// What it should be.
         wanted: &'static str,
     },
+    /// The settings name a header for the time of signing, and it isn't there or
+    /// is no time.
+    #[error("the header for the time of signing is missing or holds no Unix seconds: have the sender set it")]
+    Untimed,
     /// Signed too long ago, or in the future.
     #[error("signed more than 300 seconds away from now: set the sender's clock, and do not replay")]
     Stale,

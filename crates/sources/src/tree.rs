@@ -11,6 +11,9 @@ use std::fmt;
 /// Most values in a body, names of fields aside. A tree of small values takes
 /// far more memory than its text.
 pub(crate) const VALUES_MAX: usize = 500_000;
+/// Where the text of a nested value ends: more than any label or annotation
+/// takes, so that it is cut or refused there, and not a whole body a field.
+const SHOWN_BYTES_MAX: usize = 128 << 10;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,16 +101,17 @@ impl<'b> Node<'b> {
         }
     }
 
-    /// As people would read it: a scalar bare, anything else as compact JSON.
+    /// As people would read it: a scalar bare, anything else as compact JSON,
+    /// which ends early where it is too long for any use.
     pub(crate) fn shown(&self) -> Cow<'_, str> {
         self.scalar().unwrap_or_else(|| {
             let mut out = Vec::new();
-            self.write(&mut out);
+            self.write(&mut out, SHOWN_BYTES_MAX);
             Cow::Owned(String::from_utf8(out).unwrap_or_default())
         })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Vec<u8>, bytes_max: usize) {
         match self {
             Node::Null => out.extend_from_slice(b"null"),
             Node::Text(text) => write_json_string(out, text),
@@ -117,18 +121,24 @@ impl<'b> Node<'b> {
             Node::Array(items) => {
                 out.push(b'[');
                 for (index, item) in items.iter().enumerate() {
+                    if out.len() > bytes_max {
+                        return;
+                    }
                     out.extend_from_slice(if index > 0 { b"," } else { b"" });
-                    item.write(out);
+                    item.write(out, bytes_max);
                 }
                 out.push(b']');
             }
             Node::Object(fields) => {
                 out.push(b'{');
                 for (index, (name, value)) in fields.iter().enumerate() {
+                    if out.len() > bytes_max {
+                        return;
+                    }
                     out.extend_from_slice(if index > 0 { b"," } else { b"" });
                     write_json_string(out, name);
                     out.push(b':');
-                    value.write(out);
+                    value.write(out, bytes_max);
                 }
                 out.push(b'}');
             }
@@ -274,7 +284,7 @@ mod tests {
 
     fn json(node: &Node<'_>) -> String {
         let mut out = Vec::new();
-        node.write(&mut out);
+        node.write(&mut out, usize::MAX);
         String::from_utf8(out).unwrap()
     }
 

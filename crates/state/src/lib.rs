@@ -1,5 +1,5 @@
 //! What people edit and a restart must keep: credentials, the switches of the
-//! break-glass and the register of integrations, in one SQLite file `state.db`
+//! break-glass, the register of integrations and the tenants that are being removed, in one SQLite file `state.db`
 //! in the data folder.
 //!
 //! [`Keys`] is the store. Several processes may have it open: the command line
@@ -22,6 +22,7 @@ pub use error::StateError;
 pub use key::{KEY_ID_LENGTH, KEY_LENGTH, KeyId, KeyName, KeyTextError, NewKey, SecretKey};
 pub use scopes::{Scope, Scopes, ScopesError};
 pub use sqlite::{
-    FILE_NAME, KeyInfo, Keys, KeysVersion, Known, OwnedKeys, Passthrough, Register, Switch, Switches,
+    FILE_NAME, KeyInfo, Keys, KeysVersion, Known, OwnedKeys, Passthrough, Register, Removal, Removals, Stage,
+    Switch, Switches,
 };
 pub use table::{Credential, KeyTable};

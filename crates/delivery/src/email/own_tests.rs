@@ -78,15 +78,6 @@ impl Server {
     fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
-
-    /// The mail's lines, dots taken away again.
-    fn mail(&self) -> String {
-        let heard = self.heard();
-        let start = heard.iter().position(|line| line == "DATA").unwrap() + 1;
-        let end = heard.iter().position(|line| line == ".").unwrap();
-        let lines = heard[start..end].iter().map(|line| line.strip_prefix('.').unwrap_or(line));
-        lines.collect::<Vec<_>>().join("\n")
-    }
 }
 
 async fn serve(

@@ -115,6 +115,12 @@ impl App {
         };
         Ok(Self { post_url, update_url, token, channel, signing_secret: None })
     }
+
+    /// Whether the address is of the server that it speaks to.
+    pub(crate) fn is_at(&self, address: &Target) -> bool {
+        let (own, other) = (self.post_url.uri(), address.uri());
+        own.scheme() == other.scheme() && own.authority() == other.authority()
+    }
 }
 
 /// A cell of the attachment's table.

@@ -117,9 +117,12 @@ impl Summary {
 /// Reads the summary of a segment's index; `None` when there is no sound one.
 /// The tables are not looked at.
 pub(crate) fn load_summary(disk: &dyn Disk, header: &SegmentHeader) -> Option<Summary> {
-    let file = disk.open(&index_name(header.number)).ok()?;
+    read_summary(&*disk.open(&index_name(header.number)).ok()?, header)
+}
+
+fn read_summary(file: &dyn DiskFile, header: &SegmentHeader) -> Option<Summary> {
     let mut bytes = vec![0; TABLES_AT];
-    let read = read_full_at(&*file, &mut bytes, 0).ok()?;
+    let read = read_full_at(file, &mut bytes, 0).ok()?;
     Summary::decode(&bytes[..read], header)
 }
 
@@ -234,14 +237,18 @@ impl Index {
     }
 }
 
-/// An index on disk whose tables were found sound.
+/// An index on disk whose tables were found sound. Its summary is read again:
+/// the segment may have been written anew.
 pub(crate) fn open_table(
     disk: &dyn Disk,
-    number: u64,
+    header: &SegmentHeader,
     summary: &Summary,
     is_checked: bool,
 ) -> Option<Table<FileRows>> {
-    let rows = FileRows(disk.open(&index_name(number)).ok()?);
+    let rows = FileRows(disk.open(&index_name(header.number)).ok()?);
+    if read_summary(&*rows.0, header).as_ref() != Some(summary) {
+        return None;
+    }
     if !is_checked && !rows.are_sound(summary) {
         return None;
     }

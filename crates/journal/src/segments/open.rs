@@ -12,6 +12,7 @@ use super::{
     remove_if_there, segment_name, zero_fill,
 };
 use crate::disk::{Disk, DiskFile};
+use crate::erase::UNFINISHED as ERASURE_UNFINISHED;
 use crate::position::Geometry;
 use crate::snapshot::{self, Covers};
 use crate::store::{Parts, Segment, Store};
@@ -74,7 +75,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, mut options: Options, now: Timestamp) ->
     let has_reserve = survey.keep_reserve()?;
 
     let mut report = survey.report;
-    segments.insert(end.segment, Segment { header, summary: None, is_index_checked: false });
+    segments.insert(end.segment, Segment { header, summary: None, is_index_checked: false, edition: 0 });
     report.segments = segments.len() as u64;
     report.segment_bytes = options.segment_bytes;
     report.end = geometry.position(end.segment, end.offset);
@@ -102,7 +103,9 @@ fn prepare_folders(disk: &dyn Disk) -> Result<(), OpenError> {
     for folder in [FOLDER, QUARANTINE, snapshot::FOLDER] {
         disk.create_dir(folder).map_err(OpenError::io("making", folder))?;
     }
-    remove_if_there(disk, RESERVE_UNFINISHED).map_err(OpenError::io("removing", RESERVE_UNFINISHED))?;
+    for unfinished in [RESERVE_UNFINISHED, ERASURE_UNFINISHED] {
+        remove_if_there(disk, unfinished).map_err(OpenError::io("removing", unfinished))?;
+    }
     // What a killed process renamed may not be durable yet.
     for folder in [FOLDER, QUARANTINE, snapshot::FOLDER, ""] {
         disk.sync_dir(folder).map_err(OpenError::io("syncing", folder))?;
@@ -305,7 +308,8 @@ impl Survey<'_> {
                 }
             };
             if header.number < active {
-                let segment = Segment { header, summary: Some(Arc::new(summary)), is_index_checked: false };
+                let summary = Some(Arc::new(summary));
+                let segment = Segment { header, summary, is_index_checked: false, edition: 0 };
                 segments.insert(header.number, segment);
             }
         }

@@ -95,6 +95,11 @@ impl Store {
     /// for that it is made again when it is asked for.
     pub(crate) fn keep_index(&self, segment: &Segment, index: &Index) -> io::Result<()> {
         let number = segment.header.number;
+        let _turn = lock(&self.index_turn);
+        let known = self.segment(number);
+        if known.is_none_or(|known| known.edition != segment.edition) {
+            return Ok(()); // it was written anew meanwhile, and has its index
+        }
         let written = index.write(&*self.disk, &segment.header);
         if let Some(known) = lock(&self.segments).get_mut(&number) {
             known.summary = Some(Arc::new(index.summary.clone()));

@@ -1,7 +1,7 @@
 use crate::config::Faults;
 use openclaw_alert::TenantName;
 use openclaw_delivery::template::TemplateError;
-use openclaw_state::StateError;
+use openclaw_state::{Stage, StateError};
 use std::io;
 use std::path::PathBuf;
 
@@ -62,6 +62,12 @@ pub(crate) enum CliError {
     Templates { errors: Vec<TemplateError> },
     #[error("the template {name} fails on the sample `{group}`: {detail}")]
     Render { group: &'static str, name: String, detail: String },
+    #[error("tenant `{name}` is being removed: {}", stage.name())]
+    BeingRemoved { name: TenantName, stage: Stage },
+    #[error("tenant `{name}` is named by `{section}` in the settings of the service")]
+    TenantInUse { name: TenantName, section: &'static str },
+    #[error("there is no template `{}`", path.display())]
+    NoTemplate { path: PathBuf, shipped: Vec<&'static str> },
     #[error("there is no tenant `{name}`")]
     NoTenant { name: TenantName },
     #[error("tenant `{name}` has no `jwt` in its settings")]
@@ -106,6 +112,18 @@ impl CliError {
             Self::TenantExists { name, .. } => Some(format!(
                 "`openclaw tenant key add {name} --scopes ingest,read,respond` makes another key"
             )),
+            Self::BeingRemoved { stage: Stage::Done, .. } => {
+                Some("remove its settings file; then a running server lets the name be used again".to_owned())
+            }
+            Self::BeingRemoved { .. } => {
+                Some("a running server ends it; `openclaw tenant list` shows how far it has come".to_owned())
+            }
+            Self::TenantInUse { section, .. } => {
+                Some(format!("name another tenant under `{section}` and restart the service first"))
+            }
+            Self::NoTemplate { shipped, .. } => {
+                Some(format!("name a file, or one of those that ship: {}", shipped.join(", ")))
+            }
             Self::NoJwt { name } => Some(format!(
                 "add `jwt: {{ secret: {{ file: {name}-jwt-secret }} }}` with at least 32 random bytes"
             )),

@@ -96,6 +96,11 @@ fn add(args: AddArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliE
         return Err(CliError::NoTenant { name: name.clone() });
     }
     let keys = Keys::open(&service.data)?;
+    if let Some(name) = &args.tenant
+        && let Some(removal) = keys.removals().of(name)?
+    {
+        return Err(CliError::BeingRemoved { name: name.clone(), stage: removal.stage });
+    }
     let target = args.key_file.as_deref().map(KeyFile::create).transpose()?;
     let made = make(&keys, args.tenant.as_ref(), args.name, args.scopes, target)?;
     if args.output.is_json() { ui.json(&made.json()) } else { made.print(ui) }

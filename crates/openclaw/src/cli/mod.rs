@@ -16,6 +16,8 @@ pub(crate) mod serve;
 mod source;
 mod template;
 mod tenant;
+mod tenant_remove;
+mod tenant_template;
 mod ui;
 
 pub(crate) use clock::now;
@@ -59,7 +61,7 @@ pub(crate) enum Command {
     /// Says where alerts go
     #[command(subcommand)]
     Route(route::RouteCommand),
-    /// Adds and lists tenants and their keys
+    /// Adds, lists and removes tenants and their keys
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
     /// Tries message templates

@@ -55,6 +55,7 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
     let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
+    let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     let outgoing = settings.service.outgoing.clone();
     ServerOptions {
@@ -71,6 +72,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         snapshots: SnapshotPolicy { every: journal.snapshot_every, every_bytes: journal.snapshot_bytes },
         tenants: tenants(settings),
         source,
+        operator,
         public_metrics: metrics_public,
         public_console: console_public,
         external_url,

@@ -3,7 +3,7 @@
 use crate::config::{self, Environment, Settings, TenantConfig};
 use openclaw_alert::{TenantName, fnv1a};
 use openclaw_delivery::Integration;
-use openclaw_server::{Origin, SettingsSource, TokenIssuer};
+use openclaw_server::{Origin, SettingsSource, Sources, TokenIssuer};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,6 @@ pub(crate) fn tenants(settings: Settings) -> Vec<openclaw_server::TenantConfig> 
 fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig {
     let TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document } = config;
     let may_operate = tokens.as_ref().is_some_and(|tokens| tokens.may_operate);
-    let source = sources.first().map(|source| Arc::clone(&source.name));
     let origins = receivers.iter().map(|receiver| {
         let origins = document.origins(&receiver.name, &receiver.integrations);
         let origin = |config::Origin { target, place, settings, templates }| Origin {
@@ -80,7 +79,7 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
         settings: pipeline,
         receivers,
         routing_yaml,
-        alertmanager_source: source.unwrap_or_else(|| "alertmanager".into()),
+        sources: Sources::new(sources.into_iter().map(|source| source.intake).collect()),
     }
 }
 
@@ -109,6 +108,11 @@ impl SettingsSource for Files {
         templates: &str,
     ) -> Result<Integration, String> {
         config::integration(tenant, settings, templates)
+    }
+
+    fn names(&self, tenant: &TenantName) -> bool {
+        let file = |name: &str| self.tenants.join(name).exists();
+        file(&format!("{tenant}.yaml")) || file(&format!("{tenant}/tenant.yaml"))
     }
 
     fn stamp(&self) -> u64 {

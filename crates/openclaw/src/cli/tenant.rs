@@ -2,11 +2,13 @@
 
 use super::jwt::{self, JwtArgs};
 use super::key::{self, KeyCommand};
+use super::tenant_remove::{self, RemoveArgs};
+use super::tenant_template::Template;
 use super::{CliError, ConfigArg, OutputArg, Ui};
 use crate::config::{self, Environment, Faults, ServiceSettings, TenantFile};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use openclaw_alert::TenantName;
-use openclaw_state::{Keys, Scope, Scopes};
+use openclaw_state::{Keys, Removal, Scope, Scopes, Stage};
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write as _};
@@ -19,6 +21,8 @@ pub(crate) enum TenantCommand {
     Add(AddArgs),
     /// Lists the tenants
     List(ListArgs),
+    /// Removes a tenant, or erases all that is kept of it
+    Remove(RemoveArgs),
     /// Adds, lists and revokes keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -33,8 +37,8 @@ pub(crate) struct AddArgs {
     /// The tenant's name
     #[arg(value_parser = TenantName::new)]
     name: TenantName,
-    /// What the file starts from
-    #[arg(long, value_enum, default_value = "observe", value_name = "NAME")]
+    /// What the file starts from: observe, enforce, slack, servicenow, pagerduty, or a file with NAME in the name's place
+    #[arg(long, default_value = "observe", value_name = "TEMPLATE")]
     template: Template,
     /// Write the key to this new file instead of showing it
     #[arg(long, value_name = "FILE")]
@@ -43,25 +47,6 @@ pub(crate) struct AddArgs {
     output: OutputArg,
     #[command(flatten)]
     config: ConfigArg,
-}
-
-/// A file to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Template {
-    /// Scores are shown, alerts go where Alertmanager would send them
-    Observe,
-    /// Alerts below the threshold go to a digest
-    Enforce,
-}
-
-impl Template {
-    fn text(self, name: &TenantName) -> String {
-        let text = match self {
-            Self::Observe => include_str!("templates/observe.yaml"),
-            Self::Enforce => include_str!("templates/enforce.yaml"),
-        };
-        text.replace("NAME", name.as_str())
-    }
 }
 
 /// Arguments of `openclaw tenant list`.
@@ -78,6 +63,7 @@ pub(super) fn run(command: TenantCommand, environment: &Environment, ui: &mut Ui
     match command {
         TenantCommand::Add(args) => add(&args, environment, ui),
         TenantCommand::List(args) => list(&args, environment, ui),
+        TenantCommand::Remove(args) => tenant_remove::run(&args, environment, ui),
         TenantCommand::Key(command) => key::run(command, environment, ui),
         TenantCommand::Jwt(args) => jwt::run(&args, environment, ui),
     }
@@ -103,9 +89,17 @@ fn add(args: &AddArgs, environment: &Environment, ui: &mut Ui) -> Result<(), Cli
     if let Some(TenantFile { name, path }) = existing.into_iter().find(|file| file.name == args.name) {
         return Err(CliError::TenantExists { name, path });
     }
+    let text = args.template.text(&args.name, environment)?;
     let keys = Keys::open(&service.data)?;
+    let removals = keys.removals();
+    if let Some(removal) = removals.of(&args.name)? {
+        if removal.stage != Stage::Done {
+            return Err(CliError::BeingRemoved { name: removal.tenant, stage: removal.stage });
+        }
+        removals.finish(&args.name)?;
+    }
     let target = args.key_file.as_deref().map(key::KeyFile::create).transpose()?;
-    let written = write(&service.tenants_folder, args)?;
+    let written = write(&service.tenants_folder, args, text)?;
     let scopes: Scopes = Scope::Ingest | Scope::Read | Scope::Respond;
     let made = key::make(&keys, Some(&args.name), None, scopes, target)?;
     if args.output.is_json() {
@@ -130,8 +124,7 @@ fn add(args: &AddArgs, environment: &Environment, ui: &mut Ui) -> Result<(), Cli
     made.print(ui)
 }
 
-fn write(folder: &Path, args: &AddArgs) -> Result<Written, CliError> {
-    let text = args.template.text(&args.name);
+fn write(folder: &Path, args: &AddArgs, text: String) -> Result<Written, CliError> {
     let path = folder.join(format!("{}.yaml", args.name));
     match write_whole(folder, &path, &text) {
         Ok(()) => Ok(Written::File(path)),
@@ -159,24 +152,50 @@ fn write_whole(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
     })
 }
 
+/// A line of the list.
+struct Row {
+    name: TenantName,
+    /// `None` where the file is gone and the tenant not yet.
+    file: Option<PathBuf>,
+    live_keys: usize,
+    state: &'static str,
+}
+
 fn list(args: &ListArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     let service = config::load_service(&args.config.file, environment)?;
-    let files = files(&service)?;
-    let keys = Keys::open(&service.data)?;
-    let mut rows = Vec::new();
-    for file in files {
-        let live = keys.tenant(&file.name).list()?.iter().filter(|key| key.revoked_at.is_none()).count();
-        rows.push((file, live));
-    }
+    let rows = rows(files(&service)?, &Keys::open(&service.data)?)?;
     if args.output.is_json() {
-        let row = |(file, live): &(TenantFile, usize)| json!({ "tenant": file.name.as_str(), "file": file.path.display().to_string(), "live_keys": live });
+        let row = |row: &Row| {
+            let file = row.file.as_ref().map(|file| file.display().to_string());
+            json!({ "tenant": row.name.as_str(), "state": row.state, "file": file, "live_keys": row.live_keys })
+        };
         return ui.json(&rows.iter().map(row).collect());
     }
-    let mut table = vec![vec!["TENANT".to_owned(), "LIVE KEYS".to_owned(), "FILE".to_owned()]];
-    table.extend(
-        rows.iter().map(|(file, live)| {
-            vec![file.name.to_string(), live.to_string(), file.path.display().to_string()]
-        }),
-    );
+    let mut table = vec![["TENANT", "STATE", "LIVE KEYS", "FILE"].map(str::to_owned).to_vec()];
+    table.extend(rows.iter().map(|row| {
+        let file = row.file.as_ref().map_or_else(|| "-".to_owned(), |file| file.display().to_string());
+        vec![row.name.to_string(), row.state.to_owned(), row.live_keys.to_string(), file]
+    }));
     ui.table(&table)
+}
+
+fn rows(files: Vec<TenantFile>, keys: &Keys) -> Result<Vec<Row>, CliError> {
+    let removals = keys.removals().list()?;
+    let removal = |name: &TenantName| removals.iter().find(|removal| removal.tenant == *name);
+    let mut rows = Vec::new();
+    for TenantFile { name, path } in files {
+        let live_keys = keys.tenant(&name).list()?.iter().filter(|key| key.revoked_at.is_none()).count();
+        let state = removal(&name).map_or("active", |removal| removal.stage.name());
+        rows.push(Row { name, file: Some(path), live_keys, state });
+    }
+    let named = |removal: &&Removal| !rows.iter().any(|row| row.name == removal.tenant);
+    let gone: Vec<_> = removals.iter().filter(named).collect();
+    rows.extend(gone.into_iter().map(|removal| Row {
+        name: removal.tenant.clone(),
+        file: None,
+        live_keys: 0,
+        state: removal.stage.name(),
+    }));
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rows)
 }

@@ -32,6 +32,7 @@ mod secret;
 mod service;
 mod servicenow;
 mod slack;
+mod sources;
 mod telegram;
 mod templates;
 mod tenant;

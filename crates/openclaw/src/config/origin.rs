@@ -305,12 +305,12 @@ receivers:
         mrkdwn_in: [text]
         http_config: { basic_auth: { username: u, password: p }, http_headers: { X-A: { secrets: [s] } } }
       - { app_token: xoxb, app_url: 'https://slack.example/post', channel: '#a', signing_secret: s }
+    email_configs:
+      - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
     telegram_configs:
       - { bot_token: '1:t', chat_id: -5, message: m, parse_mode: '', api_url: 'https://telegram.example' }
     msteamsv2_configs:
       - { webhook_url: 'https://hooks.example/teams', title: t, summary: s, text: t }
-    email_configs:
-      - { to: a@b.example, hello: us, headers: { Subject: s, X-A: a }, html: h, text: t, auth_username: u }
     pagerduty_configs:
       - { routing_key: k, webhook_secret: s, details: { a: [t, { b: 1 }] }, images: [{ src: s }], links: [{ href: h }] }
     opsgenie_configs:

@@ -135,7 +135,7 @@ pub(crate) enum Problem {
     #[error(transparent)]
     HttpConfig(#[from] HttpConfigError),
     #[error(transparent)]
-    TlsConfig(#[from] TlsSettingsError),
+    ReceiverTls(#[from] TlsSettingsError),
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
@@ -168,6 +168,14 @@ pub(crate) enum Problem {
     ServiceKey,
     #[error(transparent)]
     ServiceNowName(#[from] NameError),
+
+    // Intakes.
+    #[error("`{name}` is a format's name, so the source can't be of format `{format}`")]
+    SourceNamedAsFormat { name: String, format: &'static str },
+    #[error("`{key}` is nothing that a source of format `{format}` has")]
+    NotOfFormat { key: &'static str, format: &'static str },
+    #[error("`{field}` {detail}")]
+    Mapping { field: String, detail: String },
 
     // Limits and rating.
     #[error("`floor` is above `ceiling` in `{key}`")]
@@ -231,6 +239,16 @@ impl Problem {
                 "add an Events API v2 integration to the service, and set its key as `routing_key`"
                     .to_owned(),
             ),
+            Self::SourceNamedAsFormat { format, .. } => {
+                Some(format!("give it another name, for example `{format}-1`"))
+            }
+            Self::NotOfFormat { key: "secret", .. } => {
+                Some("remove it: these senders don't sign, they show a key".to_owned())
+            }
+            Self::NotOfFormat { key: "mapping", .. } => {
+                Some("remove it, or use `format: json`: the fields of this format are known".to_owned())
+            }
+            Self::NotOfFormat { .. } => Some("remove it: it is for `format: grafana`".to_owned()),
             Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())

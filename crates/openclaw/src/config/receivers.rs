@@ -161,7 +161,7 @@ fn integrations(
         templates: &Templates,
         cx: &mut Context<'_>,
     ) -> Vec<Integration> {
-        let sections = std::mem::take(list).into_value().unwrap_or_default();
+        let sections = take(list).into_value().unwrap_or_default();
         sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
     }
     let mut integrations = Vec::new();

@@ -10,6 +10,7 @@ use super::tenants::Tenants;
 use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
+use openclaw_alert::TenantName;
 use openclaw_delivery::Outgoing;
 use openclaw_server::{ClientAuth, TlsOptions};
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ section! {
         data: Text,
         /// What keys and certificates don't say.
         auth: AuthSection,
+        /// Who hears of the service itself.
+        operator: OperatorSection,
         /// The page `/metrics`.
         metrics: MetricsSection,
         /// The page `/console`.
@@ -88,6 +91,14 @@ section! {
         operator_tokens: Vec<At<Tenant>>,
         /// Tenant for rate-limit decisions asked for without a credential; nobody unless set.
         anonymous_tenant: Tenant,
+    }
+}
+
+section! {
+    /// Who hears of the service itself.
+    OperatorSection {
+        /// Tenant whose routes take alerts about the service: settings that are refused, a full disk. Nobody unless set.
+        tenant: Tenant,
     }
 }
 
@@ -265,6 +276,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
     anonymous_tenant: Option<At<Tenant>>,
+    operator_tenant: Option<At<Tenant>>,
     operator_tokens: Vec<At<Tenant>>,
 }
 
@@ -307,8 +319,23 @@ impl Default for JournalSettings {
 
 impl ServiceSettings {
     /// Tenants that are named here and have no file.
+    /// The section that names a tenant.
+    pub(crate) fn names(&self, tenant: &TenantName) -> Option<&'static str> {
+        let is_it = |set: &At<Tenant>| set.value.0 == *tenant;
+        if self.operator_tenant.as_ref().is_some_and(is_it) {
+            return Some("operator");
+        }
+        let in_auth = self.anonymous_tenant.iter().chain(&self.operator_tokens).any(is_it);
+        in_auth.then_some("auth")
+    }
+
+    /// Who hears of the service itself.
+    pub(crate) fn operator(&self) -> Option<&TenantName> {
+        self.operator_tenant.as_ref().map(|set| &set.value.0)
+    }
+
     pub(super) fn unknown_tenants(&self, tenants: &Tenants) -> Vec<Fault> {
-        let named = self.anonymous_tenant.iter().chain(&self.operator_tokens);
+        let named = self.anonymous_tenant.iter().chain(&self.operator_tenant).chain(&self.operator_tokens);
         let unknown = named.filter(|set| !tenants.names.contains(&set.value.0));
         let fault = |set: &At<Tenant>| {
             let problem = Problem::UnknownTenant { name: set.value.0.to_string() };
@@ -394,6 +421,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         log_level: log.level.into_value().unwrap_or(LogLevel::Info),
         log_format: log.format.into_value().unwrap_or(LogFormat::Text),
         rating: rating_defaults(file.rating.into_value().unwrap_or_default()),
+        operator_tenant: file.operator.into_value().and_then(|operator| operator.tenant.into_set()),
         anonymous_tenant: auth.anonymous_tenant.into_set(),
         operator_tokens: auth.operator_tokens.into_value().unwrap_or_default(),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),

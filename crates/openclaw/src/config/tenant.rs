@@ -15,6 +15,7 @@ use super::read::{At, Context, Field, Later, Named, Read, Secrets, choice, secti
 use super::receivers::{self, ReceiverSection};
 use super::route::{self, RouteSection, timer};
 use super::service::{RatingDefaults, RatingModeName};
+use super::sources::{self, Source, SourceSection};
 use super::templates::{self, TemplateSection};
 use super::tenants::TenantFile;
 use super::values::{Condition, Count, Fraction, PerSecond, Size, Span, Tenant, Text};
@@ -31,7 +32,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-const SOURCES_MAX: usize = 256;
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
 
 section! {
@@ -131,16 +131,6 @@ section! {
 }
 
 section! {
-    /// An intake.
-    SourceSection {
-        /// What its senders write. Default: the name is the format.
-        format: SourceFormat,
-        /// An alarm is raised when nothing has been heard for this long. Default: never.
-        silent_after: Span,
-    }
-}
-
-section! {
     /// What an acknowledgement does: escalations stop.
     AcknowledgementSection {
         /// What still fires after this long is told anew. Default `8h`.
@@ -175,19 +165,6 @@ choice! {
     }
 }
 
-choice! {
-    /// What an intake's senders write.
-    SourceFormat {
-        Alertmanager = "alertmanager",
-        Grafana = "grafana",
-        PagerDuty = "pagerduty",
-        CloudEvents = "cloudevents",
-        ServiceNow = "servicenow",
-        Opsgenie = "opsgenie",
-        Json = "json",
-    }
-}
-
 /// A tenant, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct TenantConfig {
@@ -205,15 +182,6 @@ pub(crate) struct TenantConfig {
     pub(crate) routing_yaml: String,
     /// The file with all that it names elsewhere.
     pub(crate) document: Document,
-}
-
-/// An intake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) name: Arc<str>,
-    pub(crate) format: SourceFormat,
-    /// An alarm is raised when nothing has been heard of it for this long.
-    pub(crate) silent_after: Option<Duration>,
 }
 
 /// Reads and checks a tenant's file.
@@ -268,7 +236,7 @@ fn checked(
     let global = global::checked(section.global, cx);
     let receivers = receivers::checked(section.receivers, &global.mail, &templates, &mut names, cx);
     let rating = rating(section.rating, file, defaults, &names.receivers, cx);
-    let sources = sources(section.sources, cx);
+    let sources = sources::checked(section.sources, cx);
     let tokens = credentials::tokens(section.jwt, cx);
     let certificates = credentials::certificates(section.client_certificates, cx);
     let rearm_after = rearm_after(section.acknowledgement, cx);
@@ -294,7 +262,7 @@ fn checked(
         watchdog: every,
         silent_after: sources
             .iter()
-            .filter_map(|source| Some((source.name.clone(), source.silent_after?)))
+            .filter_map(|source| Some((source.intake.name.clone(), source.silent_after?)))
             .collect(),
         ..TenantSettings::new(name.clone(), routing)
     });
@@ -434,39 +402,6 @@ fn digest(section: At<DigestSection>, receivers: &[Arc<str>], cx: &mut Context<'
         cx.fault(&place, error);
     });
     Some(Digest { receiver: receiver?, schedule: schedule.ok()? })
-}
-
-fn sources(field: Field<Named<SourceSection>>, cx: &mut Context<'_>) -> Vec<Source> {
-    let Some(At { value: Named(named), place }) = field.into_set() else { return Vec::new() };
-    if named.len() > SOURCES_MAX {
-        cx.fault(&place, Problem::TooMany { what: "sources", most: SOURCES_MAX });
-    }
-    named.into_iter().filter_map(|(name, section)| source(&name, section, cx)).collect()
-}
-
-fn source(name: &At<String>, section: SourceSection, cx: &mut Context<'_>) -> Option<Source> {
-    use super::read::Scalar as _;
-    let format = match section.format {
-        Field::Absent => {
-            let format = cx.keep(&name.place, SourceFormat::parse(&name.value))?;
-            At { value: format, place: name.place.clone() }
-        }
-        field => field.into_set()?,
-    };
-    let silent_after = timer("silent_after", &section.silent_after, Duration::from_secs(10), cx);
-    // The name becomes a metric's label and a path segment.
-    let name = cx.keep(
-        &name.place,
-        TenantName::new(&name.value).map_err(|_| Problem::NotA {
-            text: name.value.chars().take(80).flat_map(char::escape_debug).collect(),
-            expected: "a source's name: use 1 to 63 of `a-z`, `0-9`, `-`, `_`",
-        }),
-    )?;
-    if format.value != SourceFormat::Alertmanager {
-        not_yet(&format.place, format.value.word(), cx);
-        return None;
-    }
-    Some(Source { name: name.as_str().into(), format: format.value, silent_after })
 }
 
 #[cfg(test)]

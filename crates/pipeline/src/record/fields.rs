@@ -1,6 +1,6 @@
 //! The fields that records share.
 
-use super::End;
+use super::{Cause, End};
 use openclaw_alert::codec::{Corrupt, Put, Reader};
 use openclaw_alert::{NotificationKind, Reason, Status, Timestamp, Zoned};
 use openclaw_routing::Hold;
@@ -76,4 +76,37 @@ pub(super) fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
 
 pub(crate) fn reason(reader: &mut Reader<'_>) -> Result<Reason, Corrupt> {
     Reason::from_number(reader.u8()?).ok_or(Corrupt("reason"))
+}
+
+pub(super) fn put_cause(out: &mut Vec<u8>, cause: Cause) {
+    out.put_u8(match cause {
+        Cause::Posted => 0,
+        Cause::Expired => 1,
+        Cause::Offboarded => 2,
+    });
+}
+
+pub(super) fn cause(reader: &mut Reader<'_>) -> Result<Cause, Corrupt> {
+    match reader.u8()? {
+        0 => Ok(Cause::Posted),
+        1 => Ok(Cause::Expired),
+        2 => Ok(Cause::Offboarded),
+        _ => Err(Corrupt("cause")),
+    }
+}
+
+/// The rest of a blank of so many bytes, its tag included: ones, then a zero,
+/// so that it can take the place of any record, which have two bytes at least.
+pub(super) fn put_blank(out: &mut Vec<u8>, bytes: usize) {
+    let end = out.len() + bytes.saturating_sub(2);
+    out.resize(end, 1);
+    out.put_u8(0);
+}
+
+pub(super) fn blank(reader: &mut Reader<'_>) -> Result<usize, Corrupt> {
+    let end = reader.rest().iter().position(|&byte| byte != 1).ok_or(Corrupt("blank"))?;
+    match reader.take(end + 1)?.last() {
+        Some(0) => Ok(end + 2),
+        _ => Err(Corrupt("blank")),
+    }
 }

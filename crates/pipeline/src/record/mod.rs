@@ -36,6 +36,8 @@ pub enum Cause {
     Posted,
     /// Nobody repeated it before its end.
     Expired,
+    /// Its tenant was removed.
+    Offboarded,
 }
 
 /// An episode as rating saw it.
@@ -153,6 +155,11 @@ pub enum Record<'a> {
     Placed { tenant: u16, by: Option<Placement>, is_shadow: bool },
     /// The break-glass was opened or closed.
     Passthrough { tenant: u16, is_on: bool, by: &'a str },
+    /// Everything of the tenant is forgotten, its name included.
+    Erased { tenant: u16 },
+    /// So many bytes where a record of an erased tenant stood; `is_tenant`
+    /// where it was the tenant's first, which counts for the numbers of others.
+    Blank { is_tenant: bool, bytes: usize },
     /// A request was taken in that its sender names: the same one again
     /// changes nothing.
     Seen { tenant: u16, delivery: u64 },
@@ -192,6 +199,9 @@ mod tag {
     pub(super) const SILENCE_EXPIRED: u8 = 28;
     pub(super) const PLACED: u8 = 29;
     pub(super) const PASSTHROUGH: u8 = 30;
+    pub(super) const ERASED: u8 = 60;
+    pub(super) const BLANK: u8 = 61;
+    pub(super) const BLANK_TENANT: u8 = 62;
     pub(super) const SEEN: u8 = 31;
     pub(super) const RECEIPT: u8 = 32;
 }
@@ -292,6 +302,9 @@ mod tests {
             Record::SilenceExpired { tenant: number, silence: SilenceId::from_random([3; 16]), by: text },
             Record::Placed { tenant: number, by: Some(Placement(n | 1)).filter(|_| bit), is_shadow: bit },
             Record::Passthrough { tenant: number, is_on: bit, by: text },
+            Record::Resolved { episode: n, at: zoned, cause: Cause::Offboarded },
+            Record::Erased { tenant: number },
+            Record::Blank { is_tenant: bit, bytes: 2 + usize::from(number) },
             Record::Seen { tenant: number, delivery: n },
             Record::Receipt { entry: n, text },
         ]

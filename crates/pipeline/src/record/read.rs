@@ -1,9 +1,7 @@
 //! Bytes as records.
 
-use super::fields::ids;
-use super::{
-    Cause, Placement, Rated, Record, end, flag, hold, kind, reason, small, status, tag, time, zoned,
-};
+use super::fields::{blank, cause, ids};
+use super::{Placement, Rated, Record, end, flag, hold, kind, reason, small, status, tag, time, zoned};
 use openclaw_alert::codec::{Corrupt, Reader};
 use openclaw_alert::{Feedback, Score};
 use openclaw_routing::{RouteId, Silence, SilenceId};
@@ -23,6 +21,10 @@ impl<'a> Record<'a> {
             number @ tag::OPENED..=tag::FEEDBACK => Self::read_alert(number, reader),
             number @ (tag::GROUP_OPENED..=tag::GROUP_CLOSED | tag::JOINED..=tag::REARMED) => {
                 Self::read_group(number, reader)
+            }
+            tag::ERASED => Ok(Record::Erased { tenant: small(reader)? }),
+            number @ (tag::BLANK | tag::BLANK_TENANT) => {
+                Ok(Record::Blank { is_tenant: number == tag::BLANK_TENANT, bytes: blank(reader)? })
             }
             number @ (tag::NOTIFY..=tag::SHADOWED | tag::RECEIPT) => Self::read_outbox(number, reader),
             _ => Err(Corrupt("unknown kind of record")),
@@ -81,11 +83,7 @@ impl<'a> Record<'a> {
                 end: end(r)?,
                 content: r.bytes()?,
             },
-            tag::RESOLVED => Record::Resolved {
-                episode: r.varint()?,
-                at: zoned(r)?,
-                cause: if flag(r)? { Cause::Expired } else { Cause::Posted },
-            },
+            tag::RESOLVED => Record::Resolved { episode: r.varint()?, at: zoned(r)?, cause: cause(r)? },
             tag::REFUSED => Record::Refused {
                 tenant: small(r)?,
                 source: small(r)?,

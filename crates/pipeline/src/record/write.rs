@@ -1,7 +1,7 @@
 //! Records as bytes.
 
-use super::fields::put_ids;
-use super::{Cause, End, Placement, Rated, Record, put_end, put_kind, put_status, put_time, put_zoned, tag};
+use super::fields::{put_blank, put_cause, put_ids};
+use super::{End, Placement, Rated, Record, put_end, put_kind, put_status, put_time, put_zoned, tag};
 use openclaw_alert::Zoned;
 use openclaw_alert::codec::Put;
 
@@ -33,6 +33,14 @@ impl Record<'_> {
             | Record::Withdrawn { .. }
             | Record::Receipt { .. }
             | Record::Shadowed { .. } => self.write_outbox(out),
+            Record::Erased { tenant } => {
+                out.put_u8(tag::ERASED);
+                out.put_varint((*tenant).into());
+            }
+            &Record::Blank { is_tenant, bytes } => {
+                out.put_u8(if is_tenant { tag::BLANK_TENANT } else { tag::BLANK });
+                put_blank(out, bytes);
+            }
             _ => self.write_alert(out),
         }
     }
@@ -121,7 +129,7 @@ impl Record<'_> {
                 out.put_u8(tag::RESOLVED);
                 out.put_varint(episode);
                 put_zoned(out, at);
-                out.put_u8(u8::from(cause == Cause::Expired));
+                put_cause(out, cause);
             }
             Record::Refused { tenant, source, alerts, grace_until } => {
                 out.put_u8(tag::REFUSED);

@@ -171,13 +171,14 @@ fn root(scope: Scope) -> impl Strategy<Value = Route> {
 }
 
 fn integrations() -> impl Strategy<Value = Vec<Integration>> {
-    prop::collection::vec(any::<bool>(), 1..3).prop_map(|send_resolved| {
-        let integration = |(number, send_resolved): (usize, bool)| Integration {
+    prop::collection::vec((any::<bool>(), any::<bool>()), 1..3).prop_map(|drawn| {
+        let integration = |(number, (send_resolved, shows)): (usize, (bool, bool))| Integration {
             number: number as u16,
             send_resolved,
             is_retired: false,
+            shows,
         };
-        send_resolved.into_iter().enumerate().map(integration).collect()
+        drawn.into_iter().enumerate().map(integration).collect()
     })
 }
 
@@ -273,7 +274,12 @@ pub(crate) fn op(scope: Scope) -> impl Strategy<Value = Op> {
         from_snapshot,
         setup,
     });
-    let action = prop_oneof![3 => Just(Action::Ack), 1 => Just(Action::Dismiss), 1 => Just(Action::Escalate)];
+    let action = prop_oneof![
+        3 => Just(Action::Ack),
+        1 => Just(Action::Resolve),
+        1 => Just(Action::Dismiss),
+        1 => Just(Action::Escalate),
+    ];
     let reload = if scope.reloads {
         prop_oneof![
             3 => setup(scope).prop_map(Op::Configure),

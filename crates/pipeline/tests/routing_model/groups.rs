@@ -123,8 +123,9 @@ impl Model {
         let mut forgotten = Vec::new();
         for labels in group.members.keys() {
             let Some(alert) = self.alerts.get_mut(labels) else { continue };
-            let is_ack =
-                alert.feedback.is_some_and(|(action, at)| action == Action::Ack && at + rearm_after <= now);
+            let is_ack = alert.feedback.is_some_and(|(action, at)| {
+                matches!(action, Action::Ack | Action::Resolve) && at + rearm_after <= now
+            });
             if alert.fires && is_ack {
                 alert.feedback = None;
                 forgotten.push(labels.clone());
@@ -256,6 +257,7 @@ impl Model {
             }
             alerts.push(describe(labels, alert));
         }
+        self.told_at_looks.insert((id.clone(), number));
         self.count_told(group, number, alerts.len(), news);
         group.delivered_at.insert(number, self.now);
         let (at, receiver, group) = (self.now, group.receiver.to_owned(), text(&id.1));
@@ -263,6 +265,36 @@ impl Model {
             self.told.push(Told { at, receiver, integration: number, group, reason, alerts });
         }
         true
+    }
+
+    /// Who shows what people do and knows of the alert hears of all that it
+    /// knows of and that fires.
+    pub(super) fn show(&mut self, acted: &Labels) -> Vec<((GroupId, u16), Told)> {
+        let mut shown = Vec::new();
+        for (id, group) in &mut self.groups {
+            let integrations = self.setup.integrations(group.receiver);
+            for one in integrations.iter().filter(|one| one.shows && !one.is_retired && !group.is_digest) {
+                let is_known = |member: &Member| member.firing.contains(&one.number) && !member.is_departed;
+                if !group.members.get(acted).is_some_and(is_known) {
+                    continue;
+                }
+                let mut alerts = Vec::new();
+                for (labels, member) in &mut group.members {
+                    let alert = &self.alerts[labels];
+                    if is_known(member) && alert.fires {
+                        member.lapsed.remove(&one.number);
+                        alerts.push(describe(labels, alert));
+                    } else if member.firing.contains(&one.number) && alert.fires {
+                        member.lapsed.insert(one.number);
+                    }
+                }
+                let (at, receiver, text) = (self.now, group.receiver.to_owned(), text(&id.1));
+                let reason = "somebody has acted";
+                let told = Told { at, receiver, integration: one.number, group: text, reason, alerts };
+                shown.push(((id.clone(), one.number), told));
+            }
+        }
+        shown
     }
 
     /// An alert comes to its end once a receiver: at the first integration.

@@ -41,6 +41,7 @@ impl Post {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Ack,
+    Resolve,
     Dismiss,
     Escalate,
 }
@@ -94,7 +95,7 @@ impl Alert {
     /// Somebody takes care of it.
     fn is_acknowledged(&self, rearm_after: u64, now: u64) -> bool {
         match self.feedback {
-            Some((Action::Ack, at)) => at + rearm_after > now,
+            Some((Action::Ack | Action::Resolve, at)) => at + rearm_after > now,
             Some((Action::Dismiss, _)) => true,
             Some((Action::Escalate, _)) | None => false,
         }
@@ -120,6 +121,8 @@ pub(crate) struct Model {
     is_straight: bool,
     episodes: u64,
     pub(crate) told: Vec<Told>,
+    /// Who was told at a look in this step.
+    told_at_looks: BTreeSet<(GroupId, u16)>,
     /// By receiver: alerts that came to an end there.
     pub(crate) ended: BTreeMap<(String, &'static str), u32>,
 }
@@ -143,6 +146,7 @@ impl Model {
             is_straight: false,
             episodes: 0,
             told: Vec::new(),
+            told_at_looks: BTreeSet::new(),
             ended: BTreeMap::new(),
         }
     }
@@ -288,7 +292,15 @@ impl Model {
             // With the routes of the highest score.
             self.join(labels, starts_at, 1.0);
         }
+        let shown = self.show(labels);
+        self.told_at_looks.clear();
         self.settle();
+        // A look in the same step takes its place.
+        let stays = shown.into_iter().filter(|(place, _)| !self.told_at_looks.contains(place));
+        let stays: Vec<_> = stays.map(|(_, told)| told).collect();
+        if !self.setup.is_shadow {
+            self.told.extend(stays);
+        }
     }
 
     pub(crate) fn configure(&mut self, setup: Setup) {

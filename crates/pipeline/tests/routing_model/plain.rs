@@ -103,6 +103,8 @@ pub(crate) struct Integration {
     pub(crate) number: u16,
     pub(crate) send_resolved: bool,
     pub(crate) is_retired: bool,
+    /// It shows what people do.
+    pub(crate) shows: bool,
 }
 
 /// Scores count: what is low goes to a digest.

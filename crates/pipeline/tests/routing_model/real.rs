@@ -114,6 +114,7 @@ fn settings(setup: &Setup) -> Arc<TenantSettings> {
             .map(|one| Integration {
                 send_resolved: one.send_resolved,
                 is_retired: one.is_retired,
+                shows_actions: one.shows,
                 ..Integration::new(one.number)
             })
             .collect(),
@@ -300,6 +301,7 @@ impl Real {
         let of = PastAlert { tenant: &tenant, source: "prometheus", episode, rated_at, score, labels };
         let action = match action {
             Action::Ack => Feedback::Ack,
+            Action::Resolve => Feedback::Resolve,
             Action::Dismiss => Feedback::Dismiss,
             Action::Escalate => Feedback::Escalate,
         };

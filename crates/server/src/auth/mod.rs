@@ -19,22 +19,26 @@ pub(crate) use who::Who;
 
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::tenants::{TenantConfig, TenantHandle, Tenants};
+use crate::tenants::{Sources, TenantConfig, TenantHandle, Tenants};
 use arc_swap::{ArcSwap, Guard};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use certificate::Owner;
 use http::header::{AUTHORIZATION, HeaderMap};
 use openclaw_alert::TenantName;
-use openclaw_state::{Credential, KEY_LENGTH, KeyTable, Scope, Scopes};
+use openclaw_state::{Credential, KeyTable, Scope, Scopes};
 use std::sync::Arc;
-use token::Tokens;
+use token::{Missing, Tokens};
 
 /// Header by which an operator selects a tenant, as Mimir and Loki name it.
 pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
 
 /// Longest `Authorization` that is looked at.
 const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
+
+/// Longer than the header of any key, shorter than that of any token that a
+/// published key can have signed: its signature alone has 86 characters.
+const PUBLISHED_TOKEN_BYTES_MIN: usize = 140;
 
 /// Checks credentials.
 pub(crate) struct Auth {
@@ -68,9 +72,9 @@ impl Auth {
         tenants: Arc<Tenants>,
         fetcher: Arc<KeyFetcher>,
         clock: Arc<Clock>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let tokens = Tokens::new(Arc::clone(&tenants));
-        Self { keys: ArcSwap::from_pointee(keys), tokens, tenants, fetcher, clock }
+        Arc::new(Self { keys: ArcSwap::from_pointee(keys), tokens, tenants, fetcher, clock })
     }
 
     /// Swaps in the live keys.
@@ -97,40 +101,69 @@ impl Auth {
             (None, Some(peer)) => self.by_certificate(peer)?,
             (None, None) => return Err(Denied::Unauthorized),
         };
-        let header_tenant = single(headers, TENANT_HEADER)?;
-        match (path_tenant, header_tenant) {
-            (Some(path), Some(header)) if path != header => Err(Denied::Ambiguous),
-            (path, header) => self.select(verified, path.or(header)),
-        }
+        self.caller(verified, headers, path_tenant)
     }
 
-    /// For formats that carry the key in the body, such as PagerDuty's
-    /// `routing_key`: a key or nothing.
-    #[allow(dead_code, reason = "intakes that read a key from the body call it")]
-    pub(crate) fn check_key_in_body(&self, key: &str, path_tenant: Option<&str>) -> Result<Caller, Denied> {
+    /// [`Auth::check`] of a key that stands where the sender's format has its
+    /// place for one, such as PagerDuty's `routing_key`: a key or nothing.
+    pub(crate) fn check_key(
+        &self,
+        key: &str,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+    ) -> Result<Caller, Denied> {
         let verified = self.by_key(key).ok_or(Denied::Unauthorized)?;
-        self.select(verified, path_tenant)
+        self.caller(verified, headers, path_tenant)
+    }
+
+    /// The way to the tenant of a path, for a request that is signed with a
+    /// secret of that tenant's settings, which `is_signed` checks.
+    pub(crate) fn check_signed(
+        &self,
+        host: &Arc<Host>,
+        headers: &HeaderMap,
+        path_tenant: &str,
+        is_signed: impl FnOnce(&Sources) -> bool,
+    ) -> Result<TenantHandle, Denied> {
+        if single(headers, TENANT_HEADER)?.is_some_and(|named| named != path_tenant) {
+            return Err(Denied::Ambiguous);
+        }
+        let tenant = self.tenants.find(path_tenant).ok_or(Denied::Unauthorized)?;
+        if is_signed(&tenant.sources) {
+            Ok(TenantHandle::new(Arc::clone(host), tenant))
+        } else {
+            Err(Denied::Unauthorized)
+        }
     }
 
     /// Waits where a token names a key that may be fetched; to be called
     /// before [`Self::check`]. A key never waits.
     pub(crate) async fn settle(&self, headers: &HeaderMap) {
-        if let Some((tenant, issuer)) = self.waits_for(headers) {
-            self.fetcher.ask(tenant, issuer).await;
+        if let Some(missing) = self.waits_for(headers) {
+            self.fetcher.ask(missing).await;
         }
     }
 
-    fn waits_for(&self, headers: &HeaderMap) -> Option<(TenantName, Arc<TokenIssuer>)> {
+    fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
         let text = single(headers, AUTHORIZATION.as_str()).ok()??;
-        if text.len() <= KEY_LENGTH * 2 {
+        if text.len() < PUBLISHED_TOKEN_BYTES_MIN {
             return None;
         }
         let given = Given::read(text)?;
         self.tokens.waits_for(given.secret(), self.clock.now())
     }
 
-    /// The tenant named must be one that the credential allows.
-    fn select(&self, verified: Verified, named: Option<&str>) -> Result<Caller, Denied> {
+    /// The tenant that is named must be one that the credential allows.
+    fn caller(
+        &self,
+        verified: Verified,
+        headers: &HeaderMap,
+        path_tenant: Option<&str>,
+    ) -> Result<Caller, Denied> {
+        let named = match (path_tenant, single(headers, TENANT_HEADER)?) {
+            (Some(path), Some(header)) if path != header => return Err(Denied::Ambiguous),
+            (path, header) => path.or(header),
+        };
         let Verified { who, scopes, tenant: own } = verified;
         let is_operator = scopes.is_some_and(|scopes| scopes.contains(Scope::Operator));
         let tenant = match (named, &own) {

@@ -53,6 +53,8 @@ pub(crate) struct Host {
     /// Told when that number falls to 0.
     all_over: Notify,
     recent: Recent,
+    /// Why the last snapshot could not be written, if so.
+    snapshot_error: Mutex<Option<String>>,
 }
 
 /// A partition behind its lock.
@@ -140,6 +142,7 @@ impl Host {
             Input::Sent { .. } | Input::Tick | Input::TurnedAway { .. } => Class::Outcome,
             // People help themselves with these when all else fails.
             Input::Configure { .. } | Input::Forget { .. } | Input::Passthrough { .. } => Class::Outcome,
+            Input::Offboard { .. } | Input::Erase { .. } | Input::Say { .. } => Class::Outcome,
             _ => Class::Intake,
         };
         // Before anything is decided: what has been decided must be written.
@@ -213,6 +216,22 @@ impl Host {
             Unavailable::Failed
         })?;
         Ok(())
+    }
+
+    /// Begins another segment with a frame of no records: once it is durable,
+    /// all before it is sealed.
+    pub(crate) fn seal_now(&self, partition: PartitionId) -> Result<Position, Unavailable> {
+        let mut cell = self.lock(partition);
+        let frame = Frame {
+            partition,
+            class: Class::Outcome,
+            base_offset: cell.partition.next_offset(),
+            records: 0,
+            written_at: self.clock.now().max(cell.stepped_at),
+            payload: &[],
+        };
+        cell.appended = self.log.seal(&frame)?;
+        Ok(cell.appended)
     }
 
     /// Sends, metrics and the next deadline of a step that has been appended.

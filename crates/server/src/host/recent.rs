@@ -54,6 +54,12 @@ impl Recent {
         attempts.push_front(attempt);
     }
 
+    /// Drops those of one tenant.
+    pub(crate) fn forget(&self, tenant: &TenantName) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.retain(|attempt| attempt.tenant != *tenant);
+    }
+
     /// The newest first, of one tenant or of all.
     pub(crate) fn list(&self, tenant: Option<&TenantName>) -> Vec<Attempt> {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -71,6 +71,7 @@ impl Host {
             attempts: AtomicUsize::new(0),
             all_over: Notify::new(),
             recent: Recent::default(),
+            snapshot_error: Mutex::default(),
         });
         host.start_partitions().map_err(|_| RecoveryError::Unavailable)?;
         Ok(host)

@@ -1,7 +1,8 @@
 //! Carries out sends, once the step that decided them is durable.
 
 use super::Host;
-use openclaw_alert::{Notification, PartitionId, SendOutcome};
+use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName};
+use openclaw_delivery::Target;
 use openclaw_journal::{Position, crashpoint};
 use openclaw_pipeline::{Input, Send};
 use std::sync::Arc;
@@ -57,6 +58,12 @@ impl Host {
             }
             over.await;
         }
+    }
+
+    /// A word to somebody in another tool, once: no message, and nothing is
+    /// kept of it.
+    pub(crate) async fn reply(&self, tenant: &TenantName, to: &Target, body: Vec<u8>) -> SendOutcome {
+        self.sender.say(tenant, to, body, self.clock.now()).await
     }
 
     async fn attempt(&self, send: &Send) -> SendOutcome {

@@ -3,8 +3,8 @@
 use super::Host;
 use openclaw_alert::PartitionId;
 use openclaw_journal::{Position, SnapshotError};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// When a snapshot is due.
@@ -50,6 +50,20 @@ impl Host {
     /// One partition after the other, each under its lock only while its state
     /// is copied.
     pub(crate) fn snapshot(&self) -> Result<(), SnapshotError> {
+        let written = self.write_snapshot();
+        if !matches!(written, Err(SnapshotError::Busy)) {
+            let error = written.as_ref().err().map(SnapshotError::to_string);
+            *self.snapshot_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        }
+        written
+    }
+
+    /// Why the last one could not be written, if so.
+    pub(crate) fn snapshot_error(&self) -> Option<String> {
+        self.snapshot_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn write_snapshot(&self) -> Result<(), SnapshotError> {
         let mut writer = self.log.snapshot()?;
         let mut bytes = Vec::new();
         for id in PartitionId::all() {

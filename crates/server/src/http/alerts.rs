@@ -6,7 +6,7 @@ use super::told::event_json;
 use crate::tenants::{Explained, ReadError};
 use axum::Json;
 use axum::extract::{Path, RawQuery};
-use openclaw_alert::{FACTORS, Labels, Score, Timestamp, Zoned};
+use openclaw_alert::{FACTORS, Feedback, Labels, Score, Timestamp, Zoned};
 use openclaw_pipeline::trail::Happened;
 use openclaw_pipeline::{AlertView, Phase, Suppression};
 use serde_json::{Value, json};
@@ -81,7 +81,11 @@ pub(super) fn alert_json(alert: &AlertView<'_>, held: &Suppression) -> Value {
 
 /// What a person last did with it.
 fn acted(acted: &openclaw_alert::Acted) -> Value {
-    json!({ "action": acted.action.name(), "by": &*acted.by, "at": time(acted.at) })
+    acted_json(acted.action, &acted.by, acted.at)
+}
+
+fn acted_json(action: Feedback, by: &str, at: Timestamp) -> Value {
+    json!({ "action": action.name(), "by": by, "at": time(at) })
 }
 
 /// An alert as its records tell of it.
@@ -89,6 +93,10 @@ fn past_json(explained: &Explained) -> Value {
     let content = openclaw_alert::Content::of(&explained.opening.content);
     let rated = explained.events.iter().find_map(|event| match &event.what {
         Happened::Rated { score } => Some(*score),
+        _ => None,
+    });
+    let acted = explained.events.iter().rev().find_map(|event| match &event.what {
+        Happened::Feedback { action, by, .. } => Some(acted_json(*action, by, event.at)),
         _ => None,
     });
     let ended = explained.events.iter().any(|event| matches!(event.what, Happened::Resolved { .. }));
@@ -101,6 +109,8 @@ fn past_json(explained: &Explained) -> Value {
         "generatorURL": content.generator_url,
         "startsAt": zoned(explained.opening.starts_at),
         "source": &*explained.source,
+        "feedback": acted.as_ref().map(|acted| acted["action"].clone()),
+        "acted": acted,
         "score": rated.map(|score| score.value()),
         "factors": rated.map(|score| factors(&score)),
     })

@@ -10,6 +10,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,10 +45,19 @@ where
     B: HttpBody,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    read_within(body, bytes_max, BODY_TIMEOUT).await
+}
+
+/// [`read`], in less time.
+pub(super) async fn read_within<B>(body: B, bytes_max: usize, time_max: Duration) -> Result<Bytes, BodyError>
+where
+    B: HttpBody,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge { bytes_max });
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
+    match tokio::time::timeout(time_max, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { bytes_max }),
         Ok(Err(_)) => Err(BodyError::CutOff),
@@ -63,6 +73,12 @@ impl FromRequest<Arc<App>> for Whole {
 
     async fn from_request(request: Request<Body>, _: &Arc<App>) -> Result<Self, Problem> {
         let read = read(request.into_body(), BODY_BYTES_MAX).await;
-        read.map(Self).map_err(|error| Problem::new(error.status(), error.to_string()))
+        read.map(Self).map_err(Problem::from)
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        Self::new(error.status(), error.to_string())
     }
 }

@@ -64,7 +64,7 @@ struct AlertRow {
     percent: u32,
     why: String,
     receivers: String,
-    feedback: &'static str,
+    feedback: String,
     #[serde(skip)]
     order: Timestamp,
 }
@@ -177,7 +177,7 @@ fn alert_row(tenant: &TenantConfig, alert: &AlertView<'_>, suppression: &Suppres
         percent: (score * 100.0).round() as u32,
         why: alert.score.main_factors(),
         receivers: alert.receivers.join(", "),
-        feedback: alert.acted.map_or("", |acted| acted.action.name()),
+        feedback: alert.acted.map_or_else(String::new, did),
         order: alert.starts_at.at,
     }
 }
@@ -191,5 +191,14 @@ fn delivery_row(attempt: &Attempt) -> DeliveryRow {
         summary: attempt.summary.clone(),
         outcome: attempt.outcome,
         took_ms: format!("{:.1}", attempt.took.as_secs_f64() * 1e3),
+    }
+}
+
+/// What a person did with it, and where.
+fn did(acted: &openclaw_alert::Acted) -> String {
+    if acted.by.is_empty() {
+        acted.action.name().to_owned()
+    } else {
+        format!("{} by {}", acted.action.name(), acted.by)
     }
 }

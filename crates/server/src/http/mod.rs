@@ -23,9 +23,12 @@ mod service;
 mod threads;
 pub(crate) mod tls;
 mod told;
+mod way_back;
 
+pub(crate) use ingest::Strangers;
 pub(crate) use service::{App, Front, Options};
 pub(crate) use threads::IoThreads;
+pub(crate) use way_back::Seen;
 
 use axum::body::Body;
 use std::time::Duration;

@@ -6,6 +6,7 @@ use axum::Json;
 use openclaw_alert::{Labels, LabelsBuilder, Score};
 use openclaw_pipeline::RatingMode;
 use openclaw_rating::{AlertFacts, FactorValue, Model};
+use openclaw_sources::Format;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ async fn score(handle: &TenantHandle, alert: &Alert, pointer: &str) -> Result<Va
     let settings = &handle.config().settings.rating;
     let (score, factors) = handle
         .read(|partition, tenant, now| {
-            let source = &*handle.config().alertmanager_source;
+            let source = &*handle.config().sources.of(Format::Alertmanager).name;
             let facts = AlertFacts { labels, source, at: now };
             let fresh = Model::default();
             let model = partition.rating(tenant).unwrap_or(&fresh);

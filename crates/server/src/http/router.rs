@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use super::service::{Answered, App, Target, allowed, caller};
+use super::way_back::{pagerduty, servicenow, slack};
 use super::{Response, alertmanager, alerts, console, feedback, messages, rate, reload};
 use crate::observe::{Format, only_tenant};
 use axum::Router;
@@ -41,6 +42,9 @@ const ROUTES: &[Route] = &[
     ("/api/v1/deliveries", || get(messages::deliveries)),
     ("/api/v1/dead-letters", || get(messages::dead_letters)),
     ("/api/v1/dead-letters/{id}/retry", || post(messages::retry)),
+    ("/api/v1/slack/actions", || post(slack::post)),
+    ("/api/v1/pagerduty/callback", || post(pagerduty::post)),
+    ("/api/v1/servicenow/callback", || post(servicenow::post)),
     ("/api/v1/rate", || post(rate::post)),
     ("/api/v1/silences", || any(gone)),
     ("/api/v1/status", || any(gone)),
@@ -66,7 +70,10 @@ async fn answered(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let tenant = checked.0.as_ref().ok().and_then(|caller| caller.tenant_name().cloned());
     parts.extensions.insert(checked);
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    response.extensions_mut().insert(Answered { route, tenant });
+    // Who was known only by what they sent has been noted already.
+    if response.extensions().get::<Answered>().is_none() {
+        response.extensions_mut().insert(Answered { route, tenant });
+    }
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -1,8 +1,9 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
+use super::ingest::{self, Door, Strangers};
 use super::tls::Tls;
-use super::{Response, cors, ingest, problem, router};
+use super::{Response, Seen, cors, problem, router};
 use crate::auth::{Auth, Caller, Denied, Peer};
 use crate::host::Host;
 use crate::observe::Metrics;
@@ -26,8 +27,11 @@ pub(crate) struct App {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
+    /// What other tools have told us.
+    pub(crate) seen: Seen,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
+    pub(crate) strangers: Strangers,
     pub(crate) started_at: openclaw_alert::Timestamp,
 }
 
@@ -84,14 +88,23 @@ pub(crate) struct Target<'r> {
 
 impl<'r> Target<'r> {
     pub(crate) fn of<B>(request: &'r Request<B>) -> Self {
-        let path = request.uri().path();
+        let peer = peer_of(request.method(), request.headers(), request.extensions());
+        Self::named(request.uri().path(), request.headers(), peer)
+    }
+
+    /// [`Target::of`] a request that has been taken apart.
+    pub(crate) fn in_front(parts: &'r Parts) -> Self {
+        let peer = peer_of(&parts.method, &parts.headers, &parts.extensions);
+        Self::named(parts.uri.path(), &parts.headers, peer)
+    }
+
+    fn named(path: &'r str, headers: &'r HeaderMap, peer: Option<&'r Peer>) -> Self {
         let scoped = path
             .strip_prefix("/t/")
             .and_then(|rest| rest.split_once('/').map(|(t, _)| (t, &rest[t.len()..])));
-        let peer = peer_of(request.method(), request.headers(), request.extensions());
         match scoped {
-            Some((tenant, path)) => Self { headers: request.headers(), tenant: Some(tenant), path, peer },
-            None => Self { headers: request.headers(), tenant: None, path, peer },
+            Some((tenant, path)) => Self { headers, tenant: Some(tenant), path, peer },
+            None => Self { headers, tenant: None, path, peer },
         }
     }
 }
@@ -135,9 +148,11 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
     app.auth.settle(request.headers()).await;
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
-        (&Method::POST, "/api/v2/alerts") => ingest::post_alerts(app, request).await,
         (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),
-        _ => elsewhere(front, request).await,
+        (method, path) => match Door::of(method, path) {
+            Some(door) => ingest::take(app, door, request).await,
+            None => elsewhere(front, request).await,
+        },
     };
     call.open(&mut response);
     let answered = response.extensions().get::<Answered>();

@@ -31,6 +31,7 @@ fn told(what: &Happened, source: &str) -> Line {
             let reason = match cause {
                 Cause::Posted => "its source says that it has ended",
                 Cause::Expired => "its source stopped repeating it and its end passed",
+                Cause::Offboarded => "its tenant was removed",
             };
             ("resolved", reason.to_owned(), json!({ "endsAt": zoned(*at) }))
         }

@@ -32,6 +32,13 @@ struct Received {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WayBack {
+    tenant: String,
+    tool: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AtReceiver {
     tenant: String,
     receiver: String,
@@ -98,6 +105,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Histograms<Request>,
     received: Family<Received, Counter>,
+    way_back: Family<WayBack, Counter>,
     outcomes: Family<AtReceiver, Counter>,
     scores: Histograms<Tenant>,
     deliveries: Family<AtReceiver, Counter>,
@@ -138,6 +146,7 @@ impl Metrics {
             registry: Registry::with_prefix("openclaw"),
             requests: Family::new_with_constructor(request_histogram as fn() -> Histogram),
             received: Family::default(),
+            way_back: Family::default(),
             outcomes: Family::default(),
             scores: Family::new_with_constructor(score_histogram as fn() -> Histogram),
             deliveries: Family::default(),
@@ -184,6 +193,7 @@ impl Metrics {
             self.requests.clone(),
         );
         r.register("alerts_received", "Alerts taken in, by what became of them", self.received.clone());
+        r.register("way_back", "What people did in other tools, by what became of it", self.way_back.clone());
         r.register("alert_outcomes", "Ends of alerts at their receivers", self.outcomes.clone());
         r.register("alert_score", "Ratings given", self.scores.clone());
         r.register("deliveries", "Attempts to send, by outcome", self.deliveries.clone());
@@ -331,6 +341,11 @@ impl Metrics {
             let labels = Received { tenant: tenant.to_string(), source: source.to_owned(), result };
             self.received.get_or_create(&labels).inc_by(count);
         }
+    }
+
+    /// Somebody did something in another tool.
+    pub(crate) fn way_back(&self, tenant: &TenantName, tool: &'static str, result: &'static str) {
+        self.way_back.get_or_create(&WayBack { tenant: tenant.to_string(), tool, result }).inc();
     }
 
     /// Scores have been given in one step.

@@ -4,12 +4,16 @@
 //! tenant; every read and step through it names that tenant, so code that
 //! forgets it has nothing to call (promise P7).
 
+mod people;
+
+pub(crate) use people::{Came, Heard, Named, Silenced};
+
 use super::TenantConfig;
 use crate::host::{Host, Stepped, Unavailable};
-use openclaw_alert::{Batch, EpisodeId, Feedback, Labels, PartitionId, Score, TenantName, Timestamp};
+use openclaw_alert::{Batch, EpisodeId, Labels, PartitionId, Score, TenantName, Timestamp};
 use openclaw_journal::{Position, StoredFrame};
 use openclaw_pipeline::trail::{self, Event, Opening, Trail};
-use openclaw_pipeline::{Action, GroupRef, Input, ListKey, MessageView, Partition, PastAlert, Taken};
+use openclaw_pipeline::{Input, ListKey, MessageView, Partition, PastAlert, Taken};
 use openclaw_routing::{PostedSilence, SilenceId, SilenceRefusal};
 use std::io;
 use std::sync::Arc;
@@ -65,6 +69,11 @@ impl TenantHandle {
 
     fn partition(&self) -> PartitionId {
         Host::partition_of(self.name())
+    }
+
+    /// The name of one of its episodes.
+    pub(crate) fn episode(&self, offset: u64) -> EpisodeId {
+        EpisodeId { partition: self.partition(), offset }
     }
 
     /// Takes a request's alerts. The answer has to wait for
@@ -195,6 +204,13 @@ impl TenantHandle {
 
     /// Everything that happened to one alert of this tenant.
     pub(crate) async fn explain(&self, id: EpisodeId) -> Result<Explained, ReadError> {
+        let (mut explained, from) = self.opened(id).await?;
+        explained.events = self.trail(id, from).await?;
+        Ok(explained)
+    }
+
+    /// How an alert of this tenant was opened, and where that stands.
+    async fn opened(&self, id: EpisodeId) -> Result<(Explained, Position), ReadError> {
         let partition = self.partition();
         let (number, durable) =
             self.host.read(partition, |partition, _| partition.tenant_number(self.name()));
@@ -207,8 +223,8 @@ impl TenantHandle {
         }
         let source =
             self.host.read(partition, |partition, _| partition.source_name(opening.tenant, opening.source)).0;
-        let events = self.trail(id, frame.position).await?;
-        Ok(Explained { id, opening, source: source.unwrap_or_else(|| "".into()), events })
+        let source = source.unwrap_or_else(|| "".into());
+        Ok((Explained { id, opening, source, events: Vec::new() }, frame.position))
     }
 
     async fn opening_frame(&self, id: EpisodeId) -> Result<StoredFrame, ReadError> {
@@ -254,44 +270,6 @@ impl TenantHandle {
             positions.into_iter().map(|position| log.read_at(position)).collect::<Result<Vec<_>, _>>()
         });
         Ok(frames.await?.into_iter().filter(|frame| frame.partition == partition).collect())
-    }
-
-    /// Takes what a person did with an alert; given back once it is durable.
-    pub(crate) async fn feedback(
-        &self,
-        id: EpisodeId,
-        action: Feedback,
-        by: &str,
-        note: &str,
-    ) -> Result<(), ReadError> {
-        let known =
-            self.read(|partition, tenant, _| partition.rated(tenant, id.offset).map(Remembered::of)).await?;
-        let remembered = match known {
-            Some(remembered) => remembered,
-            None => Remembered::from_trail(&self.explain(id).await?).ok_or(ReadError::NotFound)?,
-        };
-        let of = remembered.view(self.name(), id.offset);
-        let input = Input::Feedback { of, action: Action { action, by, note } };
-        let stepped = self.host.step_with_room(self.partition(), &input).await?;
-        Ok(self.durable(stepped.wait_for).await?)
-    }
-
-    /// The group that another tool names by a dedup key of ours, while it is
-    /// here.
-    pub(crate) async fn group_of_dedup_key(&self, key: &str) -> Result<Option<GroupRef>, Unavailable> {
-        self.read(|partition, tenant, _| partition.group_of_dedup_key(tenant, key)).await
-    }
-
-    /// Takes what a person did with all alerts of a group; given back once it
-    /// is durable.
-    pub(crate) async fn act_on_group(&self, group: u64, action: Action<'_>) -> Result<(), Unavailable> {
-        loop {
-            let input = Input::GroupFeedback { tenant: self.name(), group, action };
-            let stepped = self.host.step_with_room(self.partition(), &input).await?;
-            if !stepped.is_unfinished {
-                return self.durable(stepped.wait_for).await;
-            }
-        }
     }
 
     /// Takes a dead letter up again.

@@ -3,17 +3,21 @@
 mod handle;
 mod register;
 mod source;
+mod sources;
 
-pub(crate) use handle::{Explained, ReadError, TenantHandle};
-pub(crate) use register::{Registered, Senders, prune, prune_other, register, senders_of_others};
+pub(crate) use handle::{Came, Explained, Heard, Named, ReadError, Silenced, TenantHandle};
+pub(crate) use register::{
+    Registered, Senders, last_settings, prune, prune_other, register, senders_of_others,
+};
 pub use source::{Origin, SettingsSource, TenantConfig};
+pub use sources::{Signing, Source, Sources};
 
 use crate::auth::Certificates;
 use arc_swap::{ArcSwap, Guard};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::Integration;
 use openclaw_pipeline::TenantSettings;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 type Configs = HashMap<TenantName, Arc<TenantConfig>>;
@@ -24,10 +28,13 @@ pub(crate) struct Tenants {
     configs: ArcSwap<Configs>,
     /// Who sends; also for tenants that have gone, whose sends may still run.
     senders: ArcSwap<HashMap<TenantName, Arc<Senders>>>,
+    /// Those that are being removed, whatever the settings say.
+    leaving: ArcSwap<BTreeSet<TenantName>>,
     /// Whose each client certificate is.
     certificates: ArcSwap<Certificates>,
-    /// When it was last noted that a tenant's request was turned away.
-    turned_away_at: Mutex<HashMap<TenantName, Timestamp>>,
+    /// When it was last noted that a request of a tenant's source was turned
+    /// away.
+    turned_away_at: Mutex<HashMap<(TenantName, Arc<str>), Timestamp>>,
 }
 
 impl Tenants {
@@ -66,6 +73,16 @@ impl Tenants {
         self.configs.store(Arc::new(configs));
     }
 
+    /// Notes who is being removed.
+    pub(crate) fn set_leaving(&self, leaving: BTreeSet<TenantName>) {
+        self.leaving.store(Arc::new(leaving));
+    }
+
+    /// Whether a tenant is being removed.
+    pub(crate) fn is_leaving(&self, tenant: &TenantName) -> bool {
+        self.leaving.load().contains(tenant)
+    }
+
     /// Whose each client certificate is.
     pub(crate) fn certificates(&self) -> Guard<Arc<Certificates>> {
         self.certificates.load()
@@ -76,16 +93,17 @@ impl Tenants {
         self.configs.load_full()
     }
 
-    /// Whether it has to be noted once more that this tenant's request was
-    /// turned away. An eighth of its time-out apart is often enough, and a
-    /// flood of such requests can't fill what is reserved for a full disk.
-    pub(crate) fn has_to_note_refusal(&self, tenant: &TenantConfig, now: Timestamp) -> bool {
+    /// Whether it has to be noted once more that a request of this tenant's
+    /// source was turned away. An eighth of its time-out apart is often enough,
+    /// and a flood of such requests can't fill what is reserved for a full disk.
+    pub(crate) fn has_to_note_refusal(&self, tenant: &TenantConfig, source: &Source, now: Timestamp) -> bool {
         let mut noted = self.turned_away_at.lock().unwrap_or_else(PoisonError::into_inner);
         let apart = tenant.settings.resolve_timeout / 8;
-        if noted.get(tenant.name()).is_some_and(|at| now < at.plus(apart)) {
+        let of = (tenant.name().clone(), Arc::clone(&source.name));
+        if noted.get(&of).is_some_and(|at| now < at.plus(apart)) {
             return false;
         }
-        noted.insert(tenant.name().clone(), now);
+        noted.insert(of, now);
         true
     }
 
@@ -134,7 +152,7 @@ impl TenantConfig {
             receivers: self.receivers.clone(),
             origins: Vec::new(),
             routing_yaml: self.routing_yaml.clone(),
-            alertmanager_source: Arc::clone(&self.alertmanager_source),
+            sources: self.sources.clone(),
             tokens: self.tokens.clone(),
             certificates: self.certificates.clone(),
             version: self.version,

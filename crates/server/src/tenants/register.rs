@@ -8,7 +8,8 @@ use super::Tenants;
 use super::source::{Origin, SettingsSource, TenantConfig};
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Integration, ReceiverSettings};
-use openclaw_routing::{NUMBERS, Receiver};
+use openclaw_pipeline::TenantSettings;
+use openclaw_routing::{NUMBERS, Receiver, RouteTree, Routing};
 use openclaw_state::{Keys, Known, StateError};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -147,6 +148,25 @@ pub(crate) fn senders_of_others(
         Some((tenant, Arc::new(senders)))
     };
     tenants.into_iter().filter_map(senders).collect()
+}
+
+/// The settings of a tenant that is in no file any more, as far as the register
+/// knows who still has to hear of an end: no routes, and no limits to speak of.
+pub(crate) fn last_settings(
+    keys: &Keys,
+    source: &dyn SettingsSource,
+    tenant: &TenantName,
+) -> Result<TenantSettings, StateError> {
+    let mut receivers = Vec::new();
+    for known in keys.register(tenant).load()? {
+        if let Some(integration) = built(source, tenant, &known) {
+            add_retired(&mut receivers, &known, &integration);
+        }
+    }
+    let first =
+        receivers.first().map_or_else(|| tenant.as_str().into(), |receiver| Arc::clone(&receiver.name));
+    let routing = Routing::new(RouteTree::single(&first), receivers);
+    Ok(TenantSettings::new(tenant.clone(), routing))
 }
 
 fn by_receiver<'k>(known: impl Iterator<Item = &'k Known>) -> BTreeMap<String, Vec<Known>> {
@@ -295,10 +315,9 @@ fn retain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenants::Sources;
     use openclaw_alert::fnv1a;
     use openclaw_delivery::{Secret, Target, webhook};
-    use openclaw_pipeline::TenantSettings;
-    use openclaw_routing::{RouteTree, Routing};
 
     /// Of the place in the tens, with the credential in the ones.
     fn known(number: u16, kind: &str, target: u64, is_retired: bool) -> Known {
@@ -357,6 +376,10 @@ mod tests {
             Ok(Integration::Webhook(webhook::Settings::new(webhook::Address::Fixed(target))))
         }
 
+        fn names(&self, _: &TenantName) -> bool {
+            false
+        }
+
         fn stamp(&self) -> u64 {
             0
         }
@@ -384,7 +407,7 @@ mod tests {
             receivers: receivers.iter().map(settings).collect(),
             origins: receivers.iter().map(|(_, urls)| urls.iter().map(origin).collect()).collect(),
             routing_yaml: String::new(),
-            alertmanager_source: "alertmanager".into(),
+            sources: Sources::default(),
             tokens: None,
             certificates: Vec::new(),
             version: 0,

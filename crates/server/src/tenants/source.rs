@@ -1,5 +1,6 @@
 //! Where tenants' settings come from.
 
+use super::Sources;
 use crate::auth::{CertificateRule, TokenIssuer};
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Integration, ReceiverSettings};
@@ -18,8 +19,8 @@ pub struct TenantConfig {
     pub origins: Vec<Vec<Origin>>,
     /// Its routing as one valid Alertmanager file, secrets as `<secret>`.
     pub routing_yaml: String,
-    /// Name of the source that Alertmanager's API stands for.
-    pub alertmanager_source: Arc<str>,
+    /// Its intakes.
+    pub sources: Sources,
     /// What verifies its tokens.
     pub tokens: Option<Arc<TokenIssuer>>,
     /// Client certificates that are its credentials.
@@ -85,6 +86,9 @@ pub trait SettingsSource: Send + Sync + Debug {
         settings: &str,
         templates: &str,
     ) -> Result<Integration, String>;
+
+    /// Whether a tenant is there, with faults or without.
+    fn names(&self, tenant: &TenantName) -> bool;
 
     /// Moves when what would be read may have changed.
     fn stamp(&self) -> u64;

@@ -1,5 +1,7 @@
 //! What the journal should hold, kept as plain lists.
 
+mod erasing;
+
 use openclaw_alert::{PartitionId, Timestamp};
 use openclaw_journal::{
     AppendError, Class, Frame, OpenError, OpenReport, Options, Part, Position, Reader, Snapshot,
@@ -53,6 +55,10 @@ pub(crate) struct World {
     snapshots_told: usize,
     flips: u64,
     is_even: bool,
+    /// Whether payloads are overwritten now and then.
+    pub(crate) erases: bool,
+    /// Begun, and not known to be done.
+    erasing: Option<erasing::Rule>,
 }
 
 /// Keys of a frame: two that are shared by many, one that hardly any shares.
@@ -61,6 +67,8 @@ fn keys(frame: &StoredFrame, out: &mut Vec<u64>) {
     out.push(1000 + frame.payload.len() as u64 % 7);
     out.push(u64::MAX - frame.base_offset);
     out.push(u64::from(frame.partition.get()));
+    // Of what it says: an index must not outlive that.
+    out.push(2000 + u64::from(frame.payload.first().copied().unwrap_or(0) % 5));
 }
 
 impl World {
@@ -88,6 +96,8 @@ impl World {
             snapshots: Vec::new(),
             snapshots_told: 0,
             flips: 0,
+            erases: false,
+            erasing: None,
         }
     }
 
@@ -110,6 +120,9 @@ impl World {
         match self.open() {
             Ok((mut writer, report)) => {
                 let is_alive = self.check_opened(&writer, &report);
+                if is_alive && self.erasing.is_some() {
+                    (0..40).for_each(|_| assert!(self.look_up(&writer.reader())));
+                }
                 if is_alive {
                     self.act(&mut writer, life.steps);
                 }
@@ -140,11 +153,12 @@ impl World {
     fn act(&mut self, writer: &mut Writer, steps: u64) {
         for _ in 0..steps {
             self.now += 1;
-            let is_alive = match self.random.below(20) {
+            let is_alive = match self.random.below(if self.erases { 22 } else { 20 }) {
                 0..=11 => self.append(writer),
                 12..=15 => writer.commit().is_ok(),
                 16 => writer.maintain().is_ok(),
                 17 => self.snapshot(writer),
+                20 => self.erase(writer),
                 _ => self.look_up(&writer.reader()),
             };
             self.note_durable(writer);
@@ -255,9 +269,10 @@ impl World {
 
     fn look_up(&mut self, reader: &Reader) -> bool {
         let Ok(kept) = reader.read_from(Position::START).collect::<Result<Vec<_>, _>>() else { return true };
-        let key = match self.random.below(3) {
+        let key = match self.random.below(4) {
             0 => self.random.below(6),
             1 => 1000 + self.random.below(7),
+            2 => 2000 + self.random.below(5),
             _ => u64::MAX - self.random.below(50),
         };
         let from = kept.get(self.random.below(kept.len() as u64 + 1) as usize);
@@ -291,6 +306,7 @@ impl World {
         let reader = writer.reader();
         let Ok(kept) = reader.read_from(Position::START).collect::<Result<Vec<_>, _>>() else { return false };
         let Ok(snapshot) = reader.load_snapshot() else { return false };
+        self.take_over_erased(&kept);
         let first = kept.first().map_or(report.end, |frame| frame.position);
         let retired = self.durable.iter().take_while(|told| told.frame.position < first).count();
         let told = self.durable[retired..].iter().map(|told| &told.frame);

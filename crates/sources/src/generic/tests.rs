@@ -118,16 +118,17 @@ fn a_mapping_says_what_is_what() {
 
 #[test]
 fn a_delivery_is_known_by_its_header() {
-    let delivery = |name: &str, value: &str| {
+    let delivery = |name: &str, value: &str, body: &[u8]| {
         let headers = [(name, value)];
-        let request = Post { headers: &headers, ..post(br#"{"name":"a"}"#) };
+        let request = Post { headers: &headers, ..post(body) };
         decode(Format::Json, &request, None).unwrap().batch.delivery()
     };
-    assert_eq!(delivery("x", "1"), None);
-    assert!(delivery("webhook-id", "1").is_some());
-    assert_eq!(delivery("webhook-id", "1"), delivery("idempotency-key", "1"));
-    assert_ne!(delivery("webhook-id", "1"), delivery("webhook-id", "2"));
-    assert_eq!(delivery("webhook-id", &"1".repeat(1025)), None);
+    let (one, other) = (br#"{"name":"a"}"#, br#"{"name":"b"}"#);
+    assert_eq!(delivery("x", "1", one), None);
+    assert!(delivery("webhook-id", "1", one).is_some());
+    assert_eq!(delivery("webhook-id", "1", one), delivery("idempotency-key", "1", one));
+    assert_ne!(delivery("webhook-id", "1", one), delivery("webhook-id", "2", one));
+    assert_ne!(delivery("webhook-id", "1", one), delivery("webhook-id", "1", other));
 }
 
 #[test]
@@ -146,6 +147,27 @@ fn a_small_body_makes_no_large_batch() {
     let decoded = decode(Format::Json, &post(body.as_bytes()), Some(&mapping)).unwrap();
     assert!(decoded.batch.bytes() <= (64 << 20) + (1 << 20), "{}", decoded.batch.bytes());
     assert!(decoded.rejected.iter().any(|rejected| rejected.fault.detail.contains("send fewer")));
+}
+
+/// A value that is put into many fields is not copied whole into each.
+#[test]
+fn a_large_value_is_refused_as_label_and_cut_as_annotation() {
+    let large = format!(r#"{{"name":"a","big":[{}0]}}"#, "0,".repeat(400_000));
+    let mapped = |change: fn(&mut MappingSettings)| {
+        let mut settings = MappingSettings::default();
+        change(&mut settings);
+        check(Format::Json, &post(large.as_bytes()), Some(&Mapping::new(&settings).unwrap()))
+    };
+    let label = mapped(|it| drop(it.labels.insert("l".into(), "x{/big}{/big}".into())));
+    assert!(label.contains("rejected 0 at \"/labels/l\"") && label.len() < 2000, "{label}");
+    let annotation = mapped(|it| drop(it.annotations.insert("l".into(), "{/big} || {/name}".into())));
+    assert!(
+        annotation.contains("[0,0,0,") && annotation.contains('…') && annotation.len() < 20_000,
+        "{}",
+        annotation.len()
+    );
+    let key = mapped(|it| it.key = Some("/big".into()));
+    assert!(key.contains("rejected 0 at \"/key\""), "{key}");
 }
 
 #[test]

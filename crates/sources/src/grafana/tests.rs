@@ -73,7 +73,11 @@ fn signatures() {
     let stale = hmac("secret", &[old.as_bytes(), b":", body]);
     assert_eq!(check("secret", &named, &[("x-sig", &stale), ("x-time", &old)]), Err(SignatureError::Stale));
     // Without the time's header the plain signature must not do.
-    assert!(matches!(check("secret", &named, &[("x-sig", &right)]), Err(SignatureError::Missing { .. })));
+    assert_eq!(check("secret", &named, &[("x-sig", &right)]), Err(SignatureError::Untimed));
+    assert_eq!(
+        check("secret", &named, &[("x-sig", &timed), ("x-time", "now")]),
+        Err(SignatureError::Untimed)
+    );
     assert!(matches!(
         check("secret", &named, &[(SIGNATURES[0], &timed)]),
         Err(SignatureError::Missing { .. })

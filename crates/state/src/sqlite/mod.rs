@@ -2,17 +2,19 @@
 //!
 //! Written by the server and by the command line, also at the same time:
 //! SQLite's own locks order them, and whoever has to wait gives up after five
-//! seconds. A revoked key keeps its row; an integration's goes once nothing is
+//! seconds. A revoked key keeps its row until its tenant is erased; an integration's goes once nothing is
 //! left to be told by it. The file holds secrets of integrations, so only its
 //! owner may read it.
 
 mod keys;
 mod passthrough;
 mod register;
+mod removal;
 
 pub use keys::{KeyInfo, OwnedKeys};
 pub use passthrough::{Passthrough, Switch, Switches};
 pub use register::{Known, Register};
+pub use removal::{Removal, Removals, Stage};
 
 use crate::StateError;
 use openclaw_alert::TenantName;
@@ -31,7 +33,7 @@ const WAIT_FOR_OTHERS: Duration = Duration::from_secs(5);
 
 /// The n-th entry takes the schema from version n to n + 1; entries are only
 /// ever added.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE keys (
         id TEXT PRIMARY KEY,
@@ -74,6 +76,16 @@ const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE instance (number INTEGER NOT NULL) STRICT;
     INSERT INTO instance (number) VALUES (random());
+",
+    "
+    CREATE TABLE removals (
+        tenant TEXT PRIMARY KEY,
+        is_erasure INTEGER NOT NULL,
+        stage INTEGER NOT NULL,
+        asked_at_s INTEGER NOT NULL,
+        within_s INTEGER NOT NULL,
+        number INTEGER
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 
@@ -172,7 +184,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(WAIT_FOR_OTHERS)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A key that was shown must not be lost with the power.
-    connection.pragma_update(None, "synchronous", "FULL")
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // It holds secrets: what is deleted is overwritten.
+    connection.pragma_update(None, "secure_delete", true)
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StateError> {

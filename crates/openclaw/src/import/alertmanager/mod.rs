@@ -4,6 +4,7 @@
 //! `services`; `convert`, `receivers` and `templates` write what is carried
 //! over into `out`, and leave the rest as comments and [`Remark`]s.
 
+mod chats;
 mod convert;
 mod keys;
 mod out;

@@ -5,12 +5,11 @@ use super::convert::{Converter, is_true};
 use super::go_duration;
 use super::keys::HTTP;
 use super::out::{Line, Out, commented};
-use super::services::{EMAIL, MSTEAMSV2, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, TELEGRAM, WEBHOOK};
+use super::services::{EMAIL, SLACK, SLACK_ACTION, SLACK_CONFIRM, SLACK_FIELD, WEBHOOK};
 use super::source::{entries, get, items};
 use super::verify::{SECRET, shown};
 use crate::config::{Entry, Node, Value, format_duration};
 use crate::import::{Loss, translate_field};
-use openclaw_delivery::slack::App;
 use std::time::Duration;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
@@ -106,7 +105,7 @@ impl Converter<'_> {
                 _ => (self.webhook(item), "url"),
             };
             let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with(address));
-            if lines.iter().any(has_address) {
+            if address.is_empty() || lines.iter().any(has_address) {
                 list.push(Line::Item(Out::Block(lines)));
             } else {
                 let why = match entry.key.as_str() {
@@ -248,48 +247,6 @@ impl Converter<'_> {
         lines
     }
 
-    fn telegram(&mut self, item: &Node) -> Vec<Line> {
-        const TOKEN: [(&str, &str); 2] =
-            [("bot_token", "telegram_bot_token"), ("bot_token_file", "telegram_bot_token_file")];
-        let mut lines = self.own_or_global(item, &TOKEN);
-        lines.extend(self.own_or_global(item, &[("api_url", "telegram_api_url")]));
-        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
-            match entry.key.as_str() {
-                "bot_token" | "bot_token_file" | "api_url" => {}
-                "http_config" => lines.extend(self.http(entry)),
-                "chat_id_file" => lines.extend(self.file_of(entry)),
-                "message" => lines.extend(self.template(entry)),
-                // Alertmanager's zeros stand for what is not set.
-                "chat_id" | "message_thread_id" if self.source.text(&entry.node).as_deref() == Some("0") => {}
-                _ => lines.extend(self.carried(entry, &TELEGRAM)),
-            }
-        }
-        lines.extend(self.global_http(item, false));
-        lines
-    }
-
-    fn msteams(&mut self, item: &Node) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
-            match entry.key.as_str() {
-                "http_config" => lines.extend(self.http(entry)),
-                "webhook_url_file" => lines.extend(self.file_of(entry)),
-                "title" | "text" => lines.extend(self.template(entry)),
-                _ => lines.extend(self.carried(entry, &MSTEAMSV2)),
-            }
-        }
-        lines.extend(self.global_http(item, false));
-        lines
-    }
-
-    /// The first of the keys that the integration has, or `global` for it.
-    pub(super) fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
-        let global = get(&self.source.root, "global");
-        let own = keys.iter().find_map(|(key, _)| Some((*key, get(item, key)?)));
-        let above = || keys.iter().find_map(|(key, above)| Some((*key, get(global?, above)?)));
-        own.or_else(above).map(|(key, node)| self.pair(key, node)).into_iter().collect()
-    }
-
     /// Where a Slack message goes: the integration's own word before
     /// `global`'s, and an app's token before an incoming webhook, as
     /// Alertmanager has it.
@@ -324,21 +281,7 @@ impl Converter<'_> {
         url.map(|(key, node)| self.pair(key, node)).into_iter().collect()
     }
 
-    /// The older way to an app: its token in the header, and Slack's method as
-    /// the address.
-    fn app_by_header<'n>(&self, item: &'n Node) -> Option<(&'static str, &'n Node)> {
-        let url = get(item, "api_url").and_then(|node| self.source.text(node));
-        let header = get(get(item, "http_config")?, "authorization")?;
-        let scheme = get(header, "type").and_then(|node| self.source.text(node));
-        let is_bearer = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
-        if url.as_deref() != Some(App::URL) || !is_bearer || get(item, "channel").is_none() {
-            return None;
-        }
-        let keys = [("app_token", "credentials"), ("app_token_file", "credentials_file")];
-        keys.into_iter().find_map(|(key, inner)| Some((key, get(header, inner)?)))
-    }
-
-    fn pair(&mut self, key: &str, node: &Node) -> Line {
+    pub(super) fn pair(&mut self, key: &str, node: &Node) -> Line {
         if key.ends_with("_file") {
             self.note_relative(node);
         }

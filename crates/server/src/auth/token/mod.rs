@@ -20,6 +20,7 @@ use super::who::Who;
 use crate::tenants::Tenants;
 use arc_swap::ArcSwap;
 use claims::Unverified;
+use jsonwebtoken::{Algorithm, Header};
 use keys::KeySet;
 use memory::Memory;
 use openclaw_alert::{TenantName, Timestamp};
@@ -177,10 +178,10 @@ impl TokenIssuer {
         })
     }
 
-    /// Whether newer keys may verify this.
-    fn lacks_key_of(&self, token: &Unverified<'_>) -> bool {
+    /// Whether newer keys may verify what has such a header.
+    fn lacks(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
         let installed = self.installed.load();
-        let mut keys = installed.keys.candidates(token.header.alg, token.header.kid.as_deref());
+        let mut keys = installed.keys.candidates(algorithm, id);
         self.remote.is_some() && keys.next().is_none()
     }
 }
@@ -188,6 +189,20 @@ impl TokenIssuer {
 impl fmt::Debug for TokenIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.settings)
+    }
+}
+
+/// A key that a token names and that isn't among those that were fetched.
+pub(crate) struct Missing {
+    tenant: TenantName,
+    issuer: Arc<TokenIssuer>,
+    algorithm: Algorithm,
+    id: Option<String>,
+}
+
+impl Missing {
+    fn is_missing(&self) -> bool {
+        self.issuer.lacks(self.algorithm, self.id.as_deref())
     }
 }
 
@@ -227,14 +242,16 @@ impl Tokens {
     }
 
     /// Whose keys have to be fetched before this can be judged.
-    pub(super) fn waits_for(&self, text: &str, now: Timestamp) -> Option<(TenantName, Arc<TokenIssuer>)> {
+    pub(super) fn waits_for(&self, text: &str, now: Timestamp) -> Option<Missing> {
         let hash = Sha256::digest(text.as_bytes()).into();
         if self.memory.get(&hash).is_some_and(|token| self.holds(&token, now)) {
             return None;
         }
         let (unverified, issuer) = self.read(text)?;
         let tenant = TenantName::new(&unverified.claims.tenant).ok()?;
-        issuer.lacks_key_of(&unverified).then_some((tenant, issuer))
+        let Header { alg: algorithm, kid: id, .. } = unverified.header;
+        let missing = Missing { tenant, issuer, algorithm, id };
+        missing.is_missing().then_some(missing)
     }
 
     fn read<'t>(&self, text: &'t str) -> Option<(Unverified<'t>, Arc<TokenIssuer>)> {

@@ -2,8 +2,8 @@
 //! they have aged, and when a token names a key that isn't among them. The last
 //! good set stays until a better one comes.
 
-use super::TokenIssuer;
 use super::keys::{KeySet, Place, SET_BYTES_MAX};
+use super::{Missing, TokenIssuer};
 use crate::host::Host;
 use crate::observe::Metrics;
 use crate::tenants::Tenants;
@@ -49,11 +49,13 @@ struct Times {
     due: Option<Instant>,
     /// When a token had it fetched.
     asked: Option<Instant>,
+    /// Whether it has been fetched, or could not be.
+    was_tried: bool,
 }
 
 impl Remote {
     pub(super) fn new(target: Target) -> Self {
-        let times = Mutex::new(Times { due: None, asked: None });
+        let times = Mutex::new(Times { due: None, asked: None, was_tried: false });
         Self { target, turn: tokio::sync::Mutex::default(), times }
     }
 
@@ -71,9 +73,13 @@ impl Remote {
         is_due
     }
 
-    /// True at most once in a while.
+    /// True at most once in a while. Whoever comes before the first answer
+    /// doesn't use that up.
     fn begin_if_not_asked(&self, now: Instant) -> bool {
         let mut times = self.times();
+        if !times.was_tried {
+            return true;
+        }
         let may_ask = times.asked.is_none_or(|asked| now >= asked + ASK_EVERY);
         if may_ask {
             times.asked = Some(now);
@@ -92,13 +98,10 @@ pub(crate) struct KeyFetcher {
 }
 
 impl KeyFetcher {
-    pub(crate) fn new(
-        host: Arc<Host>,
-        tenants: Arc<Tenants>,
-        metrics: Arc<Metrics>,
-        work: tokio::runtime::Handle,
-    ) -> Self {
-        Self { host, tenants, metrics, work, slots: Semaphore::new(FETCHES_MAX) }
+    /// Fetches where it is made: on the work runtime.
+    pub(crate) fn new(host: Arc<Host>, tenants: Arc<Tenants>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let (work, slots) = (tokio::runtime::Handle::current(), Semaphore::new(FETCHES_MAX));
+        Arc::new(Self { host, tenants, metrics, work, slots })
     }
 
     /// Runs for the life of the server.
@@ -108,7 +111,11 @@ impl KeyFetcher {
                 let Some(issuer) = &config.tokens else { continue };
                 if issuer.remote.as_ref().is_some_and(|remote| remote.begin_if_due(Instant::now())) {
                     let (fetcher, issuer, tenant) = (Arc::clone(&self), Arc::clone(issuer), tenant.clone());
-                    tokio::spawn(async move { fetcher.refresh(&tenant, &issuer).await });
+                    tokio::spawn(async move {
+                        let Some(remote) = &issuer.remote else { return };
+                        let _turn = remote.turn.lock().await;
+                        fetcher.refresh(&tenant, &issuer, remote).await;
+                    });
                 }
             }
             tokio::time::sleep(LOOK).await;
@@ -117,24 +124,23 @@ impl KeyFetcher {
 
     /// Waits for a set that may hold a key that is missing. The fetch runs to
     /// its end where the work runs, whoever stops waiting for it.
-    pub(crate) async fn ask(self: &Arc<Self>, tenant: TenantName, issuer: Arc<TokenIssuer>) {
+    pub(crate) async fn ask(self: &Arc<Self>, missing: Missing) {
         let fetcher = Arc::clone(self);
         let asked = self.work.spawn(async move {
+            let Missing { tenant, issuer, .. } = &missing;
             let Some(remote) = &issuer.remote else { return };
-            if remote.begin_if_not_asked(Instant::now()) {
-                fetcher.refresh(&tenant, &issuer).await;
-            } else {
-                // Another's may be under way.
-                drop(remote.turn.lock().await);
+            let _turn = remote.turn.lock().await;
+            // One that was under way may have brought it.
+            if missing.is_missing() && remote.begin_if_not_asked(Instant::now()) {
+                fetcher.refresh(tenant, issuer, remote).await;
             }
         });
         // What comes of it is seen by who looks for the key again.
         let _ = timeout(ANSWER, asked).await;
     }
 
-    async fn refresh(&self, tenant: &TenantName, issuer: &TokenIssuer) {
-        let Some(remote) = &issuer.remote else { return };
-        let _turn = remote.turn.lock().await;
+    /// In its turn.
+    async fn refresh(&self, tenant: &TenantName, issuer: &TokenIssuer, remote: &Remote) {
         let Ok(_slot) = self.slots.acquire().await else { return };
         let fetched = self.fetch(remote).await;
         self.metrics.fetched_keys(tenant, fetched.is_ok());
@@ -148,7 +154,9 @@ impl KeyFetcher {
                 RETRY
             }
         };
-        remote.times().due = Some(Instant::now() + age);
+        let mut times = remote.times();
+        times.was_tried = true;
+        times.due = Some(Instant::now() + age);
     }
 
     async fn fetch(&self, remote: &Remote) -> Result<(KeySet, Duration), String> {
@@ -156,8 +164,13 @@ impl KeyFetcher {
         let fetched = sender.fetch(&remote.target, SET_BYTES_MAX, Instant::now() + ANSWER).await;
         let fetched = fetched.map_err(|error| error.to_string())?;
         let keys = KeySet::parse(&fetched.body, Place::Public).map_err(|error| error.to_string())?;
-        Ok((keys, fetched.max_age.unwrap_or(AGE_USUAL).clamp(AGE_MIN, AGE_MAX)))
+        Ok((keys, age(fetched.max_age)))
     }
+}
+
+/// How long a set is fresh.
+fn age(stated: Option<Duration>) -> Duration {
+    stated.unwrap_or(AGE_USUAL).clamp(AGE_MIN, AGE_MAX)
 }
 
 #[cfg(test)]
@@ -180,8 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stated_age_is_believed_within_bounds() {
+        let seconds = |stated: u64| age(Some(Duration::from_secs(stated))).as_secs();
+        assert_eq!([seconds(0), seconds(300), seconds(86_400)], [60, 300, 3600]);
+        assert_eq!(age(None), AGE_USUAL);
+    }
+
+    #[test]
     fn tokens_ask_once_in_a_while() {
         let (remote, start) = (remote(), Instant::now());
+        assert!(remote.begin_if_not_asked(start) && remote.begin_if_not_asked(start), "nothing is known yet");
+        remote.times().was_tried = true;
         assert!(remote.begin_if_not_asked(start));
         assert!(!remote.begin_if_not_asked(start + ASK_EVERY - Duration::from_millis(1)));
         assert!(remote.begin_if_not_asked(start + ASK_EVERY));

@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use openclaw_pipeline::TenantSettings;
 use openclaw_routing::{Receiver, RouteTree, Routing};
 use openclaw_state::Scope;
@@ -97,7 +97,7 @@ fn config(name: &str, tokens: Option<TokenSettings>) -> TenantConfig {
         receivers: Vec::new(),
         origins: Vec::new(),
         routing_yaml: String::new(),
-        alertmanager_source: "alertmanager".into(),
+        sources: crate::tenants::Sources::default(),
         tokens: tokens.map(|settings| Arc::new(TokenIssuer::new(settings))),
         certificates: Vec::new(),
         version: 0,

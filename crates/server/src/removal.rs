@@ -1,0 +1,241 @@
+//! Tenants that are being removed, as `state.db` says: nothing is taken in for
+//! them, who was told that something fires is told of its end, and then their
+//! settings go, or all that is kept of them.
+//!
+//! Each step leaves a state from which the next can go on, also in another
+//! process: what `state.db` says is the last thing to go.
+
+use crate::host::{Host, Unavailable};
+use crate::reload::{Reloader, blocking};
+use crate::tenants::last_settings;
+use openclaw_alert::TenantName;
+use openclaw_journal::{Edit, EraseError, SnapshotError, StoredFrame, crashpoint};
+use openclaw_pipeline::{Eraser, Input, LeftToTell, TenantSettings};
+use openclaw_state::{Keys, Removal, Stage, StateError};
+use std::collections::{BTreeSet, HashMap};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked whether a tenant is to be removed.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Snapshots that the journal keeps: none of them may tell of the tenant.
+const SNAPSHOTS_KEPT: usize = 2;
+
+/// Before the journal is asked again for another segment.
+const SEAL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a removal has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemovalError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Journal(#[from] Unavailable),
+    #[error("no snapshot without it: {0}")]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Erase(#[from] EraseError),
+    #[error("cut off: {0}")]
+    CutOff(#[from] tokio::task::JoinError),
+}
+
+/// The settings that tenants had when they left, for this process.
+pub(crate) type LastSettings = HashMap<TenantName, Arc<TenantSettings>>;
+
+/// Names of the tenants that are being removed.
+pub(crate) fn names(keys: &Keys) -> Result<BTreeSet<TenantName>, StateError> {
+    Ok(keys.removals().list()?.into_iter().map(|removal| removal.tenant).collect())
+}
+
+impl Reloader {
+    /// Runs for the life of the server.
+    pub(crate) async fn keep_removals(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let keys = Arc::clone(&self.keys);
+            match blocking(move || Ok::<_, RemovalError>(keys.removals().list()?)).await {
+                Ok(removals) => self.follow_removals(removals).await,
+                Err(error) => tracing::warn!(%error, "it can't be read which tenants are to be removed"),
+            }
+        }
+    }
+
+    async fn follow_removals(self: &Arc<Self>, removals: Vec<Removal>) {
+        self.take_out(removals.iter().map(|removal| removal.tenant.clone()).collect()).await;
+        for removal in removals {
+            if let Err(error) = self.advance(&removal).await {
+                tracing::warn!(tenant = %removal.tenant, %error, "the removal has to wait: it is tried again");
+            }
+        }
+    }
+
+    /// From here on no request names these tenants, whatever the files say.
+    async fn take_out(&self, leaving: BTreeSet<TenantName>) {
+        let mut turn = self.turns.reload.lock().await;
+        let mut configs = HashMap::clone(&self.tenants.configs());
+        let gone: Vec<_> = leaving.iter().filter_map(|tenant| configs.remove(tenant)).collect();
+        self.tenants.set_leaving(leaving);
+        if gone.is_empty() {
+            return;
+        }
+        for config in gone {
+            tracing::warn!(tenant = %config.name(), "the tenant is being removed");
+            // It is not forgotten before everybody knows.
+            turn.gone.remove(config.name());
+            turn.last_settings.insert(config.name().clone(), Arc::clone(config.settings()));
+        }
+        self.tenants.set_configs(configs);
+    }
+
+    async fn advance(self: &Arc<Self>, removal: &Removal) -> Result<(), RemovalError> {
+        match removal.stage {
+            Stage::Ending => self.end(removal).await,
+            Stage::Erasing => self.erase(removal).await,
+            Stage::Done => self.finish(&removal.tenant).await,
+        }
+    }
+
+    async fn end(self: &Arc<Self>, removal: &Removal) -> Result<(), RemovalError> {
+        let tenant = &removal.tenant;
+        if !self.host.is_leaving(tenant) {
+            let settings = self.settings_of(tenant).await?;
+            self.host.offboard(&settings).await?;
+        }
+        let left = self.host.left_to_tell(tenant);
+        let is_late = self.host.now() >= removal.asked_at.plus(removal.within);
+        if !left.is_done() && !is_late {
+            return Ok(());
+        }
+        if !left.is_done() {
+            tracing::error!(
+                %tenant, alerts = left.alerts, messages = left.messages,
+                "not everybody could be told that the tenant's alerts are over"
+            );
+        }
+        if removal.erase {
+            return self.note(tenant, Stage::Erasing, self.host.number_of(tenant)).await;
+        }
+        self.host.forget(tenant).await?;
+        self.note(tenant, Stage::Done, None).await?;
+        tracing::warn!(%tenant, "the tenant is removed; what is kept of it goes with time");
+        Ok(())
+    }
+
+    async fn note(&self, tenant: &TenantName, stage: Stage, number: Option<u16>) -> Result<(), RemovalError> {
+        let (keys, tenant) = (Arc::clone(&self.keys), tenant.clone());
+        blocking(move || Ok(keys.removals().advance(&tenant, stage, number)?)).await
+    }
+
+    /// Those that it had, or after a restart what the register knows of them.
+    async fn settings_of(self: &Arc<Self>, tenant: &TenantName) -> Result<Arc<TenantSettings>, RemovalError> {
+        if let Some(known) = self.turns.reload.lock().await.last_settings.get(tenant) {
+            return Ok(Arc::clone(known));
+        }
+        let (reloader, tenant) = (Arc::clone(self), tenant.clone());
+        blocking(move || Ok(Arc::new(last_settings(&reloader.keys, &*reloader.source, &tenant)?))).await
+    }
+
+    async fn erase(self: &Arc<Self>, removal: &Removal) -> Result<(), RemovalError> {
+        let tenant = removal.tenant.clone();
+        self.host.erase(&tenant).await?;
+        if let Some(number) = removal.number {
+            self.host.erase_files(&tenant, number).await?;
+        }
+        crashpoint::hit("erased-files");
+        self.erase_state(&tenant).await?;
+        crashpoint::hit("erased-state");
+        self.host.recent().forget(&tenant);
+        self.note(&tenant, Stage::Done, None).await?;
+        tracing::warn!(%tenant, "the tenant is erased");
+        Ok(())
+    }
+
+    async fn erase_state(self: &Arc<Self>, tenant: &TenantName) -> Result<(), RemovalError> {
+        // Nobody writes what was read before.
+        let mut turn = self.turns.reload.lock().await;
+        turn.last_settings.remove(tenant);
+        self.tenants.retain_senders(tenant, |_, _| false);
+        let (keys, tenant) = (Arc::clone(&self.keys), tenant.clone());
+        blocking(move || Ok(keys.removals().erase(&tenant)?)).await
+    }
+
+    /// Once its file is gone its name may be used again.
+    async fn finish(self: &Arc<Self>, tenant: &TenantName) -> Result<(), RemovalError> {
+        let _turn = self.turns.reload.lock().await;
+        let (reloader, tenant) = (Arc::clone(self), tenant.clone());
+        blocking(move || {
+            if !reloader.source.names(&tenant) {
+                reloader.keys.removals().finish(&tenant)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Host {
+    fn is_leaving(&self, tenant: &TenantName) -> bool {
+        self.read(Self::partition_of(tenant), |partition, _| partition.is_leaving(tenant)).0
+    }
+
+    fn left_to_tell(&self, tenant: &TenantName) -> LeftToTell {
+        self.read(Self::partition_of(tenant), |partition, _| partition.left_to_tell(tenant)).0
+    }
+
+    fn number_of(&self, tenant: &TenantName) -> Option<u16> {
+        self.read(Self::partition_of(tenant), |partition, _| partition.tenant_number(tenant)).0
+    }
+
+    async fn offboard(self: &Arc<Self>, settings: &Arc<TenantSettings>) -> Result<(), Unavailable> {
+        let input = Input::Offboard { settings };
+        self.step_with_room(Self::partition_of(&settings.name), &input).await.map(drop)
+    }
+
+    async fn erase(self: &Arc<Self>, tenant: &TenantName) -> Result<(), Unavailable> {
+        let stepped = self.step_with_room(Self::partition_of(tenant), &Input::Erase { tenant }).await?;
+        self.durable(stepped.wait_for).await
+    }
+
+    /// No snapshot and no sealed segment tells of the tenant afterwards.
+    async fn erase_files(self: &Arc<Self>, tenant: &TenantName, number: u16) -> Result<(), RemovalError> {
+        for _ in 0..SNAPSHOTS_KEPT {
+            let host = Arc::clone(self);
+            blocking(move || host.snapshot().map_err(RemovalError::from)).await?;
+        }
+        self.seal(Self::partition_of(tenant)).await?;
+        let (host, tenant) = (Arc::clone(self), tenant.clone());
+        blocking(move || {
+            let partition = Self::partition_of(&tenant);
+            let mut hand = Hand(Eraser::new(number, tenant));
+            let erasure = host.log().erase(partition, &mut hand)?;
+            tracing::info!(?erasure, "the journal is rewritten");
+            Ok(())
+        })
+        .await
+    }
+
+    async fn seal(self: &Arc<Self>, partition: openclaw_alert::PartitionId) -> Result<(), Unavailable> {
+        loop {
+            match self.seal_now(partition) {
+                Err(Unavailable::Busy) => tokio::time::sleep(SEAL_PAUSE).await,
+                Err(error) => return Err(error),
+                Ok(position) => return self.durable(position).await,
+            }
+        }
+    }
+}
+
+/// Says to the journal which records are the tenant's.
+struct Hand(Eraser);
+
+impl Edit for Hand {
+    fn look(&mut self, frame: &StoredFrame) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.0.learn(frame.base_offset, &frame.payload)?)
+    }
+
+    fn rewrite(&self, frame: &StoredFrame) -> Result<Option<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        Ok(self.0.rewrite(frame.base_offset, &frame.payload)?)
+    }
+}

@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run grafana`
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use openclaw_sources::Format;
+
+fuzz_target!(|input: &[u8]| openclaw_fuzz::body(Format::Grafana, input));

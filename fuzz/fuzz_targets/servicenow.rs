@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run servicenow`
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use openclaw_sources::Format;
+
+fuzz_target!(|input: &[u8]| openclaw_fuzz::body(Format::ServiceNow, input));

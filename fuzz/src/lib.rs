@@ -1,0 +1,187 @@
+//! What must hold for any input, one function a parser. A fuzz target calls
+//! one of them.
+
+use openclaw_alert::{Content, Timestamp};
+use openclaw_sources::{
+    Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty, standard_webhooks,
+    way_back::{self, Deed, servicenow, slack},
+};
+
+/// 2026-03-01T12:34:56Z.
+const NOW: Timestamp = Timestamp::from_secs(1_772_368_496);
+
+fn post<'r>(headers: &'r [(&'r str, &'r str)], body: &'r [u8]) -> Post<'r> {
+    Post { method: "POST", path: "", query: "", headers, body, received_at: NOW }
+}
+
+/// The first line as text, and what follows it.
+fn first_line(input: &[u8]) -> Option<(&str, &[u8])> {
+    let end = input.iter().position(|&byte| byte == b'\n')?;
+    Some((std::str::from_utf8(&input[..end]).ok()?, &input[end + 1..]))
+}
+
+/// What is kept are alerts, and every answer is short enough and has a status.
+fn check(format: Format, post: &Post<'_>, mapping: Option<&Mapping>) {
+    let answer = match decode(format, post, mapping) {
+        Err(refusal) => refusal.answer(),
+        Ok(decoded) => {
+            for alert in decoded.batch.iter() {
+                let labels = Content::decode(alert.content).expect("a kept alert decodes").labels;
+                assert!(!labels.is_empty());
+                assert!(labels.iter().all(|(name, value)| !name.is_empty() && !value.is_empty()));
+            }
+            decoded.answer(&Kept { accepted: decoded.batch.len(), ..Kept::default() })
+        }
+    };
+    assert!((200..500).contains(&answer.status));
+}
+
+/// A body in a format without a mapping.
+pub fn body(format: Format, input: &[u8]) {
+    check(format, &post(&[], input), None);
+}
+
+/// A path below Opsgenie's, a query and a body.
+pub fn opsgenie(input: &[u8]) {
+    let Some((line, body)) = first_line(input) else { return };
+    let (path, query) = line.split_once('?').unwrap_or((line, ""));
+    for method in ["POST", "PUT", "DELETE", "GET"] {
+        check(Format::Opsgenie, &Post { method, path, query, ..post(&[], body) }, None);
+    }
+}
+
+/// An event in each mode; the first line is an attribute in a header.
+pub fn cloudevents(input: &[u8]) {
+    let Some((line, body)) = first_line(input) else { return };
+    for kind in ["application/cloudevents+json", "application/cloudevents-batch+json"] {
+        check(Format::CloudEvents, &post(&[("content-type", kind)], body), None);
+    }
+    let headers = [
+        ("ce-id", "1"),
+        ("ce-source", line),
+        ("ce-specversion", "1.0"),
+        ("ce-type", line),
+        ("ce-subject", line),
+        ("content-type", line),
+    ];
+    check(Format::CloudEvents, &post(&headers, body), None);
+}
+
+/// A mapping's expressions, and a body that it is used on.
+pub fn mapped(input: &[u8]) {
+    let Some((line, body)) = first_line(input) else { return };
+    let text = Some(line.to_owned());
+    let settings = MappingSettings {
+        alertname: text.clone(),
+        severity: text.clone(),
+        state: text.clone(),
+        key: text.clone(),
+        starts_at: text.clone(),
+        url: text,
+        labels: [("label".to_owned(), line.to_owned())].into(),
+        annotations: [("annotation".to_owned(), line.to_owned())].into(),
+        ..MappingSettings::default()
+    };
+    if let Ok(mapping) = Mapping::new(&settings) {
+        check(Format::Json, &post(&[], body), Some(&mapping));
+    }
+    if let Ok(mapping) =
+        Mapping::new(&MappingSettings { each: Some(line.to_owned()), ..MappingSettings::default() })
+    {
+        check(Format::Json, &post(&[], body), Some(&mapping));
+    }
+}
+
+/// Which format a body is in, and a credential inside it.
+pub fn detected(input: &[u8]) {
+    if let Ok(format) = detect(&post(&[], input)) {
+        body(format, input);
+    }
+    if let Some(key) = pagerduty::routing_key(input) {
+        assert!(!key.is_empty());
+    }
+}
+
+/// What comes back from Slack, PagerDuty and ServiceNow.
+pub fn way_back(input: &[u8]) {
+    for content_type in [None, Some("application/json")] {
+        if let Ok(slack::Interaction::Click(click)) = slack::decode(content_type, input) {
+            in_bounds(&click.deed);
+        }
+    }
+    if let Ok(Some(event)) = way_back::pagerduty::decode(input) {
+        in_bounds(&event.deed);
+    }
+    if let Ok(Some(deed)) = servicenow::decode(input) {
+        in_bounds(&deed);
+    }
+}
+
+fn in_bounds(deed: &Deed) {
+    assert!(!deed.key.is_empty() && deed.key.len() <= 255);
+    assert!(deed.by.len() <= 200 && deed.note.len() <= 4096);
+    assert!(!deed.by.chars().any(char::is_control));
+}
+
+/// No header is a signature by chance.
+pub fn signatures(input: &[u8]) {
+    let Some((line, body)) = first_line(input) else { return };
+    let time = NOW.secs().to_string();
+    let headers = [
+        ("x-grafana-alerting-signature", line),
+        ("webhook-id", "1"),
+        ("webhook-timestamp", &time),
+        ("webhook-signature", line),
+    ];
+    let request = post(&headers, body);
+    assert!(grafana::verify("a secret", &grafana::HmacHeaders::default(), &request, NOW).is_err());
+    assert!(standard_webhooks::verify("a secret", &request, NOW).is_err());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEDS: [&str; 6] = [
+        "/a/close?identifierType=alias\n{\"message\":\"M\",\"alias\":\"a\",\"tags\":[\"a:b\"],\"details\":{\"x\":1}}",
+        "/title || {/host}\n{\"title\":\"T\",\"host\":\"h\",\"labels\":{\"a\":\"b\"},\"status\":\"resolved\",\"time\":1772368000}",
+        "v0=00,v1=00\n{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"a\":\"b\"},\"startsAt\":\"2026-03-01T12:00:00Z\"}],\"orgId\":1}",
+        "s%20\n{\"specversion\":\"1.0\",\"type\":\"t\",\"source\":\"s\",\"id\":\"1\",\"data_base64\":\"e30=\"}",
+        "x\n{\"records\":[{\"node\":\"n\",\"severity\":\"1\",\"additional_info\":\"{\\\"a\\\":1}\"}],\"event_action\":\"trigger\",\"payload\":{\"summary\":\"s\",\"source\":\"h\",\"severity\":\"info\"}}",
+        "payload=%7B%22type%22%3A%22block_actions%22%7D\n{\"app\":\"a\",\"health\":\"Degraded\",\"correlation_id\":\"k\",\"state\":\"6\"}",
+    ];
+
+    /// Marsaglia's xorshift, 64 bit.
+    fn next_random(state: &mut u64) -> usize {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state as usize
+    }
+
+    /// Without a fuzzer at hand, the targets at least run on damaged seeds.
+    #[test]
+    fn targets_hold_on_damaged_seeds() {
+        let mut random = 0x5eed_u64;
+        for round in 0..3000 {
+            let mut input = SEEDS[round % SEEDS.len()].as_bytes().to_vec();
+            for _ in 0..next_random(&mut random) % 4 {
+                let at = next_random(&mut random) % input.len();
+                match next_random(&mut random) % 3 {
+                    0 => input[at] = next_random(&mut random) as u8,
+                    1 => drop(input.remove(at)),
+                    _ => input.insert(at, b"{}[]\",:\\0n"[next_random(&mut random) % 10]),
+                }
+            }
+            let behind = first_line(&input).map_or(&input[..], |(_, rest)| rest);
+            for (format, _) in Format::ALL {
+                body(format, behind);
+            }
+            for target in [opsgenie, cloudevents, mapped, detected, way_back, signatures] {
+                target(&input);
+            }
+            detected(behind);
+            way_back(behind);
+        }
+    }
+}

@@ -4,6 +4,7 @@
 use super::*;
 use crate::fixture::{NOW, acted_at, alert, latency, page, resolved};
 use crate::sink::{Received, Reply, Sink};
+use crate::situation::Situation;
 use crate::{HttpConfig, Integration, Outgoing, Secret, Sender, SenderOptions};
 use openclaw_alert::{Feedback, NotifiedAlert, Reason};
 use proptest::prelude::*;
@@ -208,10 +209,10 @@ proptest! {
         });
         let (smooth, rough) = (after(Vec::new()), after(moods));
         prop_assert!(smooth.open() <= 1, "one incident at a time");
-        let mut needs = messages.iter().map(crate::situation::Situation::of);
-        let opened = needs.clone().filter(|need| *need == crate::situation::Situation::Open).count();
+        let needs = messages.iter().map(Situation::of);
+        let opened = needs.filter(|need| *need == Situation::Open).count();
         prop_assert!(smooth.rows.len() <= opened + 1);
-        if let Some(crate::situation::Situation::Over(_)) = needs.next_back() {
+        if let Some(Situation::Over(_)) = messages.last().map(Situation::of) {
             prop_assert_eq!(smooth.open(), 0, "what is over is resolved");
         }
         prop_assert_eq!(smooth, rough);

@@ -235,6 +235,10 @@ impl Problem {
             Self::EnforceWithoutDigest => {
                 Some("add `rating: { digest: { receiver: NAME } }`, or use `mode: observe`".to_owned())
             }
+            Self::ServiceKey => Some(
+                "add an Events API v2 integration to the service, and set its key as `routing_key`"
+                    .to_owned(),
+            ),
             Self::SourceNamedAsFormat { format, .. } => {
                 Some(format!("give it another name, for example `{format}-1`"))
             }
@@ -245,10 +249,6 @@ impl Problem {
                 Some("remove it, or use `format: json`: the fields of this format are known".to_owned())
             }
             Self::NotOfFormat { .. } => Some("remove it: it is for `format: grafana`".to_owned()),
-            Self::ServiceKey => Some(
-                "add an Events API v2 integration to the service, and set its key as `routing_key`"
-                    .to_owned(),
-            ),
             Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())

@@ -218,6 +218,11 @@ pub enum SendOutcome {
         /// For people; without secrets.
         detail: String,
     },
+    /// Nothing was sent, for reasons of our own: too much else was under way.
+    Untried {
+        /// For people; without secrets.
+        detail: String,
+    },
     /// Will never work: other 4xx, settings that can't be used.
     Never {
         /// For people; without secrets.

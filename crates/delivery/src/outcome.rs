@@ -87,6 +87,7 @@ mod tests {
     fn said(status: u16, after_s: Option<u64>) -> &'static str {
         let answer = Answer { retry_after: after_s.map(Duration::from_secs), ..Answer::sample(status, "") };
         match of_status("hooks.example", &answer) {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Never { .. } => "never",
             SendOutcome::Retry { after, ambiguous, .. } => {

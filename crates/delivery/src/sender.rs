@@ -115,9 +115,5 @@ impl Sender {
 }
 
 fn still_waiting() -> SendOutcome {
-    SendOutcome::Retry {
-        after: None,
-        ambiguous: false,
-        detail: "too many sends under way: none ended within the time-out".to_owned(),
-    }
+    SendOutcome::Untried { detail: "too many sends under way: none ended within the time-out".to_owned() }
 }

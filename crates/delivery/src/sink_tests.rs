@@ -41,6 +41,7 @@ fn sender() -> Sender {
 fn verdict(outcome: &SendOutcome) -> String {
     assert!(!format!("{outcome:?}").contains(PLANTED), "{outcome:?}");
     match outcome {
+        SendOutcome::Untried { .. } => unreachable!(),
         SendOutcome::Delivered { .. } => "delivered".to_owned(),
         SendOutcome::Never { .. } => "never".to_owned(),
         SendOutcome::Retry { after, ambiguous, .. } => {

@@ -242,6 +242,7 @@ async fn a_server_is_known_by_its_ca_and_name() {
     ] {
         let outcome = send(Outgoing::with_loopback(), &address, with_tls(tls.clone())).await;
         match outcome {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { .. } => assert!(delivered, "{tls:?}"),
             SendOutcome::Retry { ambiguous, detail, .. } => {
                 assert!(!delivered && !ambiguous, "{tls:?} {detail}");

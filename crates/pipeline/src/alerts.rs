@@ -5,7 +5,7 @@
 use crate::record::End;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use openclaw_alert::{Acted, Content, KEY_LABEL, Labels, Score, Timestamp, Zoned};
+use openclaw_alert::{Acted, Content, Feedback, KEY_LABEL, Labels, Score, Timestamp, Zoned};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
@@ -60,6 +60,11 @@ pub(crate) struct Alert {
 impl Alert {
     pub(crate) fn labels(&self) -> Labels<'_> {
         Content::of(&self.content).labels
+    }
+
+    /// What a person last did with it.
+    pub(crate) fn last_action(&self) -> Option<Feedback> {
+        self.acted.as_ref().map(|acted| acted.action)
     }
 
     /// The sender's own name for it, or nothing.

@@ -74,7 +74,6 @@ impl Group {
     /// what of it is news.
     pub(crate) fn mark_told(&mut self, entry: &mut Entry) {
         let integration = entry.integration;
-        entry.alerts.sort_unstable_by_key(|told| told.slot);
         for member in &mut self.members {
             let Ok(index) = entry.alerts.binary_search_by_key(&member.alert, |told| told.slot) else {
                 continue;

@@ -104,8 +104,8 @@ pub(crate) struct Outbox {
     slots: Vec<Option<Entry>>,
     free: Vec<u32>,
     by_id: HashMap<u64, u32, foldhash::fast::FixedState>,
-    /// Dead letters; the oldest messages are the first to go.
-    dead: BTreeSet<u64>,
+    /// Dead letters by tenant; the oldest messages are the first to go.
+    dead: BTreeSet<(u16, u64)>,
 }
 
 impl Outbox {
@@ -146,8 +146,8 @@ impl Outbox {
         let slot = self.by_id.remove(&id)?;
         let entry = self.slots.get_mut(slot as usize)?.take();
         self.free.push(slot);
-        if entry.as_ref().is_some_and(|entry| entry.progress == Progress::Dead) {
-            self.dead.remove(&id);
+        if let Some(entry) = entry.as_ref().filter(|entry| entry.progress == Progress::Dead) {
+            self.dead.remove(&(entry.tenant, id));
         }
         entry
     }
@@ -158,15 +158,16 @@ impl Outbox {
         let entry = self.get_mut(id)?;
         entry.progress = Progress::Dead;
         let tenant = entry.tenant;
-        self.dead.insert(id);
-        let of_tenant =
-            || self.dead.iter().filter(|&&dead| self.get(dead).is_some_and(|e| e.tenant == tenant));
-        (of_tenant().count() > DEAD_LETTERS_PER_TENANT).then(|| of_tenant().next().copied()).flatten()
+        self.dead.insert((tenant, id));
+        let of_tenant = || self.dead.range((tenant, 0)..=(tenant, u64::MAX)).map(|(_, dead)| *dead);
+        (of_tenant().count() > DEAD_LETTERS_PER_TENANT).then(|| of_tenant().next()).flatten()
     }
 
     /// Takes a dead letter up again.
     pub(crate) fn revive(&mut self, id: u64, now: Timestamp) {
-        self.dead.remove(&id);
+        if let Some(tenant) = self.get(id).map(|entry| entry.tenant) {
+            self.dead.remove(&(tenant, id));
+        }
         if let Some(entry) = self.get_mut(id) {
             entry.progress = Progress::Revived;
             entry.attempts = 0;

@@ -32,6 +32,8 @@ pub struct Partition {
     pub(crate) backlog: FairQueue<(u32, u64)>,
     pub(crate) lanes: HashMap<LaneKey, Lane, foldhash::fast::FixedState>,
     pub(crate) paces: Paces,
+    /// When lanes that wait are looked at next.
+    pub(crate) lanes_at: Timestamp,
     /// Lanes that may have something to send.
     pub(crate) stirred: BTreeSet<LaneKey>,
     pub(crate) scratch: Vec<u8>,
@@ -80,6 +82,7 @@ impl Partition {
             backlog: FairQueue::default(),
             lanes: HashMap::default(),
             paces: Paces::default(),
+            lanes_at: Timestamp::MAX,
             stirred: BTreeSet::new(),
             scratch: Vec::new(),
             maybe_over: BTreeSet::new(),

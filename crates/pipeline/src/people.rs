@@ -25,9 +25,31 @@ pub struct Action<'a> {
     pub by: &'a str,
     /// In their words.
     pub note: &'a str,
+    /// Whether the tool that says so also repeats what we told it.
+    pub echoes: bool,
 }
 
-impl Action<'_> {
+impl<'a> Action<'a> {
+    /// What a person does here, and no tool repeats.
+    #[must_use]
+    pub fn new(action: Feedback, by: &'a str, note: &'a str) -> Self {
+        Self { action, by, note, echoes: false }
+    }
+
+    /// Whether it says anything new of an alert with which this was done
+    /// before. Tools tell each other of what they hear, late and in any order:
+    /// nobody takes on what has been said to be over, and what is closed over
+    /// there since it was dismissed here was not worth more for that.
+    #[must_use]
+    pub fn is_news_to(&self, before: Option<Feedback>) -> bool {
+        match (before, self.action) {
+            (None, _) => true,
+            (Some(Feedback::Resolve | Feedback::Dismiss), Feedback::Ack) => false,
+            (Some(Feedback::Dismiss), Feedback::Resolve) => !self.echoes,
+            (Some(before), now) => before != now,
+        }
+    }
+
     /// Bytes of its texts.
     pub(crate) fn bytes(&self) -> usize {
         self.by.len() + self.note.len()
@@ -55,7 +77,7 @@ impl Partition {
     fn judge(
         &mut self,
         episode: u64,
-        Action { action, by, note }: Action<'_>,
+        Action { action, by, note, .. }: Action<'_>,
         rated: Rated<'_>,
         now: Timestamp,
         out: &mut Effects,
@@ -68,36 +90,41 @@ impl Partition {
         }
     }
 
-    /// One thing done to all alerts of a group that fire, or, when none does,
-    /// to those that have ended and are still here. An alert to which the same
-    /// has been done already is left as it is, so that tools which tell each
-    /// other of what they hear come to rest.
+    /// One thing done to all alerts of a group that this integration knows of
+    /// and that fire, or, when none does, to those that have ended and are
+    /// still here. Alerts to which it is no news are left as they are, so that
+    /// tools which tell each other of what they hear come to rest. Told only
+    /// once it is done to all of them: half of it would look like something
+    /// else.
     pub(crate) fn take_group_feedback(
         &mut self,
         tenant: &TenantName,
         group: u64,
+        integration: u16,
         action: Action<'_>,
         now: Timestamp,
         out: &mut Effects,
     ) {
-        let Some(slot) = self.own_group(tenant, group) else { return };
+        let Some(group) = self.own_group(tenant, group) else { return };
         out.ack = Ack::WhenDurable;
-        let mut acted = Vec::new();
-        for slot in self.to_act_on(slot, action.action) {
+        let to_do = self.to_act_on(group, integration, &action);
+        for &slot in &to_do {
             if out.payload.len() >= ACTION_BYTES_PER_STEP {
                 out.is_unfinished = true;
-                break;
+                return;
             }
             self.act_on(slot, action, now, out);
-            acted.push(slot);
         }
-        self.tell_groups_of(&acted, now, out);
+        if !to_do.is_empty() {
+            let done = self.done_in(group, action.action);
+            self.tell_groups_of(&done, now, out);
+        }
     }
 
     /// An action that a sender reports of an alert that it names.
     pub(crate) fn act_and_tell(&mut self, slot: u32, action: Action<'_>, now: Timestamp, out: &mut Effects) {
-        let is_done = |alert: &Alert| alert.acted.as_ref().is_some_and(|done| done.action == action.action);
-        if self.state.alerts.get(slot).is_some_and(is_done) {
+        let Some(alert) = self.state.alerts.get(slot) else { return };
+        if !action.is_news_to(alert.last_action()) {
             return;
         }
         self.act_on(slot, action, now, out);
@@ -105,24 +132,31 @@ impl Partition {
         out.ack = Ack::WhenDurable;
     }
 
-    fn own_group(&self, tenant: &TenantName, group: u64) -> Option<u32> {
+    pub(crate) fn own_group(&self, tenant: &TenantName, group: u64) -> Option<u32> {
         let slot = self.state.groups.slot_of(group)?;
         let number = self.state.tenant_number(tenant.as_str())?;
         self.state.groups.get(slot).filter(|group| group.tenant == number).map(|_| slot)
     }
 
-    fn to_act_on(&self, group: u32, action: Feedback) -> Vec<u32> {
-        let Some(group) = self.state.groups.get(group) else { return Vec::new() };
-        let in_phase = |phase: Phase| {
-            let members = group.members.iter().filter(|member| !member.is_departed);
-            let alerts =
-                members.filter_map(|member| Some((member.alert, self.state.alerts.get(member.alert)?)));
-            alerts.filter(move |(_, alert)| alert.phase == phase)
-        };
-        let fires = in_phase(Phase::Firing).next().is_some();
-        let phase = if fires { Phase::Firing } else { Phase::Resolved };
-        let is_new = |alert: &Alert| alert.acted.as_ref().is_none_or(|acted| acted.action != action);
-        in_phase(phase).filter(|(_, alert)| is_new(alert)).map(|(slot, _)| slot).collect()
+    /// Alerts of a group that an integration knows of.
+    pub(crate) fn known_in(&self, group: u32, integration: u16) -> impl Iterator<Item = (u32, &Alert)> {
+        let members = self.state.groups.get(group).into_iter().flat_map(|group| &group.members);
+        let known = members.filter(move |member| !member.is_departed && member.is_known_to(integration));
+        known.filter_map(|member| Some((member.alert, self.state.alerts.get(member.alert)?)))
+    }
+
+    fn to_act_on(&self, group: u32, integration: u16, action: &Action<'_>) -> Vec<u32> {
+        let fires = |alert: &Alert| alert.phase == Phase::Firing;
+        let any_fires = self.known_in(group, integration).any(|(_, alert)| fires(alert));
+        let meant = self.known_in(group, integration).filter(|(_, alert)| fires(alert) == any_fires);
+        meant.filter(|(_, alert)| action.is_news_to(alert.last_action())).map(|(slot, _)| slot).collect()
+    }
+
+    fn done_in(&self, group: u32, action: Feedback) -> Vec<u32> {
+        let members = self.state.groups.get(group).into_iter().flat_map(|group| &group.members);
+        let is_done =
+            |slot: u32| self.state.alerts.get(slot).is_some_and(|a| a.last_action() == Some(action));
+        members.map(|member| member.alert).filter(|&slot| is_done(slot)).collect()
     }
 
     fn act_on(&mut self, slot: u32, action: Action<'_>, now: Timestamp, out: &mut Effects) {

@@ -6,7 +6,7 @@ use crate::effects::{Ack, AlertEnd, Effects, Send};
 use crate::outbox::{Entry, EntryAlert, Progress, Told, backoff, dedup_key, idempotency_key};
 use crate::partition::{LaneKey, Partition};
 use crate::record::Record;
-use crate::timers::Timer;
+use crate::timers::{Timer, Timers};
 use openclaw_alert::{
     EpisodeId, Labels, Notification, NotificationKind, NotifiedAlert, Pace, Past, RECEIPT_BYTES_MAX,
     SendOutcome, Status, Timestamp, Zoned,
@@ -18,6 +18,13 @@ use std::time::Duration;
 
 /// Reads at most this much of what a receiver said into the trail.
 const DETAIL_BYTES_MAX: usize = 300;
+
+/// Messages behind an open breaker that are given up at one look, so that none
+/// holds its partition's lock for long.
+const GIVEN_UP_PER_LOOK: usize = 128;
+
+/// Before a message is tried that had no chance to be.
+const UNTRIED_PAUSE: Duration = Duration::from_secs(1);
 
 impl Partition {
     pub(crate) fn make_ready(&mut self, slot: u32, now: Timestamp) {
@@ -84,7 +91,7 @@ impl Partition {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(free_at) => {
-                    self.timers.set(free_at, Timer::Lanes);
+                    wake_lanes(&mut self.timers, &mut self.lanes_at, free_at);
                     break;
                 }
             }
@@ -107,15 +114,20 @@ impl Partition {
     /// Messages that wait behind an open breaker are given up in their time,
     /// as if each had been tried.
     fn give_up_waiting(&mut self, key: &LaneKey, now: Timestamp, out: &mut Effects) {
-        let Some(lane) = self.lanes.get(key).filter(|lane| lane.is_open()) else { return };
         let policy = self.settings(key.0).map(|settings| settings.retry).unwrap_or_default();
-        let is_late = |id: &u64| {
-            let entry = self.state.outbox.get(*id);
-            entry.is_some_and(|entry| entry.decided_at.plus(policy.give_up_after) <= now)
-        };
-        let late: Vec<u64> = lane.ready.iter().copied().filter(is_late).collect();
-        if let Some(lane) = self.lanes.get_mut(key).filter(|_| !late.is_empty()) {
-            lane.ready.retain(|id| !late.contains(id));
+        let outbox = &self.state.outbox;
+        let Some(lane) = self.lanes.get_mut(key).filter(|lane| lane.is_open()) else { return };
+        let mut late = Vec::new();
+        lane.ready.retain(|&id| {
+            let entry = outbox.get(id).filter(|_| late.len() < GIVEN_UP_PER_LOOK);
+            let is_late = entry.is_some_and(|entry| entry.decided_at.plus(policy.give_up_after) <= now);
+            if is_late {
+                late.push(id);
+            }
+            !is_late
+        });
+        if late.len() == GIVEN_UP_PER_LOOK {
+            wake_lanes(&mut self.timers, &mut self.lanes_at, now);
         }
         for id in late {
             let Some(entry) = self.state.outbox.get_mut(id) else { continue };
@@ -126,8 +138,13 @@ impl Partition {
         }
     }
 
-    /// Lanes that had to wait are looked at again.
-    pub(crate) fn stir_lanes(&mut self) {
+    /// Lanes that had to wait are looked at again, if `reminded_at` is the one
+    /// reminder that counts.
+    pub(crate) fn stir_lanes(&mut self, reminded_at: Timestamp) {
+        if self.lanes_at != reminded_at {
+            return;
+        }
+        self.lanes_at = Timestamp::MAX;
         let waiting = self.lanes.iter().filter(|(_, lane)| !lane.ready.is_empty());
         self.stirred.extend(waiting.map(|(key, _)| key.clone()));
     }
@@ -232,6 +249,7 @@ impl Partition {
             match outcome {
                 SendOutcome::Retry { after, .. } => lane.failed(*after, now),
                 SendOutcome::Delivered { .. } | SendOutcome::Never { .. } => lane.answered(),
+                SendOutcome::Untried { .. } => {}
             }
             self.stirred.insert(key);
         }
@@ -243,6 +261,9 @@ impl Partition {
             }
             SendOutcome::Retry { after, ambiguous, detail } => {
                 self.retry(&entry, attempt, *after, *ambiguous, short(detail), now, out);
+            }
+            SendOutcome::Untried { detail } => {
+                self.retry(&entry, entry.attempts, Some(UNTRIED_PAUSE), false, short(detail), now, out);
             }
             SendOutcome::Never { detail } => self.give_up(&entry, attempt, short(detail), now, out),
         }
@@ -341,6 +362,14 @@ impl Partition {
             out.ack = Ack::WhenDurable;
             self.enqueue(id, now);
         }
+    }
+}
+
+/// One reminder counts, the earliest, however many lanes wait.
+fn wake_lanes(timers: &mut Timers, lanes_at: &mut Timestamp, at: Timestamp) {
+    if at < *lanes_at {
+        *lanes_at = at;
+        timers.set(at, Timer::Lanes);
     }
 }
 

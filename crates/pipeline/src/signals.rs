@@ -65,6 +65,6 @@ impl Partition {
         let source = self.state.tenant(from.tenant).and_then(|t| t.sources.get(usize::from(from.source)));
         let source = source.map(|source| source.name.clone()).unwrap_or_default();
         let by = if signal.by.is_empty() { &*source } else { signal.by };
-        self.act_and_tell(slot, Action { action, by, note: signal.note }, from.now, out);
+        self.act_and_tell(slot, Action::new(action, by, signal.note), from.now, out);
     }
 }

@@ -514,10 +514,13 @@ impl State {
             in_flight: false,
             in_line: false,
         };
-        group.mark_told(&mut entry);
-        let alerts = &self.alerts;
-        group
-            .mark_left_out(&entry, |slot| alerts.get(slot).is_some_and(|alert| alert.phase == Phase::Firing));
+        entry.alerts.sort_unstable_by_key(|told| told.slot);
+        // What people did is no news of the alerts themselves.
+        if reason != Reason::Acted {
+            group.mark_told(&mut entry);
+            let fires = |slot| self.alerts.get(slot).is_some_and(|alert| alert.phase == Phase::Firing);
+            group.mark_left_out(&entry, fires);
+        }
         let log = group.log_mut(integration);
         match log.pending {
             None => log.pending = Some(offset),

@@ -82,6 +82,8 @@ pub enum Input<'a> {
         tenant: &'a TenantName,
         /// Offset of the record that opened the group.
         group: u64,
+        /// The integration whose message was before them.
+        integration: u16,
         /// What was done.
         action: Action<'a>,
     },
@@ -238,8 +240,8 @@ impl Partition {
             Input::Alerts { tenant, source, batch } => self.take_alerts(tenant, source, batch, now, out),
             Input::TurnedAway { tenant, source } => self.turned_away(tenant, source, now, out),
             Input::Feedback { of, action } => self.take_feedback(of, action, now, out),
-            Input::GroupFeedback { tenant, group, action } => {
-                self.take_group_feedback(tenant, group, action, now, out);
+            Input::GroupFeedback { tenant, group, integration, action } => {
+                self.take_group_feedback(tenant, group, integration, action, now, out);
             }
             Input::Sent { entry, outcome, took } => self.take_outcome(entry, outcome, took, now, out),
             Input::Revive { entry } => self.revive(entry, now, out),
@@ -279,7 +281,7 @@ impl Partition {
                 Some((at, Timer::Watchdog(tenant))) => self.watchdog(tenant, at, now, out),
                 Some((at, Timer::Source(tenant, number))) => self.listen(tenant, number, at, now, out),
                 Some((_, Timer::Leave(tenant))) => self.end_some(tenant, now, out),
-                Some((_, Timer::Lanes)) => self.stir_lanes(),
+                Some((at, Timer::Lanes)) => self.stir_lanes(at),
                 Some((_, Timer::Silences)) => {} // they are looked at in every step
             }
         }
@@ -300,8 +302,7 @@ impl Partition {
         let Some(settings) = self.settings(tenant) else { return };
         let resolve_timeout = settings.resolve_timeout;
         if batch.delivery().is_some_and(|delivery| self.state.has_seen(tenant, delivery)) {
-            out.taken.renewed += batch.len() as u32;
-            return;
+            return self.seen_again(tenant, source, batch, out);
         }
         let mut from = Origin {
             lasts: batch.lasts().unwrap_or(resolve_timeout),
@@ -331,6 +332,25 @@ impl Partition {
             self.emit(&Record::Refused { tenant, source, alerts, grace_until }, now, out);
             out.retry_after = Some(self.backlog_wait(tenant, now));
         }
+    }
+
+    /// A request that has been taken in before.
+    fn seen_again(&self, tenant: u16, source: u16, batch: &Batch, out: &mut Effects) {
+        out.taken.renewed += batch.len() as u32;
+        if !batch.asks_for_ids() {
+            return;
+        }
+        let alerts = &self.state.alerts;
+        out.episodes.extend(batch.items().map(|item| {
+            let slot = match item {
+                Item::Alert(alert) => {
+                    let labels = alert.view().labels;
+                    alerts.find(tenant, alerts.hash(tenant, labels), labels)
+                }
+                Item::Signal(signal) => alerts.find_key(tenant, source, signal.key),
+            };
+            Some(alerts.get(slot?)?.id)
+        }));
     }
 
     /// Gives the episode that it is now, if any.
@@ -381,6 +401,12 @@ impl Partition {
                 let starts_at =
                     if overlaps && known.starts_at.at < starts_at.at { known.starts_at } else { starts_at };
                 return self.open(from, starts_at, end, content, out);
+            }
+            // The end of an episode before this one, late.
+            (Phase::Firing | Phase::Waiting, true)
+                if from.starts_are_exact && end.at.at < known.starts_at.at =>
+            {
+                out.taken.renewed += 1;
             }
             (Phase::Firing | Phase::Waiting, true) => {
                 let known_end = known.end;

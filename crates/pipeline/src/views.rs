@@ -359,6 +359,16 @@ impl Partition {
         })
     }
 
+    /// What was last done with each alert of the group that fires and that the
+    /// integration knows of.
+    #[must_use]
+    pub fn acts_in(&self, tenant: &TenantName, group: &GroupRef) -> Vec<Option<Acted>> {
+        let Some(slot) = self.own_group(tenant, group.group) else { return Vec::new() };
+        let known = self.known_in(slot, group.integration);
+        let firing = known.filter(|(_, alert)| alert.phase == Phase::Firing);
+        firing.map(|(_, alert)| alert.acted.as_deref().cloned()).collect()
+    }
+
     fn shared_labels(&self, group: &Group) -> Vec<u8> {
         let alerts = group.members.iter().filter_map(|member| self.state.alerts.get(member.alert));
         Labels::shared(alerts.map(Alert::labels))

@@ -210,7 +210,7 @@ impl World {
             labels,
         };
         let (by, note) = (self.text(who, "ann"), self.text(who, "seen"));
-        let action = Action { action: Feedback::Ack, by: &by, note: &note };
+        let action = Action::new(Feedback::Ack, &by, &note);
         self.step(&Input::Feedback { of, action });
     }
 

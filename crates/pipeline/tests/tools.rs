@@ -33,8 +33,13 @@ fn to(world: &World, integration: u16) -> Vec<&Notification> {
 fn act(world: &mut World, key: &str, action: Feedback, by: &str) -> bool {
     let settings = Arc::clone(&world.settings);
     let Some(group) = world.partition.group_of_dedup_key(&settings.name, key) else { return false };
-    let action = Action { action, by, note: "" };
-    world.step(&Input::GroupFeedback { tenant: &settings.name, group: group.group, action });
+    let action = Action::new(action, by, "");
+    world.step(&Input::GroupFeedback {
+        tenant: &settings.name,
+        group: group.group,
+        integration: group.integration,
+        action,
+    });
     true
 }
 
@@ -209,6 +214,51 @@ fn senders_name_alerts_by_keys_of_their_own() {
 }
 
 #[test]
+fn nobody_judges_what_they_have_not_been_told_of() {
+    let mut world = World::new(with_chat(None));
+    world.fire("1", &[("alertname", "A")]);
+    world.until(15);
+    let key = to(&world, 1)[0].dedup_key.clone();
+    world.fire("2", &[("alertname", "A")]);
+    assert!(act(&mut world, &key, Feedback::Dismiss, "ann in Slack"));
+    assert_eq!(world.until(80), ["15 ops: +1", "70 ops: +1 +2", "70 ops: +1 +2"]);
+    let acted = world.messages.last().unwrap().alerts.iter().filter(|alert| alert.acted.is_some()).count();
+    assert_eq!(acted, 1, "the second is nobody's yet");
+    assert!(act(&mut world, &key, Feedback::Ack, "bob in PagerDuty"));
+    let actions: Vec<_> =
+        world.messages.last().unwrap().alerts.iter().map(|a| a.acted.as_ref().unwrap().action).collect();
+    assert!(
+        actions.contains(&Feedback::Dismiss) && actions.contains(&Feedback::Ack),
+        "a dismissal stays: {actions:?}"
+    );
+}
+
+#[test]
+fn what_is_done_to_a_large_group_is_told_once_it_is_done_to_all() {
+    let mut world = World::new(with_chat(None));
+    let long = "x".repeat(2_000);
+    for n in 0..100 {
+        world.fire(&n.to_string(), &[("alertname", "A"), ("long", &long)]);
+    }
+    world.until(15);
+    let key = to(&world, 1)[0].dedup_key.clone();
+    let mut steps = 0;
+    world.out.is_unfinished = true;
+    while world.out.is_unfinished {
+        steps += 1;
+        assert_eq!(world.messages.len(), 2, "nothing is told half way");
+        act(&mut world, &key, Feedback::Resolve, "ann");
+        if world.messages.len() > 2 {
+            break;
+        }
+    }
+    assert!(steps > 1);
+    assert!(
+        world.messages[2].alerts.len() == 100 && world.messages[2].alerts.iter().all(|a| a.acted.is_some())
+    );
+}
+
+#[test]
 fn an_end_told_in_advance_is_an_end_now() {
     let mut world = World::new(with_chat(None));
     let first = send(&mut world, "pd", &batch(keyed("k1", 0, "1", "")));
@@ -232,7 +282,7 @@ fn a_request_that_comes_twice_changes_nothing_the_second_time() {
         if restarts {
             world.restart();
         }
-        assert!(send(&mut world, "ce", &event("1", "id-1")).is_empty(), "{restarts}");
+        assert_eq!(send(&mut world, "ce", &event("1", "id-1")).len(), 1, "{restarts}");
         assert_eq!((world.taken.accepted, world.taken.renewed), (0, 1));
     }
     assert_eq!(send(&mut world, "ce", &event("1", "id-2")).len(), 1);
@@ -263,8 +313,12 @@ fn a_late_repeat_of_what_is_over_opens_nothing_where_starts_are_exact() {
             .newest(&settings.name, None)
             .filter(|a| a.phase == openclaw_pipeline::Phase::Firing);
         assert_eq!(firing.count(), want);
-        send(&mut world, "am", &post(15, "1", false, is_exact));
-        assert_eq!(world.until(40).len(), 2, "a new start is a new alert");
+        world.second = 25;
+        send(&mut world, "am", &post(22, "1", false, is_exact));
+        // The end of the one before, late.
+        send(&mut world, "am", &post(10, "1", true, is_exact));
+        let told = world.until(60);
+        assert_eq!(told.len(), if is_exact { 2 } else { 0 }, "a new start is a new alert: {told:?}");
     }
 }
 

@@ -121,6 +121,7 @@ async fn send(settings: &Settings, notification: &Notification) -> SendOutcome {
 
 fn verdict(outcome: &SendOutcome) -> &'static str {
     match outcome {
+        SendOutcome::Untried { .. } => unreachable!(),
         SendOutcome::Delivered { .. } => "delivered",
         SendOutcome::Never { .. } => "never",
         SendOutcome::Retry { ambiguous: true, .. } => "ambiguous",

@@ -37,6 +37,7 @@ mod tests {
 
     fn check(status: u16, body: &str, want: &str) {
         let found = match judge("x.logic.azure.example", &Answer::sample(status, body)) {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous, detail, .. } => {
                 format!("{} {detail}", if ambiguous { "ambiguous" } else { "retry" })

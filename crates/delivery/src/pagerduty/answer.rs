@@ -30,6 +30,7 @@ mod tests {
 
     fn check(status: u16, body: &str, want: &str) {
         let found = match judge("events.example", &Answer::sample(status, body)) {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous: true, detail, .. } => format!("ambiguous {detail}"),
             SendOutcome::Retry { detail, .. } => format!("retry {detail}"),

@@ -114,6 +114,7 @@ mod tests {
 
     fn told(outcome: &SendOutcome) -> String {
         let text = match outcome {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { receipt } => format!("delivered {}", receipt.as_deref().unwrap_or("-")),
             SendOutcome::Retry { ambiguous: true, detail, .. } => format!("ambiguous {detail}"),
             SendOutcome::Retry { detail, .. } => format!("retry {detail}"),

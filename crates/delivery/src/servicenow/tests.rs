@@ -145,6 +145,7 @@ async fn deliver(settings: Settings, messages: &[Notification]) -> Option<Arc<st
         for attempt in 1..20 {
             message.attempt = attempt;
             match sender.send(&integration, &message, NOW).await {
+                SendOutcome::Untried { .. } => unreachable!(),
                 SendOutcome::Delivered { receipt: new } => {
                     receipt = new.map(Arc::from).or(receipt);
                     break;

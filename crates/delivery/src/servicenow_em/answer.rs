@@ -41,6 +41,7 @@ mod tests {
 
     fn check(status: u16, body: &str, want: &str) {
         let found = match judge("x.example", &Answer::sample(status, body)) {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous: true, .. } => "ambiguous".to_owned(),
             SendOutcome::Retry { .. } => "retry".to_owned(),

@@ -171,6 +171,7 @@ mod tests {
     fn check(status: u16, body: &str, want: &str) {
         let answer = Answer::sample(status, body);
         let found = match judge("hooks.slack.example", &answer) {
+            SendOutcome::Untried { .. } => unreachable!(),
             SendOutcome::Delivered { .. } => "delivered".to_owned(),
             SendOutcome::Retry { ambiguous: true, detail, .. } => format!("ambiguous {detail}"),
             SendOutcome::Retry { detail, .. } => format!("retry {detail}"),

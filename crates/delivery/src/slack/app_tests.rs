@@ -265,6 +265,7 @@ async fn a_message_that_cannot_be_edited_is_posted_anew() {
 /// `never`, or how a retry is to be made.
 fn word(outcome: &SendOutcome) -> String {
     match outcome {
+        SendOutcome::Untried { .. } => unreachable!(),
         SendOutcome::Delivered { .. } => "delivered".to_owned(),
         SendOutcome::Never { detail } => format!("never: {}", detail.rsplit(": ").next().unwrap()),
         SendOutcome::Retry { after, ambiguous, .. } => {

@@ -269,25 +269,18 @@ impl Model {
 
     /// Who shows what people do and knows of the alert hears of all that it
     /// knows of and that fires.
-    pub(super) fn show(&mut self, acted: &Labels) -> Vec<((GroupId, u16), Told)> {
+    pub(super) fn show(&self, acted: &Labels) -> Vec<((GroupId, u16), Told)> {
         let mut shown = Vec::new();
-        for (id, group) in &mut self.groups {
+        for (id, group) in &self.groups {
             let integrations = self.setup.integrations(group.receiver);
             for one in integrations.iter().filter(|one| one.shows && !one.is_retired && !group.is_digest) {
                 let is_known = |member: &Member| member.firing.contains(&one.number) && !member.is_departed;
                 if !group.members.get(acted).is_some_and(is_known) {
                     continue;
                 }
-                let mut alerts = Vec::new();
-                for (labels, member) in &mut group.members {
-                    let alert = &self.alerts[labels];
-                    if is_known(member) && alert.fires {
-                        member.lapsed.remove(&one.number);
-                        alerts.push(describe(labels, alert));
-                    } else if member.firing.contains(&one.number) && alert.fires {
-                        member.lapsed.insert(one.number);
-                    }
-                }
+                let known = group.members.iter().filter(|(_, member)| is_known(member));
+                let firing = known.filter(|(labels, _)| self.alerts[*labels].fires);
+                let alerts = firing.map(|(labels, _)| describe(labels, &self.alerts[labels])).collect();
                 let (at, receiver, text) = (self.now, group.receiver.to_owned(), text(&id.1));
                 let reason = "somebody has acted";
                 let told = Told { at, receiver, integration: one.number, group: text, reason, alerts };

@@ -305,7 +305,7 @@ impl Real {
             Action::Dismiss => Feedback::Dismiss,
             Action::Escalate => Feedback::Escalate,
         };
-        self.step(&Input::Feedback { of, action: openclaw_pipeline::Action { action, by: "ann", note: "" } });
+        self.step(&Input::Feedback { of, action: openclaw_pipeline::Action::new(action, "ann", "") });
     }
 
     /// `times` are the start and the end. Gives the silence's number.

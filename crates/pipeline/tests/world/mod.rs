@@ -174,7 +174,7 @@ impl World {
         let labels = alert.content.labels.as_bytes().to_vec();
         let labels = openclaw_alert::Labels::from_encoded(&labels);
         let of = PastAlert { tenant: &settings.name, source: "prom", episode, rated_at, score, labels };
-        self.step(&Input::Feedback { of, action: Action { action, by: "ann", note: "" } });
+        self.step(&Input::Feedback { of, action: Action::new(action, "ann", "") });
     }
 
     pub(crate) fn reload(&mut self, settings: TenantSettings) {

@@ -39,6 +39,7 @@ impl Recent {
             SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Retry { .. } => "to be retried",
             SendOutcome::Never { .. } => "refused",
+            SendOutcome::Untried { .. } => "had to wait",
         };
         let attempt = Attempt {
             at,

@@ -377,6 +377,7 @@ impl Metrics {
             SendOutcome::Delivered { .. } => "delivered",
             SendOutcome::Retry { .. } => "retry",
             SendOutcome::Never { .. } => "never",
+            SendOutcome::Untried { .. } => "untried",
         };
         let (tenant, receiver) = (notification.tenant.to_string(), notification.receiver.to_string());
         let of_receiver = Receiver { tenant: tenant.clone(), receiver: receiver.clone() };

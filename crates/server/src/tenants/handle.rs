@@ -6,7 +6,7 @@
 
 mod people;
 
-pub(crate) use people::{Came, Heard, Named, Silenced};
+pub(crate) use people::{Came, Named, Silenced};
 
 use super::TenantConfig;
 use crate::host::{Host, Stepped, Unavailable};

@@ -5,7 +5,7 @@ mod register;
 mod source;
 mod sources;
 
-pub(crate) use handle::{Came, Explained, Heard, Named, ReadError, Silenced, TenantHandle};
+pub(crate) use handle::{Came, Explained, Named, ReadError, Silenced, TenantHandle};
 pub(crate) use register::{
     Registered, Senders, last_settings, prune, prune_other, register, senders_of_others,
 };

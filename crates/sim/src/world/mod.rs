@@ -450,7 +450,7 @@ impl World {
             let action = if self.random.one_in(2) { Feedback::Ack } else { Feedback::Dismiss };
             let number = labels.get("n").parse().unwrap_or_default();
             let act = self.checker.acts(tenant, number, self.now);
-            let input = Input::Feedback { of, action: Action { action, by: "ann", note: "" } };
+            let input = Input::Feedback { of, action: Action::new(action, "ann", "") };
             if let Some(stepped) = self.step(id, &input) {
                 self.waiting.push((stepped.answer_at, Waiting::Act(act)));
             }

@@ -126,7 +126,7 @@ impl Player {
         let labels = Labels::from_encoded(labels);
         let episode = self.partition.episode_of(tenant, labels.fingerprint()).unwrap_or_default();
         let of = PastAlert { tenant, source, episode, rated_at: *rated_at, score: *score, labels };
-        self.step(&Input::Feedback { of, action: Action { action: *action, by, note } }, at);
+        self.step(&Input::Feedback { of, action: Action::new(*action, by, note) }, at);
     }
 
     fn note_arrival(&mut self, content: &[u8], starts_at: Timestamp, at: Timestamp) {

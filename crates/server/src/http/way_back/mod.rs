@@ -19,7 +19,7 @@ pub(crate) use seen::Seen;
 use super::Response;
 use super::problem::Problem;
 use super::service::{Answered, App};
-use crate::tenants::{Came, Heard, Named, ReadError, TenantHandle};
+use crate::tenants::{Came, Named, ReadError, TenantHandle};
 use axum::body::Body;
 use http::StatusCode;
 use openclaw_alert::Feedback;
@@ -72,8 +72,9 @@ async fn judge(
     deed: &Deed,
     action: Feedback,
 ) -> Result<Came, ReadError> {
-    let action = Action { action, by: &deed.by, note: &deed.note };
-    let came = handle.hear(named, Heard { action, echoes: from == Origin::ServiceNow }).await?;
+    let echoes = from == Origin::ServiceNow;
+    let action = Action { action, by: &deed.by, note: &deed.note, echoes };
+    let came = handle.hear(named, action).await?;
     app.metrics.way_back(handle.name(), from.name(), result(&came));
     Ok(came)
 }

@@ -29,15 +29,6 @@ pub(crate) enum Named {
     Past(Vec<EpisodeId>),
 }
 
-/// What somebody does, and how we heard of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Heard<'a> {
-    /// What is done.
-    pub(crate) action: Action<'a>,
-    /// Whether that tool tells us as well of what it did because we said so.
-    pub(crate) echoes: bool,
-}
-
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Came {
@@ -121,39 +112,35 @@ impl TenantHandle {
     }
 
     /// Takes what somebody did with a group; given back once it is durable.
-    pub(crate) async fn hear(&self, named: &Named, heard: Heard<'_>) -> Result<Came, ReadError> {
+    pub(crate) async fn hear(&self, named: &Named, action: Action<'_>) -> Result<Came, ReadError> {
         match named {
-            Named::Here(group) => self.hear_of_group(group.group, heard).await,
-            Named::Past(episodes) => self.hear_of_past(episodes, heard).await,
+            Named::Here(group) => self.hear_of_group(group, action).await,
+            Named::Past(episodes) => self.hear_of_past(episodes, action).await,
         }
     }
 
-    async fn hear_of_group(&self, group: u64, heard: Heard<'_>) -> Result<Came, ReadError> {
+    async fn hear_of_group(&self, group: &GroupRef, action: Action<'_>) -> Result<Came, ReadError> {
         let open = self.open_alerts(group).await?;
         if open.is_empty() {
-            return self.hear_of_past(&self.told_last(group, Position::START).await?, heard).await;
+            return self.hear_of_past(&self.told_last(group.group, Position::START).await?, action).await;
         }
-        if let Some(before) = none_new(&open, heard) {
+        if let Some(before) = none_new(&open, &action) {
             return Ok(Came::NoNews(before));
         }
-        self.act_on_group(group, heard.action).await?;
+        self.act_on_group(group, action).await?;
         Ok(Came::Done)
     }
 
-    /// What was last done with each alert of the group that has not ended.
-    async fn open_alerts(&self, group: u64) -> Result<Vec<Option<Acted>>, Unavailable> {
-        self.read(|partition, tenant, now| {
-            let alerts = partition.group(tenant, group, now).map(|group| group.alerts).unwrap_or_default();
-            let alerts = alerts.into_iter().filter_map(|key| partition.alert(tenant, key.episode));
-            alerts.map(|alert| alert.acted.cloned()).collect()
-        })
-        .await
+    /// What was last done with each alert that the message speaks of and that
+    /// has not ended.
+    async fn open_alerts(&self, group: &GroupRef) -> Result<Vec<Option<Acted>>, Unavailable> {
+        self.read(|partition, tenant, _| partition.acts_in(tenant, group)).await
     }
 
-    async fn hear_of_past(&self, episodes: &[EpisodeId], heard: Heard<'_>) -> Result<Came, ReadError> {
+    async fn hear_of_past(&self, episodes: &[EpisodeId], action: Action<'_>) -> Result<Came, ReadError> {
         let mut came = Came::Over;
         for &id in episodes {
-            match self.hear_of_one(id, heard).await? {
+            match self.hear_of_one(id, action).await? {
                 Came::Over => {}
                 Came::NoNews(_) if came != Came::Over => {}
                 Came::Noted if came == Came::Done => {}
@@ -164,14 +151,14 @@ impl TenantHandle {
     }
 
     /// An alert of a past group may fire still, in a group of other settings.
-    async fn hear_of_one(&self, id: EpisodeId, heard: Heard<'_>) -> Result<Came, ReadError> {
+    async fn hear_of_one(&self, id: EpisodeId, action: Action<'_>) -> Result<Came, ReadError> {
         let open = self.read(|partition, tenant, now| {
             let alert = partition.alert(tenant, id.offset)?;
             partition.is_listed(&alert, now).then(|| alert.acted.cloned())
         });
         let (open, is_open) = match open.await? {
             Some(acted) => (acted, true),
-            None if !judges(heard.action.action) => return Ok(Came::Over),
+            None if !judges(action.action) => return Ok(Came::Over),
             None => match self.last_acted(id).await {
                 Ok(acted) => (acted, false),
                 // Its beginning is older than what the journal keeps.
@@ -179,11 +166,10 @@ impl TenantHandle {
                 Err(error) => return Err(error),
             },
         };
-        if let Some(before) = none_new(&[open], heard) {
+        if let Some(before) = none_new(&[open], &action) {
             return Ok(Came::NoNews(before));
         }
-        let Action { action, by, note } = heard.action;
-        self.feedback(id, action, by, note).await?;
+        self.feedback(id, action.action, action.by, action.note).await?;
         Ok(if is_open { Came::Done } else { Came::Noted })
     }
 
@@ -210,7 +196,7 @@ impl TenantHandle {
             None => Remembered::from_trail(&self.own_story(id).await?).ok_or(ReadError::NotFound)?,
         };
         let of = remembered.view(self.name(), id.offset);
-        let input = Input::Feedback { of, action: Action { action, by, note } };
+        let input = Input::Feedback { of, action: Action::new(action, by, note) };
         let stepped = self.host.step_with_room(self.partition(), &input).await?;
         Ok(self.durable(stepped.wait_for).await?)
     }
@@ -232,9 +218,10 @@ impl TenantHandle {
 
     /// Takes what a person did with all alerts of a group; given back once it
     /// is durable.
-    async fn act_on_group(&self, group: u64, action: Action<'_>) -> Result<(), Unavailable> {
+    async fn act_on_group(&self, group: &GroupRef, action: Action<'_>) -> Result<(), Unavailable> {
         loop {
-            let input = Input::GroupFeedback { tenant: self.name(), group, action };
+            let GroupRef { group, integration, .. } = *group;
+            let input = Input::GroupFeedback { tenant: self.name(), group, integration, action };
             let stepped = self.host.step_with_room(self.partition(), &input).await?;
             if !stepped.is_unfinished {
                 return self.durable(stepped.wait_for).await;
@@ -252,7 +239,7 @@ impl TenantHandle {
         new_id: SilenceId,
     ) -> Result<Silenced, Unavailable> {
         let Named::Here(group) = named else { return Ok(Silenced::Over) };
-        let open = self.open_alerts(group.group).await?;
+        let open = self.open_alerts(group).await?;
         let matchers = self.matchers_of(group).await?;
         if open.is_empty() {
             return Ok(Silenced::Over);
@@ -318,20 +305,9 @@ fn judges(action: Feedback) -> bool {
 
 /// Where there are alerts and the action is news to none of them: what was
 /// done before.
-fn none_new(alerts: &[Option<Acted>], heard: Heard<'_>) -> Option<Acted> {
-    let known = |acted: &Option<Acted>| acted.as_ref().is_some_and(|acted| !is_news(acted.action, heard));
-    if alerts.iter().all(known) { alerts.first()?.clone() } else { None }
-}
-
-/// Tools tell each other of what they hear, late and in any order: nobody
-/// takes on what has been said to be over, and what is closed over there since
-/// it was dismissed here was not worth more for that.
-fn is_news(before: Feedback, heard: Heard<'_>) -> bool {
-    match (before, heard.action.action) {
-        (Feedback::Resolve | Feedback::Dismiss, Feedback::Ack) => false,
-        (Feedback::Dismiss, Feedback::Resolve) => !heard.echoes,
-        (before, now) => before != now,
-    }
+fn none_new(alerts: &[Option<Acted>], action: &Action<'_>) -> Option<Acted> {
+    let is_news = |acted: &Option<Acted>| action.is_news_to(acted.as_ref().map(|acted| acted.action));
+    if alerts.iter().any(is_news) { None } else { alerts.first()?.clone() }
 }
 
 #[cfg(test)]
@@ -339,8 +315,8 @@ mod tests {
     use super::*;
     use Feedback::{Ack, Dismiss, Escalate, Resolve};
 
-    fn heard(action: Feedback, echoes: bool) -> Heard<'static> {
-        Heard { action: Action { action, by: "bob in PagerDuty", note: "" }, echoes }
+    fn heard(action: Feedback, echoes: bool) -> Action<'static> {
+        Action { echoes, ..Action::new(action, "bob in PagerDuty", "") }
     }
 
     fn acted(action: Feedback) -> Option<Acted> {
@@ -350,16 +326,16 @@ mod tests {
     #[test]
     fn what_has_been_done_is_no_news() {
         for action in [Ack, Resolve, Dismiss, Escalate] {
-            assert_eq!(none_new(&[acted(action)], heard(action, false)), acted(action));
-            assert_eq!(none_new(&[None], heard(action, true)), None);
-            assert_eq!(none_new(&[acted(action), None], heard(action, false)), None, "news to one of them");
+            assert_eq!(none_new(&[acted(action)], &heard(action, false)), acted(action));
+            assert_eq!(none_new(&[None], &heard(action, true)), None);
+            assert_eq!(none_new(&[acted(action), None], &heard(action, false)), None, "news to one of them");
         }
-        assert_eq!(none_new(&[], heard(Ack, false)), None);
+        assert_eq!(none_new(&[], &heard(Ack, false)), None);
     }
 
     #[test]
     fn an_echo_takes_nothing_back() {
-        let is_kept = |before, now, echoes| none_new(&[acted(before)], heard(now, echoes)).is_some();
+        let is_kept = |before, now, echoes| none_new(&[acted(before)], &heard(now, echoes)).is_some();
         assert!(is_kept(Resolve, Ack, false) && is_kept(Dismiss, Ack, false));
         assert!(is_kept(Dismiss, Resolve, true) && !is_kept(Dismiss, Resolve, false));
         assert!(!is_kept(Resolve, Dismiss, true), "people may think again");

@@ -93,8 +93,8 @@ impl World {
     async fn hear(&self, key: &str, action: Feedback, by: &str) -> Came {
         let named = self.handle.named(key).await.unwrap().unwrap();
         assert!(matches!(named, Named::Past(_)), "{named:?}");
-        let action = Action { action, by, note: "" };
-        self.handle.hear(&named, Heard { action, echoes: false }).await.unwrap()
+        let action = Action::new(action, by, "");
+        self.handle.hear(&named, action).await.unwrap()
     }
 }
 

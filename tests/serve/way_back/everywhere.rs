@@ -28,7 +28,7 @@ impl Instance {
     fn act(shared: &Arc<Mutex<Self>>, seen: &Seen) -> Reply {
         match seen.method.as_str() {
             "GET" => shared.lock().unwrap().search(&seen.path),
-            "POST" => shared.lock().unwrap().create(seen.json()),
+            "POST" => shared.lock().unwrap().create(&seen.json()),
             _ => Self::change(shared, seen),
         }
     }
@@ -41,7 +41,7 @@ impl Instance {
         Reply::json(json!({ "result": found }).to_string())
     }
 
-    fn create(&mut self, incident: Value) -> Reply {
+    fn create(&mut self, incident: &Value) -> Reply {
         let mut incident = incident.as_object().unwrap().clone();
         let number = self.incidents.len() + 1;
         incident.insert("sys_id".into(), format!("{number:032x}").into());
@@ -52,7 +52,7 @@ impl Instance {
     }
 
     fn change(shared: &Arc<Mutex<Self>>, seen: &Seen) -> Reply {
-        let (incident, has_changed) = shared.lock().unwrap().merge(&seen.path, seen.json());
+        let (incident, has_changed) = shared.lock().unwrap().merge(&seen.path, &seen.json());
         if has_changed {
             let (shared, incident) = (Arc::clone(shared), incident.clone());
             std::thread::spawn(move || Self::run_rule(&shared, &incident, "openclaw.integration"));
@@ -60,7 +60,7 @@ impl Instance {
         Reply::json(json!({ "result": incident }).to_string())
     }
 
-    fn merge(&mut self, path: &str, change: Value) -> (Map<String, Value>, bool) {
+    fn merge(&mut self, path: &str, change: &Value) -> (Map<String, Value>, bool) {
         let named = |incident: &&mut Map<String, Value>| path.contains(incident["sys_id"].as_str().unwrap());
         let incident = self.incidents.iter_mut().find(named).unwrap();
         let before = incident["state"].clone();

@@ -67,11 +67,11 @@ pub(crate) fn description(
     }
     head.extend(note.map(|note| one_line(note, LINE_UNITS_MAX)));
     head.extend(told_deeds(&deeds(notification), notification.alerts.len()));
-    with_alerts(head, notification, units_max)
+    with_alerts(&head, notification, units_max)
 }
 
 /// `head`, then as many alerts as there is room for.
-pub(crate) fn with_alerts(head: Vec<String>, notification: &Notification, units_max: usize) -> String {
+pub(crate) fn with_alerts(head: &[String], notification: &Notification, units_max: usize) -> String {
     let mut out = lines(&head.join("\n"), units_max);
     let group = Labels::from_encoded(&notification.group_labels);
     let views = by_urgency(notification);

@@ -195,17 +195,19 @@ fn removals_are_asked_for_and_listed() {
 
 #[test]
 fn each_template_is_valid_and_has_a_key() {
-    for template in ["observe", "enforce", "slack"] {
+    for template in ["observe", "enforce", "slack", "servicenow", "pagerduty"] {
         let folder = folder();
         let ran = run(&folder, &format!("tenant add globex --template {template} --output json"));
         let added = ran.json();
         assert_eq!(added["file"], "tenants/globex.yaml");
         assert_eq!(added["key"]["scopes"], serde_json::json!(["ingest", "read", "respond"]));
         assert_eq!(added["key"]["key"].as_str().unwrap().len(), 32);
-        fs::write(folder.path().join("tenants/globex.slack-token"), "token").unwrap();
+        for secret in ["slack-token", "servicenow-password", "pagerduty-key"] {
+            fs::write(folder.path().join(format!("tenants/globex.{secret}")), "0".repeat(32)).unwrap();
+        }
         let checked = run(&folder, "check --output json").json();
         assert_eq!(checked["tenants"], serde_json::json!(["acme", "globex"]));
-        assert!(fs::read_dir(folder.path().join("tenants")).unwrap().count() == 3, "nothing is left over");
+        assert!(fs::read_dir(folder.path().join("tenants")).unwrap().count() == 5, "nothing is left over");
     }
 }
 

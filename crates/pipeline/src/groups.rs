@@ -3,7 +3,7 @@
 use crate::outbox::Entry;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use openclaw_alert::{NotificationKind, Timestamp};
+use openclaw_alert::{NotificationKind, Status, Timestamp};
 use openclaw_routing::{IntegrationLog, Member, RouteId, Told};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
@@ -67,6 +67,31 @@ impl Group {
     pub(crate) fn rejoin(&mut self, alert: u32) {
         if let Some(member) = self.members.iter_mut().find(|member| member.alert == alert) {
             member.is_departed = false;
+        }
+    }
+
+    /// Notes in the group what its integration is being told, and in the message
+    /// what of it is news.
+    pub(crate) fn mark_told(&mut self, entry: &mut Entry) {
+        let integration = entry.integration;
+        entry.alerts.sort_unstable_by_key(|told| told.slot);
+        for member in &mut self.members {
+            let Ok(index) = entry.alerts.binary_search_by_key(&member.alert, |told| told.slot) else {
+                continue;
+            };
+            let told = &mut entry.alerts[index];
+            if told.status == Status::Resolved {
+                member.resolved.set(integration);
+                continue;
+            }
+            told.is_news = !member.firing.has(integration) || member.missed.has(integration);
+            told.may_be_known = !told.is_news;
+            member.firing.set(integration);
+            member.missed.clear(integration);
+            member.lapsed.clear(integration);
+        }
+        if self.kind == NotificationKind::Digest {
+            entry.alerts.iter_mut().for_each(|told| told.is_news = true);
         }
     }
 

@@ -7,9 +7,7 @@ use crate::groups::{Group, GroupTable};
 use crate::outbox::{Entry, EntryAlert, Outbox, Progress};
 use crate::record::{Cause, End, Placement, Rated, Record};
 use crate::timers::Timer;
-use openclaw_alert::{
-    Acted, Feedback, Labels, NotificationKind, PartitionId, Reason, Status, TenantName, Timestamp, Zoned,
-};
+use openclaw_alert::{Acted, Feedback, Labels, PartitionId, Reason, Status, TenantName, Timestamp, Zoned};
 use openclaw_rating::{AlertFacts, Model};
 use openclaw_routing::{Hold, Silences};
 use smallvec::SmallVec;
@@ -516,7 +514,7 @@ impl State {
             in_flight: false,
             in_line: false,
         };
-        mark_told(group, &mut entry);
+        group.mark_told(&mut entry);
         let alerts = &self.alerts;
         group
             .mark_left_out(&entry, |slot| alerts.get(slot).is_some_and(|alert| alert.phase == Phase::Firing));
@@ -674,28 +672,5 @@ impl State {
         for member in group.members.iter_mut().filter(|member| entry.tells_of(member.alert).is_some()) {
             member.missed.clear(entry.integration);
         }
-    }
-}
-
-/// Notes in the group what its integration is being told, and in the message
-/// what of it is news.
-fn mark_told(group: &mut Group, entry: &mut Entry) {
-    let integration = entry.integration;
-    entry.alerts.sort_unstable_by_key(|told| told.slot);
-    for member in &mut group.members {
-        let Ok(index) = entry.alerts.binary_search_by_key(&member.alert, |told| told.slot) else { continue };
-        let told = &mut entry.alerts[index];
-        if told.status == Status::Resolved {
-            member.resolved.set(integration);
-            continue;
-        }
-        told.is_news = !member.firing.has(integration) || member.missed.has(integration);
-        told.may_be_known = !told.is_news;
-        member.firing.set(integration);
-        member.missed.clear(integration);
-        member.lapsed.clear(integration);
-    }
-    if group.kind == NotificationKind::Digest {
-        entry.alerts.iter_mut().for_each(|told| told.is_news = true);
     }
 }

@@ -189,18 +189,10 @@ impl Server {
         });
         let front = Arc::new(Front::new(Arc::clone(&app), tls.clone()));
         let io = Arc::new(IoThreads::start(options.io_threads, &front)?);
-        let mut tasks = vec![
-            tokio::spawn(Arc::clone(&host).keep_deadlines()),
-            tokio::spawn(Arc::clone(&host).keep_snapshots(options.snapshots)),
-            tokio::spawn(keep_keys(Arc::clone(&app), watched)),
-            tokio::spawn(keep_uses(auth, keys, clock)),
-            tokio::spawn(fetcher.keep_fresh()),
-            tokio::spawn(Arc::clone(&reloader).keep_watch()),
-            tokio::spawn(Arc::clone(&reloader).keep_switches()),
-            tokio::spawn(Arc::clone(&reloader).keep_removals()),
-            tokio::spawn(keep_saying(Arc::clone(&host), Arc::clone(&reloader.operator))),
-            tokio::spawn(reloader.keep_pruned()),
-        ];
+        let mut tasks = keepers(&app, options.snapshots);
+        tasks.push(tokio::spawn(keep_keys(Arc::clone(&app), watched)));
+        tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
+        tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let acceptor = Arc::clone(&io);
         let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
@@ -301,6 +293,20 @@ impl Server {
             tracing::error!(%error, "the last steps were cut off");
         }
     }
+}
+
+/// What partitions and settings need for the life of the server.
+fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
+    let (host, reloader) = (|| Arc::clone(&app.host), || Arc::clone(&app.reloader));
+    vec![
+        tokio::spawn(host().keep_deadlines()),
+        tokio::spawn(host().keep_snapshots(snapshots)),
+        tokio::spawn(reloader().keep_watch()),
+        tokio::spawn(reloader().keep_switches()),
+        tokio::spawn(reloader().keep_removals()),
+        tokio::spawn(reloader().keep_pruned()),
+        tokio::spawn(keep_saying(host(), Arc::clone(&app.reloader.operator))),
+    ]
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

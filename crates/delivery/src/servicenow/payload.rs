@@ -111,7 +111,7 @@ fn work_note(notification: &Notification, incident: &Incident, wording: &Wording
     head.extend(notification.on_call.as_deref().map(|person| format!("On call: {}", one_line(person, 120))));
     head.extend(wording.note().map(|note| one_line(&note, LINE_UNITS_MAX)));
     head.extend(told_deeds(&news(notification, incident.mark), notification.alerts.len()));
-    with_alerts(head, notification, NOTE_UNITS_MAX)
+    with_alerts(&head, notification, NOTE_UNITS_MAX)
 }
 
 fn close_notes(settings: &Settings, notification: &Notification, wording: &Wording<'_>) -> String {

@@ -208,10 +208,10 @@ proptest! {
         });
         let (smooth, rough) = (after(Vec::new()), after(moods));
         prop_assert!(smooth.open() <= 1, "one incident at a time");
-        let needs = messages.iter().map(crate::situation::Situation::of);
+        let mut needs = messages.iter().map(crate::situation::Situation::of);
         let opened = needs.clone().filter(|need| *need == crate::situation::Situation::Open).count();
         prop_assert!(smooth.rows.len() <= opened + 1);
-        if let Some(crate::situation::Situation::Over(_)) = needs.last() {
+        if let Some(crate::situation::Situation::Over(_)) = needs.next_back() {
             prop_assert_eq!(smooth.open(), 0, "what is over is resolved");
         }
         prop_assert_eq!(smooth, rough);

@@ -186,11 +186,6 @@ impl Lines {
         self.line(2, format_args!("send_resolved: {}", settings.send_resolved));
     }
 
-    fn with_secret(&mut self, key: &str, integration: &Integration) {
-        self.line(1, format_args!("- {key}: <secret>"));
-        self.line(2, format_args!("send_resolved: {}", integration.send_resolved()));
-    }
-
     fn inhibit_rules(&mut self, rules: &[InhibitRule]) {
         if !rules.is_empty() {
             self.line(0, "inhibit_rules:");

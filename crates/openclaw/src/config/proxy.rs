@@ -27,8 +27,11 @@ pub(super) fn checked(fields: ProxyFields, section: &Place, cx: &mut Context<'_>
     if let Some(set) = no_proxy.as_ref().filter(|_| url.is_none()) {
         cx.fault(&set.place, Problem::WithoutProxy { key: "no_proxy" });
     }
-    let proxy =
-        if from_environment { environments(section, cx) } else { url.and_then(|url| own(url, no_proxy, cx)) };
+    let proxy = if from_environment {
+        environments(section, cx)
+    } else {
+        url.and_then(|url| own(&url, no_proxy, cx))
+    };
     let connect_header = fields.connect_header.into_set();
     if let Some(set) = connect_header.as_ref().filter(|_| proxy.is_none()) {
         cx.fault(&set.place, Problem::WithoutProxy { key: "proxy_connect_header" });
@@ -45,7 +48,7 @@ pub(super) fn checked(fields: ProxyFields, section: &Place, cx: &mut Context<'_>
     Some(proxy)
 }
 
-fn own(url: At<SecretText>, no_proxy: Option<At<Text>>, cx: &mut Context<'_>) -> Option<Proxy> {
+fn own(url: &At<SecretText>, no_proxy: Option<At<Text>>, cx: &mut Context<'_>) -> Option<Proxy> {
     let target = cx.keep(&url.place, Target::parse(&url.value.0))?;
     let no_proxy = no_proxy.map(|text| NoProxy::parse(&text.value.0)).unwrap_or_default();
     Some(Proxy { no_proxy, ..Proxy::new(target, NamedBy::Tenant) })

@@ -48,7 +48,11 @@ pub(crate) fn resolved(alert: NotifiedAlert) -> NotifiedAlert {
 
 /// With what a person did five minutes ago.
 pub(crate) fn acted(alert: NotifiedAlert, action: Feedback, by: &str) -> NotifiedAlert {
-    let at = Timestamp::from_secs(NOW.secs() - 300);
+    acted_at(alert, action, by, Timestamp::from_secs(NOW.secs() - 300))
+}
+
+/// With what a person did.
+pub(crate) fn acted_at(alert: NotifiedAlert, action: Feedback, by: &str, at: Timestamp) -> NotifiedAlert {
     NotifiedAlert { acted: Some(Acted { action, by: by.into(), at }), ..alert }
 }
 

@@ -36,6 +36,10 @@ impl Integration {
         match self {
             Self::Webhook(settings) => settings,
             Self::Slack(settings) => settings,
+            Self::PagerDuty(settings) => settings,
+            Self::Opsgenie(settings) => settings,
+            Self::ServiceNow(settings) => settings,
+            Self::ServiceNowEm(settings) => settings,
             Self::Telegram(settings) => settings,
             Self::Msteams(settings) => settings,
             Self::Email(settings) => &**settings,

@@ -20,15 +20,22 @@ mod http;
 mod http_config;
 mod kind;
 pub mod msteams;
+pub mod opsgenie;
 mod outcome;
 mod outgoing;
+pub mod pagerduty;
+mod plain;
 mod secret;
 mod sender;
+pub mod servicenow;
+pub mod servicenow_em;
 mod settings;
+mod severity;
 #[cfg(test)]
 mod sink;
 #[cfg(test)]
 mod sink_tests;
+mod situation;
 pub mod slack;
 mod slots;
 #[cfg(test)]
@@ -39,12 +46,15 @@ mod target;
 pub mod telegram;
 pub mod template;
 mod text;
+#[cfg(test)]
+mod ticket_tests;
 mod tls;
 mod tool;
 #[cfg(test)]
 mod way_tests;
 pub mod webhook;
 mod wire;
+mod wording;
 mod words;
 
 pub use headline::summary;

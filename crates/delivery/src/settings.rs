@@ -1,6 +1,6 @@
 //! What a receiver's owner may set.
 
-use crate::{email, msteams, slack, telegram, webhook};
+use crate::{email, msteams, opsgenie, pagerduty, servicenow, servicenow_em, slack, telegram, webhook};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,14 @@ pub enum Integration {
     Webhook(webhook::Settings),
     /// A Slack channel.
     Slack(slack::Settings),
+    /// A PagerDuty service.
+    PagerDuty(pagerduty::Settings),
+    /// Opsgenie or Jira Service Management.
+    Opsgenie(opsgenie::Settings),
+    /// Incidents at ServiceNow.
+    ServiceNow(servicenow::Settings),
+    /// Events at ServiceNow.
+    ServiceNowEm(servicenow_em::Settings),
     /// A Telegram chat.
     Telegram(telegram::Settings),
     /// A Microsoft Teams channel.

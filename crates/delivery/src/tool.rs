@@ -23,6 +23,7 @@ impl Integration {
     pub fn signing_secret(&self, tool: Tool) -> Option<&Secret> {
         match (self, tool) {
             (Self::Slack(slack), Tool::Slack) => slack.signing_secret(),
+            (Self::PagerDuty(service), Tool::PagerDuty) => service.webhook_secret.as_ref(),
             _ => None,
         }
     }
@@ -67,6 +68,12 @@ mod tests {
         let slack = slack(App::URL);
         assert_eq!(slack.signing_secret(Tool::Slack), Some(&Secret::new("s3cret")));
         assert_eq!(slack.signing_secret(Tool::PagerDuty), None);
+        let url = target("https://events.pagerduty.com/v2/enqueue");
+        let mut service = crate::pagerduty::Settings::new(url, Secret::new("key"));
+        service.webhook_secret = Some(Secret::new("s3cret"));
+        let service = Integration::PagerDuty(service);
+        assert_eq!(service.signing_secret(Tool::PagerDuty), Some(&Secret::new("s3cret")));
+        assert_eq!(service.signing_secret(Tool::Slack), None);
     }
 
     #[test]

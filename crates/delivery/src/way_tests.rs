@@ -244,7 +244,7 @@ async fn a_server_is_known_by_its_ca_and_name() {
         match outcome {
             SendOutcome::Delivered { .. } => assert!(delivered, "{tls:?}"),
             SendOutcome::Retry { ambiguous, detail, .. } => {
-                assert!(!delivered && !ambiguous, "{tls:?} {detail}")
+                assert!(!delivered && !ambiguous, "{tls:?} {detail}");
             }
             SendOutcome::Never { detail } => panic!("{detail}"),
         }

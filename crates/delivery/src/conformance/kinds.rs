@@ -3,7 +3,10 @@
 use super::{Candidate, Place, answer, idempotency_key};
 use crate::sink::Received;
 use crate::template::Template;
-use crate::{HttpConfig, Integration, Secret, msteams, slack, telegram, webhook};
+use crate::{
+    HttpConfig, Integration, Secret, msteams, opsgenie, pagerduty, servicenow, servicenow_em, slack,
+    telegram, webhook,
+};
 
 fn http(place: &Place) -> HttpConfig {
     let mut http = HttpConfig::default();
@@ -59,6 +62,103 @@ fn slack() -> Candidate {
             .map(|body| answer("200 OK", body))
             .into(),
         body_bytes_max: 100_000,
+        identity: idempotency_key,
+    }
+}
+
+fn pagerduty() -> Candidate {
+    Candidate {
+        integration: |place| {
+            Integration::PagerDuty(pagerduty::Settings {
+                http: http(place),
+                timeout: place.timeout(),
+                webhook_secret: Some(place.secret()),
+                ..pagerduty::Settings::new(place.target("/v2/enqueue"), place.secret())
+            })
+        },
+        yes: |_| {
+            let body = r#"{"status":"success","message":"Event processed","dedup_key":"x"}"#;
+            answer("202 Accepted", body)
+        },
+        never: ["400 Bad Request", "401 Unauthorized", "404 Not Found", "413 Too Large"]
+            .map(|head| {
+                answer(head, r#"{"status":"invalid event","errors":["'hunter2' is no routing_key"]}"#)
+            })
+            .into(),
+        lies: ["", "ok", "<html>", "{}", r#"{"status":"invalid event"}"#, r#"{"status":"succ"#]
+            .map(|body| answer("202 Accepted", body))
+            .into(),
+        body_bytes_max: 512_000,
+        identity: |request| {
+            let event: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            event["dedup_key"].to_string()
+        },
+    }
+}
+
+fn opsgenie() -> Candidate {
+    Candidate {
+        integration: |place| {
+            let mut http = HttpConfig::default();
+            http.add_header("X-Secret", &place.secret()).unwrap();
+            Integration::Opsgenie(opsgenie::Settings {
+                update_alerts: true,
+                timeout: place.timeout(),
+                ..opsgenie::Settings::new(place.base(), &place.secret(), http).unwrap()
+            })
+        },
+        yes: |_| {
+            answer(
+                "202 Accepted",
+                r#"{"result":"Request will be processed","took":0.3,"requestId":"43a29c5c"}"#,
+            )
+        },
+        never: ["400 Bad Request", "401 No", "402 Pay", "403 No", "404 Not Found", "422 Odd"]
+            .map(|head| answer(head, r#"{"message":"hunter2"}"#))
+            .into(),
+        lies: ["", "ok", "<html>", "{}", r#"{"requestId":"#].map(|body| answer("202 Accepted", body)).into(),
+        body_bytes_max: 200_000,
+        identity: idempotency_key,
+    }
+}
+
+fn servicenow() -> Candidate {
+    Candidate {
+        integration: |place| {
+            Integration::ServiceNow(servicenow::Settings {
+                timeout: place.timeout(),
+                ..servicenow::Settings::new(place.base(), http(place))
+            })
+        },
+        yes: |request| match request.head.starts_with("GET ") {
+            true => answer("200 OK", r#"{"result":[]}"#),
+            false => answer("201 Created", r#"{"result":{"sys_id":"9d385017c611228701d22104cc95c371"}}"#),
+        },
+        never: ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found"]
+            .map(|head| answer(head, r#"{"error":{"message":"hunter2"},"status":"failure"}"#))
+            .into(),
+        lies: ["", "ok", "<html>", "{}", r#"{"result":[]}"#].map(|body| answer("200 OK", body)).into(),
+        body_bytes_max: 100_000,
+        identity: idempotency_key,
+    }
+}
+
+fn servicenow_em() -> Candidate {
+    Candidate {
+        integration: |place| {
+            Integration::ServiceNowEm(servicenow_em::Settings {
+                timeout: place.timeout(),
+                ..servicenow_em::Settings::new(place.base(), http(place))
+            })
+        },
+        yes: |_| answer("200 OK", r#"{"result":{"Default Bulk Endpoint":"2 events were inserted"}}"#),
+        never: ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found"]
+            .map(|head| answer(head, "hunter2"))
+            .into(),
+        lies: ["", "ok", "<html>", "{}", r#"{"error":{"message":"hunter2"}}"#]
+            .map(|body| answer("200 OK", body))
+            .into(),
+        body_bytes_max: 1 << 20,
         identity: idempotency_key,
     }
 }
@@ -149,6 +249,10 @@ pub(super) fn all() -> Vec<(&'static str, Candidate)> {
     vec![
         ("webhook", webhook()),
         ("slack", slack()),
+        ("pagerduty", pagerduty()),
+        ("opsgenie", opsgenie()),
+        ("servicenow", servicenow()),
+        ("servicenow_em", servicenow_em()),
         ("slack", slack_app()),
         ("telegram", telegram()),
         ("msteamsv2", msteams()),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys that say where an integration sends to and who it is there.
-const TARGET_KEYS: [&str; 17] = [
+const TARGET_KEYS: [&str; 23] = [
     "url",
     "api_url",
     "app_url",
@@ -35,6 +35,12 @@ const TARGET_KEYS: [&str; 17] = [
     "auth_password",
     "auth_identity",
     "tls_config",
+    "routing_key",
+    "api_key",
+    "instance_url",
+    "table",
+    "username",
+    "password",
     "bot_token",
     "chat_id",
     "message_thread_id",
@@ -305,6 +311,14 @@ receivers:
       - { bot_token: '1:t', chat_id: -5, message: m, parse_mode: '', api_url: 'https://telegram.example' }
     msteamsv2_configs:
       - { webhook_url: 'https://hooks.example/teams', title: t, summary: s, text: t }
+    pagerduty_configs:
+      - { routing_key: k, webhook_secret: s, details: { a: [t, { b: 1 }] }, images: [{ src: s }], links: [{ href: h }] }
+    opsgenie_configs:
+      - { api_key: k, details: { a: t }, responders: [{ name: n, type: team }], tags: t }
+    servicenow_configs:
+      - { instance_url: 'https://x.example', username: u, password: p, table: u_x, fields: { a: t }, close_code: c }
+    servicenow_em_configs:
+      - { instance_url: 'https://x.example', api_key: k, source: s, node_labels: [n] }
     webhook_configs:
       - { url: 'https://hooks.example/hook', secret: 'whsec_c2VjcmV0c2VjcmV0', timeout: 5s, max_alerts: 3,
           http_config: { authorization: { type: Bearer, credentials: c } } }

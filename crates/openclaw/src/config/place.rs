@@ -3,6 +3,7 @@
 //! another one.
 
 use super::slack::APP_URL;
+use super::{opsgenie, pagerduty};
 use openclaw_alert::fnv1a;
 use openclaw_delivery::telegram::Bot;
 use serde_json::Value as Json;
@@ -14,6 +15,9 @@ pub(super) fn of(section: &Json) -> u64 {
         return chat(section);
     }
     let channel = text("channel");
+    if let Some(place) = ticket_tool(&text) {
+        return fnv1a(&[place.as_bytes()]);
+    }
     let url = text("url").or(text("webhook_url"));
     let place = match (url, text("app_token"), text("api_url"), channel) {
         (Some(url), ..) => address(url),
@@ -23,6 +27,19 @@ pub(super) fn of(section: &Json) -> u64 {
         (None, None, None, _) => text("to").map_or_else(|| section.to_string(), |to| format!("mailto:{to}")),
     };
     fnv1a(&[place.as_bytes(), channel.unwrap_or_default().as_bytes()])
+}
+
+/// A tool that keeps incidents: the table of an instance, an account, or the
+/// service that a routing key names. What was opened with another key is closed
+/// with that one.
+fn ticket_tool<'t>(text: &impl Fn(&str) -> Option<&'t str>) -> Option<String> {
+    if let Some(instance) = text("instance_url") {
+        return Some(format!("{} {}", address(instance), text("table").unwrap_or("incident")));
+    }
+    if let Some(key) = text("routing_key") {
+        return Some(format!("{} {key}", address(text("url").unwrap_or(pagerduty::URL))));
+    }
+    text("api_key").map(|_| address(text("api_url").unwrap_or(opsgenie::API_URL)))
 }
 
 /// A Telegram chat or a topic of it, whichever bot speaks there.
@@ -106,6 +123,18 @@ mod tests {
                 json!({ "app_token": "y", "channel": "#a", "app_url": APP_URL }),
             ],
             vec![json!({ "app_token": "x", "channel": "#b" })],
+            vec![
+                json!({ "routing_key": "a" }),
+                json!({ "routing_key": "a", "url": pagerduty::URL, "severity": "x" }),
+            ],
+            vec![json!({ "routing_key": "b" })],
+            vec![json!({ "api_key": "a" }), json!({ "api_key": "b", "api_url": opsgenie::API_URL })],
+            vec![json!({ "api_key": "a", "api_url": "https://api.eu.opsgenie.com/" })],
+            vec![
+                json!({ "instance_url": "https://x.service-now.com", "api_key": "a" }),
+                json!({ "instance_url": "https://x.service-now.com/", "username": "a", "table": "incident" }),
+            ],
+            vec![json!({ "instance_url": "https://x.service-now.com", "table": "u_incident" })],
             vec![json!({ "to": "a@b.example", "auth_password": "x" }), json!({ "to": "a@b.example" })],
             vec![json!({ "to": "c@b.example" })],
             vec![

@@ -3,6 +3,7 @@
 
 use openclaw_alert::{MatcherError, TenantNameError};
 use openclaw_delivery::email::{MailHeaderError, SmarthostError};
+use openclaw_delivery::servicenow::NameError;
 use openclaw_delivery::telegram::{BotError, ChatIdError};
 use openclaw_delivery::{
     HttpConfigError, NetworkError, TargetError, TimeoutError, TlsSettingsError, webhook::SigningKeyError,
@@ -163,6 +164,10 @@ pub(crate) enum Problem {
     SigningKey(#[from] SigningKeyError),
     #[error(transparent)]
     Timeout(#[from] TimeoutError),
+    #[error("`service_key` is for PagerDuty's Events API v1, which is not spoken here")]
+    ServiceKey,
+    #[error(transparent)]
+    ServiceNowName(#[from] NameError),
 
     // Intakes.
     #[error("`{name}` is a format's name, so the source can't be of format `{format}`")]
@@ -230,6 +235,10 @@ impl Problem {
             Self::EnforceWithoutDigest => {
                 Some("add `rating: { digest: { receiver: NAME } }`, or use `mode: observe`".to_owned())
             }
+            Self::ServiceKey => Some(
+                "add an Events API v2 integration to the service, and set its key as `routing_key`"
+                    .to_owned(),
+            ),
             Self::SourceNamedAsFormat { format, .. } => {
                 Some(format!("give it another name, for example `{format}-1`"))
             }

@@ -5,9 +5,12 @@ use super::fault::Place;
 use super::http_config::{self, HttpSection};
 use super::msteams::{self, MsteamsSection};
 use super::names::{Kind, Names, named, new_name};
+use super::opsgenie::{self, OpsgenieSection};
+use super::pagerduty::{self, PagerDutySection};
 use super::problem::Problem;
 use super::read::{At, Context, Field, Later, section};
 use super::secret::{SecretText, either};
+use super::servicenow::{self, ServiceNowEmSection, ServiceNowSection};
 use super::slack::{self, SlackSection};
 use super::telegram::{self, TelegramSection};
 use super::templates::Templates;
@@ -15,9 +18,11 @@ use super::values::{Count, Flag, Span, TemplateText, Text};
 use openclaw_delivery::webhook::{self, SigningKey};
 use openclaw_delivery::{Integration, ReceiverSettings, Target, Timeout};
 use openclaw_routing::{MAX_INTEGRATIONS, Receiver, Rota};
+use std::mem::take;
 use std::sync::Arc;
 
 const RECEIVERS_MAX: usize = 1000;
+const LIST_MAX: usize = 64;
 
 section! {
     /// A name for routes, and everyone who is told under it; nobody is fine too.
@@ -32,6 +37,14 @@ section! {
         slack_configs: Vec<At<SlackSection>>,
         /// Mail.
         email_configs: Vec<At<EmailSection>>,
+        /// PagerDuty services.
+        pagerduty_configs: Vec<At<PagerDutySection>>,
+        /// Opsgenie and Jira Service Management.
+        opsgenie_configs: Vec<At<OpsgenieSection>>,
+        /// Incidents at ServiceNow.
+        servicenow_configs: Vec<At<ServiceNowSection>>,
+        /// Events for ServiceNow's Event Management.
+        servicenow_em_configs: Vec<At<ServiceNowEmSection>>,
         /// Telegram chats.
         telegram_configs: Vec<At<TelegramSection>>,
         /// Microsoft Teams channels.
@@ -49,13 +62,7 @@ section! {
         #[schemars(skip)]
         msteams_configs: Later,
         #[schemars(skip)]
-        opsgenie_configs: Later,
-        #[schemars(skip)]
-        pagerduty_configs: Later,
-        #[schemars(skip)]
         pushover_configs: Later,
-        #[schemars(skip)]
-        servicenow_configs: Later,
         #[schemars(skip)]
         sns_configs: Later,
         #[schemars(skip)]
@@ -154,7 +161,7 @@ fn integrations(
         templates: &Templates,
         cx: &mut Context<'_>,
     ) -> Vec<Integration> {
-        let sections = std::mem::take(list).into_value().unwrap_or_default();
+        let sections = take(list).into_value().unwrap_or_default();
         sections.into_iter().filter_map(|section| check(section, templates, cx)).map(kind).collect()
     }
     let mut integrations = Vec::new();
@@ -174,13 +181,36 @@ fn integrations(
         templates,
         cx,
     ));
-    for section in std::mem::take(&mut section.email_configs).into_value().unwrap_or_default() {
+    for section in take(&mut section.email_configs).into_value().unwrap_or_default() {
         let settings = email::checked(section, mail, templates, cx);
         integrations.extend(settings.map(|settings| Integration::Email(Box::new(settings))));
     }
+    integrations.extend(ticket_tools(section, templates, cx));
     if integrations.len() > MAX_INTEGRATIONS {
         let what = "integrations in one receiver";
         cx.fault(receiver, Problem::TooMany { what, most: MAX_INTEGRATIONS });
+    }
+    integrations
+}
+
+/// Tools that keep incidents of their own.
+fn ticket_tools(
+    section: &mut ReceiverSection,
+    templates: &Templates,
+    cx: &mut Context<'_>,
+) -> Vec<Integration> {
+    let mut integrations = Vec::new();
+    for section in take(&mut section.pagerduty_configs).into_value().unwrap_or_default() {
+        integrations.extend(pagerduty::checked(section, templates, cx).map(Integration::PagerDuty));
+    }
+    for section in take(&mut section.opsgenie_configs).into_value().unwrap_or_default() {
+        integrations.extend(opsgenie::checked(section, templates, cx).map(Integration::Opsgenie));
+    }
+    for section in take(&mut section.servicenow_configs).into_value().unwrap_or_default() {
+        integrations.extend(servicenow::checked(section, templates, cx).map(Integration::ServiceNow));
+    }
+    for section in take(&mut section.servicenow_em_configs).into_value().unwrap_or_default() {
+        integrations.extend(servicenow::checked_em(section, cx).map(Integration::ServiceNowEm));
     }
     integrations
 }
@@ -226,6 +256,16 @@ fn address(url: &At<SecretText>, templates: &Templates, cx: &mut Context<'_>) ->
 pub(super) fn timeout(field: Field<Span>, cx: &mut Context<'_>) -> Timeout {
     let set = field.into_set();
     set.and_then(|set| cx.keep(&set.place, Timeout::new(set.value.0))).unwrap_or_default()
+}
+
+/// A list that somebody might have made by hand.
+pub(super) fn bounded<T>(what: &'static str, field: Field<Vec<At<T>>>, cx: &mut Context<'_>) -> Vec<At<T>> {
+    let mut list = field.into_value().unwrap_or_default();
+    if let Some(beyond) = list.get(LIST_MAX) {
+        cx.fault(&beyond.place, Problem::TooMany { what, most: LIST_MAX });
+        list.truncate(LIST_MAX);
+    }
+    list
 }
 
 fn max_alerts(field: Field<Count>, cx: &mut Context<'_>) -> u32 {

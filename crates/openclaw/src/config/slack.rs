@@ -4,7 +4,7 @@ use super::fault::Place;
 use super::http_config::{self, HttpSection};
 use super::problem::Problem;
 use super::read::{At, Context, Field, section};
-use super::receivers::timeout;
+use super::receivers::{bounded, timeout};
 use super::secret::{SecretText, either};
 use super::templates::Templates;
 use super::values::{Flag, Span, TemplateText, Text};
@@ -12,7 +12,6 @@ use openclaw_delivery::slack::{Action, App, Confirm, Field as SlackField, Settin
 use openclaw_delivery::template::Template;
 use openclaw_delivery::{HttpConfig, Secret, Target};
 
-const LIST_MAX: usize = 64;
 /// Where an app's messages go.
 pub(super) const APP_URL: &str = App::URL;
 
@@ -227,15 +226,6 @@ fn app(
     let mut app = cx.keep(&place, App::new(&app_url, token.value.0, channel?))?;
     app.signing_secret = std::mem::take(&mut section.signing_secret).into_value().map(|secret| secret.0);
     Some(app)
-}
-
-fn bounded<T>(what: &'static str, field: Field<Vec<At<T>>>, cx: &mut Context<'_>) -> Vec<At<T>> {
-    let mut list = field.into_value().unwrap_or_default();
-    if let Some(beyond) = list.get(LIST_MAX) {
-        cx.fault(&beyond.place, Problem::TooMany { what, most: LIST_MAX });
-        list.truncate(LIST_MAX);
-    }
-    list
 }
 
 /// Alertmanager refuses an empty one too.

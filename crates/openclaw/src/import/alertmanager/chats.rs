@@ -43,7 +43,7 @@ impl Converter<'_> {
     }
 
     /// The first of the keys that the integration has, or `global` for it.
-    fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
+    pub(super) fn own_or_global(&mut self, item: &Node, keys: &[(&str, &str)]) -> Vec<Line> {
         let global = get(&self.source.root, "global");
         let own = keys.iter().find_map(|(key, _)| Some((*key, get(item, key)?)));
         let above = || keys.iter().find_map(|(key, above)| Some((*key, get(global?, above)?)));

@@ -158,7 +158,7 @@ impl Converter<'_> {
 
     /// `resolve_timeout`; what receivers take from here is merged into them.
     fn global(&mut self) -> Vec<Line> {
-        const MERGED: [&str; 9] = [
+        const MERGED: [&str; 13] = [
             "telegram_api_url",
             "telegram_bot_token",
             "telegram_bot_token_file",
@@ -167,6 +167,10 @@ impl Converter<'_> {
             "slack_app_token",
             "slack_app_token_file",
             "slack_app_url",
+            "pagerduty_url",
+            "opsgenie_api_url",
+            "opsgenie_api_key",
+            "opsgenie_api_key_file",
             "http_config",
         ];
         let Some(global) = get(&self.source.root, "global") else { return Vec::new() };

@@ -14,6 +14,7 @@ mod source;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod verify;
 
 use crate::config::{self, Environment, Faults, Place};

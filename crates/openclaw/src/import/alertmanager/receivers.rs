@@ -1,4 +1,4 @@
-//! Receivers: webhooks, chats and mail are carried over, with what they take from
+//! Receivers: webhooks, chats, mail, PagerDuty and Opsgenie are carried over, with what they take from
 //! `global`; others are left out.
 
 use super::convert::{Converter, is_true};
@@ -50,8 +50,8 @@ impl Converter<'_> {
         for entry in entries(receiver).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "name" => {}
-                "webhook_configs" | "slack_configs" | "telegram_configs" | "msteamsv2_configs"
-                | "email_configs" => {
+                "webhook_configs" | "slack_configs" | "email_configs" | "telegram_configs"
+                | "msteamsv2_configs" | "pagerduty_configs" | "opsgenie_configs" => {
                     let list = self.integrations(entry);
                     told |= list.iter().any(|line| matches!(line, Line::Pair(..)));
                     lines.extend(list);
@@ -100,18 +100,20 @@ impl Converter<'_> {
                 "telegram_configs" => (self.telegram(item), ""),
                 "msteamsv2_configs" => (self.msteams(item), ""),
                 "email_configs" => (self.email(item), "to"),
+                "pagerduty_configs" => (self.pagerduty(item), "routing_key"),
+                "opsgenie_configs" => (self.opsgenie(item), "api_key"),
                 _ => (self.webhook(item), "url"),
             };
             let has_address = |line: &Line| matches!(line, Line::Pair(key, _) if key.starts_with(address));
             if address.is_empty() || lines.iter().any(has_address) {
                 list.push(Line::Item(Out::Block(lines)));
             } else {
-                let why = "its address could not be translated";
+                let why = match entry.key.as_str() {
+                    "pagerduty_configs" | "opsgenie_configs" => "it has no key that can be carried over",
+                    _ => "its address could not be translated",
+                };
                 self.remark(&item.place, "this integration is left out", why, "add it by hand");
-                comments.push(Line::Comment(format!(
-                    "left out of {}: its address could not be translated",
-                    entry.key
-                )));
+                comments.push(Line::Comment(format!("left out of {}: {why}", entry.key)));
             }
         }
         if !list.is_empty() {
@@ -122,9 +124,18 @@ impl Converter<'_> {
 
     /// A file that Alertmanager printed itself holds no secrets.
     fn has_no_secret(&mut self, item: &Node) -> bool {
-        let hidden = ["url", "api_url", "app_token", "bot_token", "webhook_url", "auth_password"]
-            .into_iter()
-            .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
+        let hidden = [
+            "url",
+            "api_url",
+            "app_token",
+            "bot_token",
+            "webhook_url",
+            "auth_password",
+            "routing_key",
+            "api_key",
+        ]
+        .into_iter()
+        .find_map(|key| get(item, key).filter(|node| self.source.text(node).as_deref() == Some(SECRET)));
         if let Some(node) = hidden {
             let why = "its address or password was taken out of this file";
             self.remark(&node.place, "this integration is left out", why, "import the original file");
@@ -185,7 +196,7 @@ impl Converter<'_> {
         for entry in entries(item).iter().filter(|entry| !matches!(entry.node.value, Value::Null)) {
             match entry.key.as_str() {
                 "to" | "from" | "html" | "text" => lines.extend(self.template(entry)),
-                "headers" => lines.extend(self.mail_headers(entry)),
+                "headers" => lines.extend(self.template_map(entry)),
                 "auth_secret" | "auth_secret_file" => lines.extend(self.no_cram(entry)),
                 "tls_config" => lines.extend(self.credential(entry)),
                 "auth_password_file" => lines.extend(self.file_of(entry)),
@@ -227,7 +238,8 @@ impl Converter<'_> {
         self.lost(entry, "CRAM-MD5 is not spoken", "use `auth_password`, which goes over TLS")
     }
 
-    fn mail_headers(&mut self, entry: &Entry) -> Vec<Line> {
+    /// Texts by name, each a template.
+    pub(super) fn template_map(&mut self, entry: &Entry) -> Vec<Line> {
         let lines: Vec<Line> = entries(&entry.node).iter().flat_map(|inner| self.template(inner)).collect();
         if lines.iter().any(|line| matches!(line, Line::Pair(..))) {
             return vec![Line::Pair(entry.key.clone(), Out::Block(lines))];
@@ -297,7 +309,7 @@ impl Converter<'_> {
     }
 
     /// Ours needs at least a millisecond and at most five minutes.
-    fn timeout(&mut self, entry: &Entry) -> Vec<Line> {
+    pub(super) fn timeout(&mut self, entry: &Entry) -> Vec<Line> {
         let span = self.source.text(&entry.node).and_then(|text| go_duration(&text)).unwrap_or_default();
         if span.is_zero() {
             return Vec::new();
@@ -404,7 +416,7 @@ impl Converter<'_> {
     }
 
     /// Slack's fields and buttons; one whose templates are lost is lost whole.
-    fn templated_list(&mut self, entry: &Entry, keys: &super::keys::Keys) -> Vec<Line> {
+    pub(super) fn templated_list(&mut self, entry: &Entry, keys: &super::keys::Keys) -> Vec<Line> {
         let mut list = Vec::new();
         for item in items(&entry.node) {
             let lines: Vec<Line> =

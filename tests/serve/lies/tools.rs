@@ -81,13 +81,14 @@ pub(super) fn asked(seen: &Seen) -> Call {
     }
 }
 
-/// The episodes that a webhook tells of.
-fn alerts(body: &Value) -> Vec<(String, Says)> {
+/// The alerts that a webhook tells of.
+fn alerts(body: &Value) -> Vec<(String, String, Says)> {
     let ids = body["openclaw"]["alerts"].as_array().unwrap();
-    let statuses = body["alerts"].as_array().unwrap();
-    assert_eq!(ids.len(), statuses.len(), "{body}");
+    let alerts = body["alerts"].as_array().unwrap();
+    assert_eq!(ids.len(), alerts.len(), "{body}");
     let says = |alert: &Value| if alert["status"] == "resolved" { Says::Resolved } else { Says::Firing };
-    ids.iter().zip(statuses).map(|(id, alert)| (text(&id["id"]), says(alert))).collect()
+    let both = ids.iter().zip(alerts);
+    both.map(|(id, alert)| (text(&alert["fingerprint"]), text(&id["id"]), says(alert))).collect()
 }
 
 fn chat(seen: &Seen) -> Call {

@@ -285,6 +285,14 @@ impl World {
             *episodes.entry(receiver).or_default() += 1;
         }
         let counted: BTreeMap<_, _> = self.counted.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        for (id, receivers) in &self.episodes {
+            let trail = self.server.trail(&self.key, id);
+            let ends = trail.iter().filter(|event| ["delivered", "withdrawn", "dead_lettered"].contains(&event["stage"].as_str().unwrap())).count();
+            if ends == 0 {
+                eprintln!("{id} {receivers:?}");
+                for event in trail { eprintln!("    {} {} {}", event["at"], event["stage"], event["reason"]); }
+            }
+        }
         eprintln!("episodes {episodes:?}\nends {counted:?}\nrevived {:?}", self.revived);
         assert_eq!(episodes.keys().collect::<BTreeSet<_>>(), counted.keys().collect::<BTreeSet<_>>());
         for (receiver, episodes) in episodes {

@@ -10,6 +10,7 @@ mod groups;
 mod intake;
 mod isolation;
 mod keys;
+mod lies;
 mod listing;
 mod metrics;
 mod nginx;

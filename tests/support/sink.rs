@@ -256,6 +256,13 @@ fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()
 }
 
 fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Seen>> {
+    let Some(mut seen) = read_head(reader)? else { return Ok(None) };
+    read_body(reader, &mut seen)?;
+    Ok(Some(seen))
+}
+
+/// A request up to its body; `None` where the connection has ended.
+pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Seen>> {
     let Some(first) = read_line(reader)? else { return Ok(None) };
     let mut words = first.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -264,12 +271,15 @@ fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Seen>> {
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut seen =
-        Seen { at: Instant::now(), connection: 0, method, path, headers, body: Vec::new(), status: 0 };
+    let body = Vec::new();
+    Ok(Some(Seen { at: Instant::now(), connection: 0, method, path, headers, body, status: 0 }))
+}
+
+pub(crate) fn read_body(reader: &mut impl BufRead, seen: &mut Seen) -> io::Result<()> {
     seen.body = vec![0; seen.header("content-length").parse().unwrap_or(0)];
     reader.read_exact(&mut seen.body)?;
     seen.at = Instant::now();
-    Ok(Some(seen))
+    Ok(())
 }
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {

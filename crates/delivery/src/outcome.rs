@@ -30,6 +30,15 @@ pub(crate) fn retry(answer: &Answer, ambiguous: bool, detail: String) -> SendOut
     SendOutcome::Retry { after: answer.retry_after, ambiguous, detail }
 }
 
+/// Of a send whose earlier calls were taken: whatever became of the last one,
+/// the receiver knows of the message, and its end has to be told.
+pub(crate) fn told_in_part(outcome: SendOutcome) -> SendOutcome {
+    match outcome {
+        SendOutcome::Retry { after, detail, .. } => SendOutcome::Retry { after, ambiguous: true, detail },
+        other => other,
+    }
+}
+
 /// Who answered what. The body stays out: servers like to repeat the address in it.
 pub(crate) fn told(host: &str, status: StatusCode) -> String {
     format!("`{host}` answered {status}")

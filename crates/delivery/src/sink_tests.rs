@@ -229,7 +229,7 @@ async fn slack_says_no_with_200() {
     for (body, want) in [
         ("invalid_token", "never"),
         ("no_service", "never"),
-        ("something else", "never"),
+        ("something else", "ambiguous"),
         (r#"{"ok":false,"error":"ratelimited"}"#, "retry"),
         (r#"{"ok":false,"error":"internal_error"}"#, "ambiguous"),
         (r#"{"ok":true}"#, "delivered"),

@@ -5,6 +5,7 @@
 //! a message that waits is replaced by the next one, and its news must not be
 //! lost with it.
 
+use crate::outcome::told_in_part;
 use openclaw_alert::{Notification, NotificationKind, NotifiedAlert, Reason, SendOutcome, Status};
 
 /// Where a group's message stands, and what of the group has been told there.
@@ -63,16 +64,18 @@ pub(crate) async fn tell(chat: &impl Chat, notification: &Notification) -> SendO
     match chat.edit(&standing).await {
         Ok(()) => {}
         Err(EditError::Gone) => return post(chat, notification).await,
-        Err(EditError::Failed(outcome)) => return repeatable(outcome),
+        Err(EditError::Failed(outcome)) => return outcome,
     }
     match standing.hear(notification) {
         Hear::Not => {}
         hear => match chat.reply(&standing, hear == Hear::Aloud).await {
             Ok(()) => {}
             // Where nobody may answer below, what is loud stands on its own.
-            Err(SendOutcome::Never { .. }) if hear == Hear::Aloud => return post(chat, notification).await,
+            Err(SendOutcome::Never { .. }) if hear == Hear::Aloud => {
+                return told_in_part(post(chat, notification).await);
+            }
             Err(SendOutcome::Never { .. }) => {}
-            Err(outcome) => return outcome,
+            Err(outcome) => return told_in_part(outcome),
         },
     }
     let Standing { place, message, .. } = standing;
@@ -87,14 +90,6 @@ async fn post(chat: &impl Chat, notification: &Notification) -> SendOutcome {
             SendOutcome::Delivered { receipt }
         }
         Err(outcome) => outcome,
-    }
-}
-
-/// An edit done twice is an edit.
-fn repeatable(outcome: SendOutcome) -> SendOutcome {
-    match outcome {
-        SendOutcome::Retry { after, detail, .. } => SendOutcome::Retry { after, ambiguous: false, detail },
-        other => other,
     }
 }
 
@@ -251,12 +246,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_edit_may_be_repeated_and_a_word_may_not() {
+    async fn what_an_edit_has_told_is_not_forgotten() {
         let news = told(Reason::NewAlerts, Some("C1/9.1/4"), &[7], false);
         let failing = Scribe { edit: || Err(EditError::Failed(later(true))), ..Scribe::new() };
+        assert_eq!(check(&news, failing, &["edit C1 9.1"]).await, later(true));
+        let failing = Scribe { edit: || Err(EditError::Failed(later(false))), ..Scribe::new() };
         assert_eq!(check(&news, failing, &["edit C1 9.1"]).await, later(false));
-        let failing = Scribe { reply: || Err(later(true)), ..Scribe::new() };
-        assert_eq!(check(&news, failing, &["edit C1 9.1", "aloud"]).await, later(true));
+        for failing in [|| Err(later(true)), || Err(later(false))] {
+            let failing = Scribe { reply: failing, ..Scribe::new() };
+            assert_eq!(check(&news, failing, &["edit C1 9.1", "aloud"]).await, later(true));
+        }
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ pub use settings::{Responder, Settings};
 
 use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
+use crate::outcome::told_in_part;
 use crate::{Target, Timeout};
 use http::Method;
 use openclaw_alert::{Notification, SendOutcome};
@@ -45,10 +46,10 @@ impl Kind for Settings {
 
 /// All requests or, from the first that isn't taken, all of them again.
 async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
-    for request in requests(settings, notification, &exchange.words) {
+    for (nth, request) in requests(settings, notification, &exchange.words).into_iter().enumerate() {
         let outcome = make(settings, exchange, notification, request).await;
         if !matches!(outcome, SendOutcome::Delivered { .. }) {
-            return outcome;
+            return if nth == 0 { outcome } else { told_in_part(outcome) };
         }
     }
     SendOutcome::Delivered { receipt: Some(notification.dedup_key.as_str().into()) }

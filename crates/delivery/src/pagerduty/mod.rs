@@ -13,6 +13,7 @@ pub use settings::{Detail, Image, Link, Settings};
 use crate::Timeout;
 use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
+use crate::outcome::told_in_part;
 use openclaw_alert::{Notification, SendOutcome};
 pub(crate) use payload::events;
 
@@ -44,7 +45,7 @@ impl Kind for Settings {
 
 /// All events or, from the first that isn't taken, all of them again.
 async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
-    for event in events(settings, notification, &exchange.words) {
+    for (nth, event) in events(settings, notification, &exchange.words).into_iter().enumerate() {
         let key = Some(notification.idempotency_key.as_str());
         let call =
             Call { idempotency_key: key, ..Call::post(&settings.url, &settings.http, event.into_bytes()) };
@@ -53,7 +54,7 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
             Err(outcome) => outcome,
         };
         if !matches!(outcome, SendOutcome::Delivered { .. }) {
-            return outcome;
+            return if nth == 0 { outcome } else { told_in_part(outcome) };
         }
     }
     SendOutcome::Delivered { receipt: Some(notification.dedup_key.as_str().into()) }

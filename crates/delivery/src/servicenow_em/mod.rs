@@ -13,6 +13,7 @@ pub use settings::{Settings, Severity, Step};
 use crate::Timeout;
 use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
+use crate::outcome::told_in_part;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue};
 use openclaw_alert::{Notification, SendOutcome};
@@ -52,7 +53,7 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
             return SendOutcome::Never { detail: format!("`instance_url` gives no address: {error}") };
         }
     };
-    for body in bodies(settings, notification) {
+    for (nth, body) in bodies(settings, notification).into_iter().enumerate() {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let idempotency_key = Some(notification.idempotency_key.as_str());
         let call = Call { headers, idempotency_key, ..Call::post(&target, &settings.http, body) };
@@ -61,7 +62,7 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
             Err(outcome) => outcome,
         };
         if !matches!(outcome, SendOutcome::Delivered { .. }) {
-            return outcome;
+            return if nth == 0 { outcome } else { told_in_part(outcome) };
         }
     }
     SendOutcome::DELIVERED

@@ -114,6 +114,10 @@ pub(super) fn judge(host: &str, answer: &Answer) -> SendOutcome {
         (SendOutcome::Delivered { .. }, Said::Ok) => SendOutcome::DELIVERED,
         (SendOutcome::Delivered { .. }, Said::Error(word)) => judge_word(host, answer, &word),
         (SendOutcome::Never { .. }, Said::Error(word)) => judge_word(host, answer, &word),
+        // Something else answers in its place, or the answer broke off: nobody knows what was done.
+        (SendOutcome::Delivered { .. }, Said::Other) => {
+            retry(answer, true, format!("{}, but not as Slack does", told(host, answer.status)))
+        }
         (by_status, _) => by_status,
     }
 }
@@ -136,6 +140,8 @@ fn judge_word(host: &str, answer: &Answer, word: &str) -> SendOutcome {
 enum Said {
     Ok,
     Error(String),
+    /// Nothing that Slack would say.
+    Other,
 }
 
 impl Said {
@@ -144,7 +150,8 @@ impl Said {
         match text.trim() {
             "ok" => Self::Ok,
             json if json.starts_with('{') => Self::read_json(json),
-            word => Self::Error(word.to_owned()),
+            word if is_known(word) => Self::Error(word.to_owned()),
+            _ => Self::Other,
         }
     }
 
@@ -157,11 +164,16 @@ impl Said {
 
     fn read_json(text: &str) -> Self {
         let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-        if value["ok"] == true {
-            return Self::Ok;
+        match value["ok"].as_bool() {
+            Some(true) => Self::Ok,
+            Some(false) => Self::Error(value["error"].as_str().unwrap_or_default().to_owned()),
+            None => Self::Other,
         }
-        Self::Error(value["error"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+fn is_known(word: &str) -> bool {
+    PERMANENT.contains(&word) || TRANSIENT.iter().any(|(known, _)| *known == word)
 }
 
 #[cfg(test)]
@@ -185,10 +197,11 @@ mod tests {
         check(200, "ok", "delivered");
         check(200, "ok\n", "delivered");
         check(200, r#"{"ok":true,"ts":"1.2"}"#, "delivered");
-        check(200, "", "never 200 OK, but not with Slack's `ok`");
-        check(200, "<html>sign in at https://x/secret</html>", "never 200 OK, but not with Slack's `ok`");
         check(200, r#"{"ok":false}"#, "never 200 OK, but not with Slack's `ok`");
-        check(200, "{", "never 200 OK, but not with Slack's `ok`");
+        check(200, r#"{"ok":false,"error":"hunter2"}"#, "never 200 OK, but not with Slack's `ok`");
+        for lie in ["", "<html>sign in at https://x/secret</html>", "{", r#"{"ok":tr"#, "{}", "[]"] {
+            check(200, lie, "ambiguous 200 OK, but not as Slack does");
+        }
         check(302, "ok", "never 302 Found: redirects are not followed, set the final address");
     }
 

@@ -90,8 +90,12 @@ fn failed(host: &str, answer: &Answer, value: &Value, description: &str) -> Send
         Some(500..=599) => retry(answer, true, told),
         Some(_) => SendOutcome::Never { detail: with_known(told, description) },
         None => match of_status(host, answer) {
-            SendOutcome::Delivered { .. } => {
+            SendOutcome::Delivered { .. } if value["ok"] == false => {
                 SendOutcome::Never { detail: format!("{told}, but not with Telegram's `ok`") }
+            }
+            // Something else answers in its place, or the answer broke off: nobody knows what was done.
+            SendOutcome::Delivered { .. } => {
+                retry(answer, true, format!("{told}, but not as Telegram does"))
             }
             outcome => outcome,
         },
@@ -173,7 +177,9 @@ mod tests {
         check(500, &error(500, "Internal Server Error", "").1, "ambiguous None");
         check(502, "<html>", "ambiguous None");
         check(429, "", "retry None");
-        check(200, "<html>hunter2", "never 200 OK, but not with Telegram's `ok`");
-        check(200, "", "never 200 OK, but not with Telegram's `ok`");
+        check(200, r#"{"ok":false}"#, "never 200 OK, but not with Telegram's `ok`");
+        for lie in ["<html>hunter2", "", r#"{"ok":tr"#, "{}"] {
+            check(200, lie, "ambiguous None");
+        }
     }
 }

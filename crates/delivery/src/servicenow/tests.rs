@@ -411,3 +411,30 @@ async fn an_end_is_not_lost_at_a_wrong_address() {
     let SendOutcome::Never { detail } = told(&sink, &over).await else { panic!() };
     assert!(detail.ends_with("404 Not Found: check `instance_url` and `table`"), "{detail}");
 }
+
+#[tokio::test]
+async fn what_is_done_within_a_second_is_noted_once() {
+    let (sink, kept) = instance(Instance::default(), Vec::new()).await;
+    let at = |millis| NOW.plus(Duration::from_millis(millis));
+    let said = |key: &str, decided_ms, acted_ms: Option<u64>| {
+        let alert = latency("a");
+        let alert = match acted_ms {
+            Some(ms) => acted_at(alert, Feedback::Ack, "ann in Slack", at(ms)),
+            None => alert,
+        };
+        let mut message = page(numbered(vec![alert]));
+        (message.decided_at, message.idempotency_key) = (at(decided_ms), key.to_owned());
+        message.reason = if acted_ms.is_some() { Reason::Acted } else { Reason::First };
+        message
+    };
+    for message in [said("1", 100, None), said("2", 400, Some(300)), said("3", 900, Some(300))] {
+        assert!(matches!(told(&sink, &message).await, SendOutcome::Delivered { .. }));
+    }
+    let mut repeat = said("4", 60_000, Some(950));
+    assert_eq!(kept.lock().unwrap().notes.len(), 1, "the same deed twice");
+    assert!(matches!(told(&sink, &repeat).await, SendOutcome::Delivered { .. }));
+    assert_eq!(kept.lock().unwrap().notes.len(), 2, "a later one within the second");
+    repeat.idempotency_key = "5".to_owned();
+    assert!(matches!(told(&sink, &repeat).await, SendOutcome::Delivered { .. }));
+    assert_eq!(kept.lock().unwrap().notes.len(), 2);
+}

@@ -93,6 +93,11 @@ fn servicenow_em() -> servicenow_em::Settings {
     servicenow_em::Settings::new(target(), HttpConfig::default())
 }
 
+fn em_bodies(notification: &Notification) -> Vec<Vec<u8>> {
+    let body = |views: &Vec<_>| servicenow_em::body(&servicenow_em(), notification, views);
+    servicenow_em::calls(notification).iter().map(body).collect()
+}
+
 fn servicenow() -> servicenow::Settings {
     servicenow::Settings::new(target(), HttpConfig::default())
 }
@@ -209,7 +214,7 @@ fn servicenow_incidents() {
 #[test]
 fn servicenow_events() {
     for (name, state) in states() {
-        let bodies = servicenow_em::bodies(&servicenow_em(), &state);
+        let bodies = em_bodies(&state);
         let shown: Vec<_> = bodies.iter().map(|body| pretty(std::str::from_utf8(body).unwrap())).collect();
         insta::assert_snapshot!(format!("servicenow_em_{name}"), shown.join("\n"));
     }
@@ -232,7 +237,7 @@ fn huge_groups_keep_every_limit() {
     let units = |key: &str| crate::text::units(alert[key].as_str().unwrap());
     assert!(units("message") <= 130 && units("description") <= 15_000);
     assert!(alert["description"].as_str().unwrap().contains("more not shown"));
-    let bodies = servicenow_em::bodies(&servicenow_em(), &huge);
+    let bodies = em_bodies(&huge);
     assert!(bodies.iter().all(|body| body.len() < 1 << 20));
 }
 

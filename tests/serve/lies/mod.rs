@@ -68,7 +68,10 @@ fn ours() -> Vec<Ours> {
         let group = number / ALERTS_PER_GROUP;
         let tickets = if group.is_multiple_of(2) { "yes" } else { "no" };
         let alert = Alert::new(&format!("group-{group}")).label("instance", &number.to_string());
-        Ours { alert: alert.label("team", &(group % TEAMS).to_string()).label("tickets", tickets), fires: false }
+        Ours {
+            alert: alert.label("team", &(group % TEAMS).to_string()).label("tickets", tickets),
+            fires: false,
+        }
     };
     (0..GROUPS * ALERTS_PER_GROUP).map(alert).collect()
 }
@@ -219,7 +222,8 @@ impl World {
     }
 
     fn list(&self, what: &str) -> Vec<Value> {
-        let page = self.server.get(&format!("/api/v1/{}", what.replace('_', "-")), &self.key).expect(200).json();
+        let page =
+            self.server.get(&format!("/api/v1/{}", what.replace('_', "-")), &self.key).expect(200).json();
         page[what].as_array().unwrap().clone()
     }
 
@@ -284,13 +288,21 @@ impl World {
         for receiver in self.episodes.values().flatten() {
             *episodes.entry(receiver).or_default() += 1;
         }
-        let counted: BTreeMap<_, _> = self.counted.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let counted: BTreeMap<_, _> =
+            self.counted.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         for (id, receivers) in &self.episodes {
             let trail = self.server.trail(&self.key, id);
-            let ends = trail.iter().filter(|event| ["delivered", "withdrawn", "dead_lettered"].contains(&event["stage"].as_str().unwrap())).count();
+            let ends = trail
+                .iter()
+                .filter(|event| {
+                    ["delivered", "withdrawn", "dead_lettered"].contains(&event["stage"].as_str().unwrap())
+                })
+                .count();
             if ends == 0 {
                 eprintln!("{id} {receivers:?}");
-                for event in trail { eprintln!("    {} {} {}", event["at"], event["stage"], event["reason"]); }
+                for event in trail {
+                    eprintln!("    {} {} {}", event["at"], event["stage"], event["reason"]);
+                }
             }
         }
         eprintln!("episodes {episodes:?}\nends {counted:?}\nrevived {:?}", self.revived);
@@ -317,11 +329,14 @@ impl World {
         let start = state.told.first().map(|told| told.at);
         let since = |at: Instant| start.map(|start| at.duration_since(start)).unwrap_or_default();
         eprintln!("killed at {:?}", self.kills.iter().map(|at| since(*at)).collect::<Vec<_>>());
-        let of_fault = |told: &&Told| faults.iter().any(|fault| told.key.get(..16).is_some_and(|group| fault.contains(group)));
+        let of_fault = |told: &&Told| {
+            faults.iter().any(|fault| told.key.get(..16).is_some_and(|group| fault.contains(group)))
+        };
         let mut told: Vec<_> = state.told.iter().filter(of_fault).collect();
         told.sort_by_key(|told| (told.key.get(..16), told.at));
         for told in told {
-            let (taken, yes) = (if told.is_taken { "taken" } else { "-" }, if told.is_yes { "yes" } else { "-" });
+            let (taken, yes) =
+                (if told.is_taken { "taken" } else { "-" }, if told.is_yes { "yes" } else { "-" });
             eprintln!("{:?} {} {taken} {yes} {} {:?}", since(told.at), told.key, told.place, told.call);
         }
     }

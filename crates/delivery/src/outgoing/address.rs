@@ -15,6 +15,8 @@ pub(crate) enum Rule {
     Documentation,
     Benchmark,
     Reserved,
+    /// Public by its number, and the cloud's own beside each machine in it.
+    Platform,
     /// No name and no address that a resolver and a proxy would read alike.
     Odd,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Rule {
             Self::Documentation => "an address for documentation",
             Self::Benchmark => "an address for benchmarks",
             Self::Reserved => "a reserved address",
+            Self::Platform => "an address of the cloud's own platform",
             Self::Odd => "no proper host",
         })
     }
@@ -38,11 +41,13 @@ impl fmt::Display for Rule {
 
 type Block<A> = (A, u8, Rule);
 
-const V4: [Block<Ipv4Addr>; 16] = [
+const V4: [Block<Ipv4Addr>; 17] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, Rule::Unspecified),
     (Ipv4Addr::new(10, 0, 0, 0), 8, Rule::Private),
     (Ipv4Addr::new(100, 64, 0, 0), 10, Rule::SharedByProvider),
     (Ipv4Addr::new(127, 0, 0, 0), 8, Rule::Loopback),
+    // Azure's: guest agent, health probes and name service of every machine.
+    (Ipv4Addr::new(168, 63, 129, 16), 32, Rule::Platform),
     (Ipv4Addr::new(169, 254, 0, 0), 16, Rule::LinkLocal),
     (Ipv4Addr::new(172, 16, 0, 0), 12, Rule::Private),
     (Ipv4Addr::new(192, 0, 0, 0), 24, Rule::Reserved),
@@ -145,6 +150,7 @@ mod tests {
             ("198.18.0.0", "198.19.255.255", Some("198.17.255.255"), Some("198.20.0.0"), Rule::Benchmark),
             ("224.0.0.0", "239.255.255.255", Some("223.255.255.255"), None, Rule::Multicast),
             ("240.0.0.0", "255.255.255.255", None, None, Rule::Reserved),
+            ("168.63.129.16", "168.63.129.16", Some("168.63.129.15"), Some("168.63.129.17"), Rule::Platform),
             ("fc00::", "fdff:ffff::", None, None, Rule::Private),
             ("fe80::", "febf:ffff::", None, None, Rule::LinkLocal),
             ("ff00::", "ffff::", None, None, Rule::Multicast),
@@ -177,6 +183,7 @@ mod tests {
             check(outer, Some(Rule::Private));
         }
         check("::ffff:169.254.169.254", Some(Rule::LinkLocal));
+        check("::ffff:168.63.129.16", Some(Rule::Platform));
         check("::ffff:8.8.8.8", None);
         check("64:ff9b::8.8.8.8", None);
         check("::1", Some(Rule::Loopback));

@@ -6,6 +6,9 @@ use crate::outcome::{of_status, retry, told};
 use openclaw_alert::SendOutcome;
 use serde_json::Value;
 
+/// What ServiceNow says of what isn't there or may not be seen.
+const NO_RECORD: &str = "No Record found";
+
 /// What a change is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -24,7 +27,7 @@ pub(super) fn found(
     match of_status(host, answer) {
         SendOutcome::Delivered { .. } => {
             let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let Some(rows) = said["result"].as_array() else {
+            let Some(rows) = rows(&said["result"]) else {
                 let told = told(host, answer.status);
                 // Asleep or in front of a sign-in page: nothing has been done.
                 let detail =
@@ -34,13 +37,42 @@ pub(super) fn found(
             let row = rows.iter().find(|row| text(&row[field]) == value);
             Ok(row.and_then(Incident::read))
         }
-        // Version 1 says so of an empty list.
-        SendOutcome::Never { .. } if answer.status.as_u16() == 404 => Ok(None),
+        // Version 1 says so of an empty list, all say so of a record; any
+        // other 404 is from somewhere else.
+        SendOutcome::Never { .. } if answer.status.as_u16() == 404 && says_no_record(answer) => Ok(None),
         SendOutcome::Retry { after, detail, .. } => {
             Err(SendOutcome::Retry { after, ambiguous: false, detail })
         }
         never => Err(with_remedy(never, answer)),
     }
+}
+
+/// A list of records, or the one that was asked for by its address.
+fn rows(result: &Value) -> Option<&[Value]> {
+    match result {
+        Value::Array(rows) => Some(rows),
+        Value::Object(_) if result.get("sys_id").is_some() => Some(std::slice::from_ref(result)),
+        _ => None,
+    }
+}
+
+fn says_no_record(answer: &Answer) -> bool {
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    text(&said["error"]["message"]).eq_ignore_ascii_case(NO_RECORD)
+}
+
+/// It was opened, and may be open still: neither an end nor another incident
+/// can be told before somebody has looked.
+pub(super) fn unseen(host: &str, receipt: &str) -> SendOutcome {
+    let name = receipt.split_once('/').map_or(
+        receipt,
+        |(sys_id, number)| {
+            if number.is_empty() { sys_id } else { number }
+        },
+    );
+    let detail =
+        format!("`{host}` doesn't show the incident `{name}`: check the user's role and `instance_url`");
+    SendOutcome::Retry { after: None, ambiguous: false, detail }
 }
 
 /// The verdict of a change.
@@ -139,6 +171,13 @@ mod tests {
         assert_eq!(search(200, &format!("{{\"result\":[{other},{ROW}]}}")), "INC1");
         let no_record = r#"{"error":{"message":"No Record found","detail":"Record doesn't exist or ACL restricts the record retrieval"},"status":"failure"}"#;
         assert_eq!(search(404, no_record), "none");
+        let elsewhere =
+            r#"{"error":{"message":"Requested URI does not represent any resource","detail":null}}"#;
+        for body in ["", "<html>not found</html>", "[]", elsewhere] {
+            assert_eq!(search(404, body), "never 404 Not Found: check `instance_url` and `table`", "{body}");
+        }
+        assert_eq!(search(200, &format!("{{\"result\":{ROW}}}")), "INC1", "by its own address");
+        assert_eq!(search(200, &format!("{{\"result\":{other}}}")), "none");
         let asleep = "retry 200 OK, but not with records: check `instance_url`, and that it is awake";
         for lie in ["", "<html>", "{}", r#"{"result":{}}"#, "[]", "ok"] {
             assert_eq!(search(200, lie), asleep, "{lie}");

@@ -18,7 +18,7 @@ pub use settings::{Field, Level, NameError, Settings, Step, Table};
 use crate::http::{Call, Exchange};
 use crate::kind::{Kind, Sending};
 use crate::{Target, TargetError, Timeout};
-use answer::{Change, changed, found, parameters};
+use answer::{Change, changed, found, parameters, unseen};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use openclaw_alert::{Notification, SendOutcome};
@@ -93,17 +93,32 @@ impl Sent<'_> {
         if let Some(incident) = self.search("correlation_id", key).await? {
             return Ok(Some(incident));
         }
-        match self.notification.receipt.as_deref().and_then(sys_id_of) {
-            Some(sys_id) => self.search("sys_id", sys_id).await,
-            None => Ok(None),
-        }
+        let Some(receipt) = self.notification.receipt.as_deref() else { return Ok(None) };
+        let Some(sys_id) = sys_id_of(receipt) else { return Ok(None) };
+        let known = self.look_at(sys_id).await?;
+        known.map(Some).ok_or_else(|| unseen(self.settings.instance_url.host(), receipt))
+    }
+
+    /// The record itself: lists leave out what the user may not read.
+    async fn look_at(&self, sys_id: &str) -> Result<Option<Incident>, SendOutcome> {
+        self.ask(&[sys_id], &parameters(false, false), "sys_id", sys_id).await
     }
 
     async fn search(&self, field: &str, value: &str) -> Result<Option<Incident>, SendOutcome> {
         let query = format!("{field}={value}^ORDERBYDESCsys_created_on");
         let mut pairs = vec![("sysparm_query", query.as_str()), ("sysparm_limit", "1")];
         pairs.extend(parameters(false, false));
-        let target = self.target(&[], &pairs)?;
+        self.ask(&[], &pairs, field, value).await
+    }
+
+    async fn ask(
+        &self,
+        below: &[&str],
+        pairs: &[(&str, &str)],
+        field: &str,
+        value: &str,
+    ) -> Result<Option<Incident>, SendOutcome> {
+        let target = self.target(below, pairs)?;
         let answer = self.exchange.call(self.call(Method::GET, &target, None)).await?;
         found(self.settings.instance_url.host(), &answer, field, value)
     }

@@ -42,7 +42,8 @@ pub(super) struct Mark {
     pub(super) message: u64,
     /// The most urgent that we have set, which people may have changed since.
     pub(super) urgency: Level,
-    /// When the message was decided.
+    /// When the message was decided, exactly: what people do within the same
+    /// second is told apart by it.
     pub(super) told_at: Timestamp,
     /// Offset of the latest episode that was told.
     pub(super) latest: u64,
@@ -53,7 +54,7 @@ impl Mark {
         Self {
             message: message_hash(notification),
             urgency,
-            told_at: Timestamp::from_secs(notification.decided_at.secs()),
+            told_at: notification.decided_at,
             latest: notification.alerts.iter().map(|alert| alert.id.offset).max().unwrap_or_default(),
         }
     }
@@ -61,14 +62,14 @@ impl Mark {
     /// At most 80 characters of the 100 that there are.
     pub(super) fn text(&self) -> String {
         let Self { message, urgency, told_at, latest } = self;
-        format!("{OUR_NAME} {message:016x} {} {} {latest}", urgency.digit(), told_at.secs())
+        format!("{OUR_NAME} {message:016x} {} {} {latest}", urgency.digit(), told_at.nanos())
     }
 
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.strip_prefix(OUR_NAME)?.split_whitespace();
         let message = u64::from_str_radix(words.next()?, 16).ok()?;
         let urgency = Level::from_number(words.next()?.parse().ok()?)?;
-        let told_at = Timestamp::from_secs(words.next()?.parse().ok()?);
+        let told_at = Timestamp::from_nanos(words.next()?.parse().ok()?);
         Some(Self { message, urgency, told_at, latest: words.next()?.parse().ok()? })
     }
 }
@@ -144,9 +145,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mark_reads_back(key: String, level in 1_u64..4, seconds in -9_000_000_000_i64..9_000_000_000, offset: u64) {
+        fn a_mark_reads_back(key: String, level in 1_u64..4, nanos: i64, offset: u64) {
             let mut message = page(vec![latency("a")]);
-            (message.idempotency_key, message.decided_at) = (key, Timestamp::from_secs(seconds));
+            (message.idempotency_key, message.decided_at) = (key, Timestamp::from_nanos(nanos));
             message.alerts[0].id.offset = offset;
             let mark = Mark::of(&message, Level::from_number(level).unwrap());
             prop_assert!(mark.text().len() <= 100, "{}", mark.text());

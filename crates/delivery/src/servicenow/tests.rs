@@ -31,6 +31,8 @@ struct Instance {
     /// Shows any row where a query names a field that the table doesn't have.
     lacks_correlation_id: bool,
     is_version_1: bool,
+    /// Its user may create, and not read.
+    is_blind: bool,
 }
 
 impl Instance {
@@ -43,7 +45,8 @@ impl Instance {
         assert!(query.contains("sysparm_fields="), "answers stay small");
         let fields = || serde_json::from_slice(&request.body).unwrap();
         match method.as_str() {
-            "GET" => self.search(query),
+            "GET" if sys_id.is_empty() => self.search(query),
+            "GET" => self.show(sys_id.trim_start_matches('/')),
             "POST" => self.create(fields()),
             "PATCH" => self.update(sys_id.trim_start_matches('/'), fields()),
             other => panic!("{other}"),
@@ -55,11 +58,20 @@ impl Instance {
         let asked = query.strip_prefix("sysparm_query=").unwrap().split("%5E").next().unwrap();
         let (field, value) = asked.split_once("%3D").unwrap();
         let is_ignored = self.lacks_correlation_id && field == "correlation_id";
-        let row = self.rows.iter().rev().find(|row| is_ignored || row.get(field) == Some(&json!(value)));
-        match row {
-            None if self.is_version_1 => (404, json!({ "error": { "message": "No Record found" } })),
+        let is_meant = |row: &&Map<String, Value>| is_ignored || row.get(field) == Some(&json!(value));
+        match self.seen().find(is_meant) {
+            None if self.is_version_1 => no_record(),
             row => (200, json!({ "result": row.into_iter().collect::<Vec<_>>() })),
         }
+    }
+
+    fn show(&self, sys_id: &str) -> (u16, Value) {
+        let row = self.seen().find(|row| row["sys_id"] == sys_id);
+        row.map_or_else(no_record, |row| (200, json!({ "result": row })))
+    }
+
+    fn seen(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        self.rows.iter().rev().filter(|_| !self.is_blind)
     }
 
     fn create(&mut self, mut fields: Map<String, Value>) -> (u16, Value) {
@@ -93,6 +105,10 @@ impl Instance {
     fn open(&self) -> usize {
         self.rows.iter().filter(|row| !["6", "7", "8"].contains(&row["state"].as_str().unwrap())).count()
     }
+}
+
+fn no_record() -> (u16, Value) {
+    (404, json!({ "error": { "message": "No Record found" } }))
 }
 
 fn line(request: &Received) -> (String, String) {
@@ -358,4 +374,68 @@ async fn an_unanswered_create_is_given_time() {
         sender.send(&Integration::ServiceNow(settings(&sink)), &page(vec![latency("a")]), NOW).await;
     let SendOutcome::Retry { after, ambiguous, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!((after, ambiguous), (Some(AFTER_UNANSWERED_CREATE), true));
+}
+
+async fn told(sink: &Sink, message: &Notification) -> SendOutcome {
+    let sender = Sender::new(options()).unwrap();
+    sender.send(&Integration::ServiceNow(settings(sink)), message, NOW).await
+}
+
+#[tokio::test]
+async fn an_incident_that_cant_be_seen_is_neither_over_nor_opened_again() {
+    let (sink, kept) = instance(Instance { is_blind: true, ..Instance::default() }, Vec::new()).await;
+    let first = page(numbered(vec![latency("a")]));
+    let SendOutcome::Delivered { receipt: Some(receipt) } = told(&sink, &first).await else { panic!() };
+    let mut grown = page(numbered(vec![latency("a"), latency("b")]));
+    let mut over = page(numbered(vec![resolved(latency("a"))]));
+    (grown.reason, over.reason) = (Reason::NewAlerts, Reason::AllResolved);
+    for mut later in [grown, over] {
+        later.receipt = Some(Arc::from(&*receipt));
+        let SendOutcome::Retry { detail, ambiguous: false, .. } = told(&sink, &later).await else { panic!() };
+        let want = "doesn't show the incident `INC0000000`: check the user's role and `instance_url`";
+        assert!(detail.ends_with(want), "{detail}");
+    }
+    assert_eq!(kept.lock().unwrap().rows.len(), 1, "no second incident");
+    kept.lock().unwrap().is_blind = false;
+    let mut over = page(numbered(vec![resolved(latency("a"))]));
+    (over.reason, over.receipt) = (Reason::AllResolved, Some(Arc::from(&*receipt)));
+    over.idempotency_key = "another".to_owned();
+    assert!(matches!(told(&sink, &over).await, SendOutcome::Delivered { .. }));
+    assert_eq!(kept.lock().unwrap().open(), 0);
+}
+
+#[tokio::test]
+async fn an_end_is_not_lost_at_a_wrong_address() {
+    let sink = Sink::scripted(|_, _| Reply::Stay(http(404, "<html>no such page</html>"))).await;
+    let mut over = page(numbered(vec![resolved(latency("a"))]));
+    over.reason = Reason::AllResolved;
+    let SendOutcome::Never { detail } = told(&sink, &over).await else { panic!() };
+    assert!(detail.ends_with("404 Not Found: check `instance_url` and `table`"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_is_done_within_a_second_is_noted_once() {
+    let (sink, kept) = instance(Instance::default(), Vec::new()).await;
+    let at = |millis| NOW.plus(Duration::from_millis(millis));
+    let said = |key: &str, decided_ms, acted_ms: Option<u64>| {
+        let alert = latency("a");
+        let alert = match acted_ms {
+            Some(ms) => acted_at(alert, Feedback::Ack, "ann in Slack", at(ms)),
+            None => alert,
+        };
+        let mut message = page(numbered(vec![alert]));
+        (message.decided_at, message.idempotency_key) = (at(decided_ms), key.to_owned());
+        message.reason = if acted_ms.is_some() { Reason::Acted } else { Reason::First };
+        message
+    };
+    for message in [said("1", 100, None), said("2", 400, Some(300)), said("3", 900, Some(300))] {
+        assert!(matches!(told(&sink, &message).await, SendOutcome::Delivered { .. }));
+    }
+    let mut repeat = said("4", 60_000, Some(950));
+    assert_eq!(kept.lock().unwrap().notes.len(), 1, "the same deed twice");
+    assert!(matches!(told(&sink, &repeat).await, SendOutcome::Delivered { .. }));
+    assert_eq!(kept.lock().unwrap().notes.len(), 2, "a later one within the second");
+    repeat.idempotency_key = "5".to_owned();
+    assert!(matches!(told(&sink, &repeat).await, SendOutcome::Delivered { .. }));
+    assert_eq!(kept.lock().unwrap().notes.len(), 2);
 }

@@ -2,7 +2,7 @@
 //! makes alerts and incidents of by its own rules.
 //!
 //! An event carries the key of its alert, so it may come twice: that counts
-//! the same alert up. Many alerts go in several calls.
+//! the same alert up. Many alerts go in several calls, ends first.
 
 mod answer;
 mod payload;
@@ -17,7 +17,8 @@ use crate::outcome::told_in_part;
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue};
 use openclaw_alert::{Notification, SendOutcome};
-pub(crate) use payload::bodies;
+use payload::receipt;
+pub(crate) use payload::{body, calls};
 
 impl Kind for Settings {
     fn name(&self) -> &'static str {
@@ -45,7 +46,8 @@ impl Kind for Settings {
     }
 }
 
-/// All events or, from the first call that isn't taken, all of them again.
+/// All events or, from the first call that isn't taken, all of them again:
+/// an event that comes twice does no harm.
 async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notification) -> SendOutcome {
     let target = match settings.instance_url.join(&["api", "global", "em", "jsonv2"], &[]) {
         Ok(target) => target,
@@ -53,7 +55,8 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
             return SendOutcome::Never { detail: format!("`instance_url` gives no address: {error}") };
         }
     };
-    for (nth, body) in bodies(settings, notification).into_iter().enumerate() {
+    for (nth, views) in calls(notification).into_iter().enumerate() {
+        let body = body(settings, notification, &views);
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let idempotency_key = Some(notification.idempotency_key.as_str());
         let call = Call { headers, idempotency_key, ..Call::post(&target, &settings.http, body) };
@@ -65,5 +68,5 @@ async fn send(settings: &Settings, exchange: &Exchange<'_>, notification: &Notif
             return if nth == 0 { outcome } else { told_in_part(outcome) };
         }
     }
-    SendOutcome::DELIVERED
+    SendOutcome::Delivered { receipt: receipt(notification) }
 }

@@ -8,7 +8,7 @@ use crate::plain::{by_urgency, lines, name, one_line, second, told};
 use crate::severity;
 use crate::situation::is_over;
 use crate::text::units;
-use openclaw_alert::{Labels, Notification, NotifiedAlert, Status};
+use openclaw_alert::{Labels, Notification, NotifiedAlert, Reason, Status};
 use serde_json::{Map, Value, json};
 
 const SHORT_UNITS_MAX: usize = 100;
@@ -21,15 +21,36 @@ const INFO_VALUE_UNITS_MAX: usize = 500;
 const RECORDS_MAX: usize = 200;
 const CLEAR: &str = "0";
 
-/// The bodies to post, in this order. None is left out: what was opened there
-/// has to be cleared.
-pub(crate) fn bodies(settings: &Settings, notification: &Notification) -> Vec<Vec<u8>> {
-    let views = by_urgency(notification);
-    let body = |views: &[View<'_>]| {
-        let records: Vec<Value> = views.iter().map(|view| record(settings, notification, view)).collect();
-        json!({ "records": records }).to_string().into_bytes()
-    };
-    views.chunks(RECORDS_MAX).map(body).collect()
+/// The alerts to tell of, a call's worth at a time. Ends come first: where time
+/// runs out, what was opened there has been cleared.
+pub(crate) fn calls(notification: &Notification) -> Vec<Vec<View<'_>>> {
+    let mut views = by_urgency(notification);
+    views.retain(|view| is_news(notification, view.alert));
+    views.sort_by_key(|view| !is_over(view.alert));
+    views.chunks(RECORDS_MAX).map(<[_]>::to_vec).collect()
+}
+
+/// Where people have acted, what they left alone is known there already, unless
+/// the message that should have told of it gave way to this one.
+fn is_news(notification: &Notification, alert: &NotifiedAlert) -> bool {
+    let is_known = || notification.receipt.as_deref().and_then(latest_told) >= Some(alert.id.offset);
+    notification.reason != Reason::Acted || alert.acted.is_some() || is_over(alert) || !is_known()
+}
+
+/// What is remembered of a group: the latest episode that was told of.
+pub(super) fn receipt(notification: &Notification) -> Option<Box<str>> {
+    let now = notification.alerts.iter().map(|alert| alert.id.offset).max();
+    let before = notification.receipt.as_deref().and_then(latest_told);
+    now.max(before).map(|latest| latest.to_string().into())
+}
+
+fn latest_told(receipt: &str) -> Option<u64> {
+    receipt.parse().ok()
+}
+
+pub(crate) fn body(settings: &Settings, notification: &Notification, views: &[View<'_>]) -> Vec<u8> {
+    let records: Vec<Value> = views.iter().map(|view| record(settings, notification, view)).collect();
+    json!({ "records": records }).to_string().into_bytes()
 }
 
 fn record(settings: &Settings, notification: &Notification, view: &View<'_>) -> Value {
@@ -144,8 +165,9 @@ fn additional_info(notification: &Notification, view: &View<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{alert, latency, page, resolved};
+    use crate::fixture::{acted, alert, latency, page, resolved};
     use crate::{HttpConfig, Secret, Target};
+    use openclaw_alert::Feedback;
     use proptest::prelude::*;
 
     fn settings() -> Settings {
@@ -153,8 +175,12 @@ mod tests {
         Settings::new(target, HttpConfig::default())
     }
 
+    fn bodies(notification: &Notification) -> Vec<Vec<u8>> {
+        calls(notification).iter().map(|views| body(&settings(), notification, views)).collect()
+    }
+
     fn records(notification: &Notification) -> Vec<Value> {
-        let bodies = bodies(&settings(), notification);
+        let bodies = bodies(notification);
         let read = |body: &Vec<u8>| serde_json::from_slice::<Value>(body).unwrap()["records"].take();
         bodies.iter().flat_map(|body| read(body).as_array().unwrap().clone()).collect()
     }
@@ -198,7 +224,51 @@ mod tests {
         let keys: std::collections::BTreeSet<String> =
             records(&group).iter().map(|record| record["message_key"].to_string()).collect();
         assert_eq!(keys.len(), 10_000);
-        assert!(bodies(&settings(), &group).iter().all(|body| body.len() < 1 << 20));
+        assert!(bodies(&group).iter().all(|body| body.len() < 1 << 20));
+    }
+
+    fn numbered(count: u64) -> Vec<NotifiedAlert> {
+        let numbered = |offset| {
+            let mut alert = latency("a");
+            alert.id.offset = offset;
+            alert
+        };
+        (0..count).map(numbered).collect()
+    }
+
+    fn told_of(notification: &Notification) -> Vec<u64> {
+        calls(notification).iter().flatten().map(|view| view.alert.id.offset).collect()
+    }
+
+    #[test]
+    fn ends_come_first() {
+        let mut group = page(numbered(500));
+        for at in [7, 450] {
+            group.alerts[at] = resolved(group.alerts[at].clone());
+        }
+        group.alerts[499] = acted(group.alerts[499].clone(), Feedback::Dismiss, "ann in Slack");
+        let mut first = told_of(&group);
+        first.truncate(3);
+        first.sort();
+        assert_eq!(first, [7, 450, 499]);
+        assert_eq!(calls(&group).iter().map(Vec::len).collect::<Vec<_>>(), [200, 200, 100]);
+    }
+
+    #[test]
+    fn what_nobody_touched_is_not_told_again() {
+        let mut group = page(numbered(1000));
+        let receipt = receipt(&group).unwrap();
+        group.alerts.extend(numbered(1003).split_off(1000));
+        group.alerts[3] = acted(group.alerts[3].clone(), Feedback::Ack, "ann in Slack");
+        group.alerts[5] = resolved(group.alerts[5].clone());
+        group.reason = Reason::Acted;
+        assert_eq!(told_of(&group).len(), 1003, "nothing was told before");
+        group.receipt = Some(receipt.into());
+        let mut told = told_of(&group);
+        told.sort();
+        assert_eq!(told, [3, 5, 1000, 1001, 1002], "news that gave way to the deed are there");
+        group.reason = Reason::Repeat;
+        assert_eq!(told_of(&group).len(), 1003);
     }
 
     #[test]

@@ -32,7 +32,8 @@ const CHUNK: usize = 1 << 20;
 
 /// Who knows what a frame says and what of it has to go.
 pub trait Edit {
-    /// Sees each sealed frame of the partition, in order, before any is rewritten.
+    /// Sees each frame of the partition that may be rewritten, in order, before
+    /// any is.
     ///
     /// # Errors
     /// Nothing is rewritten.
@@ -52,7 +53,7 @@ pub trait Edit {
 /// What an erasure has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Erasure {
-    /// Sealed segments looked through.
+    /// Segments looked through.
     pub looked_at: usize,
     /// Those that were written anew.
     pub rewritten: usize,
@@ -61,10 +62,15 @@ pub struct Erasure {
 }
 
 impl Reader {
-    /// Rewrites what `edit` says in all sealed segments. Others read, append
-    /// and commit meanwhile.
-    pub(crate) fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
-        let sealed = self.store.sealed();
+    /// Rewrites what `edit` says in the sealed segments that end before
+    /// `before`. Others read, append and commit meanwhile.
+    pub(crate) fn erase(
+        &self,
+        partition: PartitionId,
+        before: Position,
+        edit: &mut dyn Edit,
+    ) -> Result<Erasure, EraseError> {
+        let sealed = self.store.sealed_before(before);
         let may_have = |segment: &Segment| {
             let summary = segment.summary.as_ref();
             summary.is_none_or(|summary| summary.partitions().any(|one| one == partition))
@@ -95,9 +101,9 @@ impl Reader {
 }
 
 impl Store {
-    fn sealed(&self) -> Vec<Segment> {
-        let active = self.active();
-        lock(&self.segments).range(..active).map(|(_, segment)| segment.clone()).collect()
+    fn sealed_before(&self, before: Position) -> Vec<Segment> {
+        let end = self.active().min(self.geometry.segment(before));
+        lock(&self.segments).range(..end).map(|(_, segment)| segment.clone()).collect()
     }
 
     /// Gives whether it had to be written anew.

@@ -8,8 +8,8 @@
 use crate::host::{Host, Unavailable};
 use crate::reload::{Reloader, blocking};
 use crate::tenants::last_settings;
-use openclaw_alert::TenantName;
-use openclaw_journal::{Edit, EraseError, SnapshotError, StoredFrame, crashpoint};
+use openclaw_alert::{PartitionId, TenantName};
+use openclaw_journal::{Edit, EraseError, Position, SnapshotError, StoredFrame, crashpoint};
 use openclaw_pipeline::{Eraser, Input, LeftToTell, TenantSettings};
 use openclaw_state::{Keys, Removal, Stage, StateError};
 use std::collections::{BTreeSet, HashMap};
@@ -141,7 +141,8 @@ impl Reloader {
         let tenant = removal.tenant.clone();
         self.host.erase(&tenant).await?;
         if let Some(number) = removal.number {
-            self.host.erase_files(&tenant, number).await?;
+            let sealed = self.host.seal(Host::partition_of(&tenant)).await?;
+            self.host.erase_files(&tenant, number, sealed).await?;
         }
         crashpoint::hit("erased-files");
         self.erase_state(&tenant).await?;
@@ -198,30 +199,38 @@ impl Host {
         self.durable(stepped.wait_for).await
     }
 
-    /// No snapshot and no sealed segment tells of the tenant afterwards.
-    async fn erase_files(self: &Arc<Self>, tenant: &TenantName, number: u16) -> Result<(), RemovalError> {
+    /// No snapshot and no segment that ends before `sealed` tells of the tenant
+    /// afterwards. The snapshots come behind the seal, so that no recovery
+    /// replays what is rewritten: it may be more than the tenant's, where the
+    /// beginning has left the log.
+    async fn erase_files(
+        self: &Arc<Self>,
+        tenant: &TenantName,
+        number: u16,
+        sealed: Position,
+    ) -> Result<(), RemovalError> {
         for _ in 0..SNAPSHOTS_KEPT {
             let host = Arc::clone(self);
             blocking(move || host.snapshot().map_err(RemovalError::from)).await?;
         }
-        self.seal(Self::partition_of(tenant)).await?;
         let (host, tenant) = (Arc::clone(self), tenant.clone());
         blocking(move || {
             let partition = Self::partition_of(&tenant);
             let mut hand = Hand(Eraser::new(number, tenant));
-            let erasure = host.log().erase(partition, &mut hand)?;
+            let erasure = host.log().erase(partition, sealed, &mut hand)?;
             tracing::info!(?erasure, "the journal is rewritten");
             Ok(())
         })
         .await
     }
 
-    async fn seal(self: &Arc<Self>, partition: openclaw_alert::PartitionId) -> Result<(), Unavailable> {
+    /// Gives a position before which all that the partition has said is sealed.
+    async fn seal(self: &Arc<Self>, partition: PartitionId) -> Result<Position, Unavailable> {
         loop {
             match self.seal_now(partition) {
                 Err(Unavailable::Busy) => tokio::time::sleep(SEAL_PAUSE).await,
                 Err(error) => return Err(error),
-                Ok(position) => return self.durable(position).await,
+                Ok(position) => return self.durable(position).await.map(|()| position),
             }
         }
     }

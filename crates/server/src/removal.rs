@@ -115,17 +115,19 @@ impl Reloader {
             );
         }
         if removal.erase {
-            return self.note(tenant, Stage::Erasing, self.host.number_of(tenant)).await;
+            return self.note(removal, Stage::Erasing, self.host.number_of(tenant)).await.map(drop);
         }
         self.host.forget(tenant).await?;
-        self.note(tenant, Stage::Done, None).await?;
-        tracing::warn!(%tenant, "the tenant is removed; what is kept of it goes with time");
+        if self.note(removal, Stage::Done, None).await? {
+            tracing::warn!(%tenant, "the tenant is removed; what is kept of it goes with time");
+        }
         Ok(())
     }
 
-    async fn note(&self, tenant: &TenantName, stage: Stage, number: Option<u16>) -> Result<(), RemovalError> {
-        let (keys, tenant) = (Arc::clone(&self.keys), tenant.clone());
-        blocking(move || Ok(keys.removals().advance(&tenant, stage, number)?)).await
+    /// False where more has been asked for meanwhile: the next look sees it.
+    async fn note(&self, was: &Removal, stage: Stage, number: Option<u16>) -> Result<bool, RemovalError> {
+        let (keys, was) = (Arc::clone(&self.keys), was.clone());
+        blocking(move || Ok(keys.removals().advance(&was, stage, number)?)).await
     }
 
     /// Those that it had, or after a restart what the register knows of them.
@@ -148,8 +150,9 @@ impl Reloader {
         self.erase_state(&tenant).await?;
         crashpoint::hit("erased-state");
         self.host.recent().forget(&tenant);
-        self.note(&tenant, Stage::Done, None).await?;
-        tracing::warn!(%tenant, "the tenant is erased");
+        if self.note(removal, Stage::Done, None).await? {
+            tracing::warn!(%tenant, "the tenant is erased");
+        }
         Ok(())
     }
 

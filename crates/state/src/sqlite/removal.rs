@@ -142,32 +142,39 @@ impl Removals<'_> {
         raw.map(|raw| self.checked(&raw)).transpose()
     }
 
-    /// Notes how far it has come.
+    /// Notes how far it has come, if it is as it `was`; false if more has been
+    /// asked for since, so that it has to be looked at again.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn advance(&self, tenant: &TenantName, stage: Stage, number: Option<u16>) -> Result<(), StateError> {
-        self.keys
+    pub fn advance(&self, was: &Removal, stage: Stage, number: Option<u16>) -> Result<bool, StateError> {
+        let changed = self
+            .keys
             .connection()
             .execute(
-                "UPDATE removals SET stage = ?2, number = ?3 WHERE tenant = ?1",
-                params![tenant.as_str(), stage.number(), number],
+                "UPDATE removals SET stage = ?4, number = ?5
+                 WHERE tenant = ?1 AND is_erasure = ?2 AND stage = ?3",
+                params![was.tenant.as_str(), was.erase, was.stage.number(), stage.number(), number],
             )
             .map_err(|source| self.keys.failed("note how far a removal has come", source))?;
         self.keys.note_own_change();
-        Ok(())
+        Ok(changed > 0)
     }
 
-    /// Forgets that it was ever removed: its name may be used again.
+    /// Forgets that it was ever removed, if all is done: its name may be used
+    /// again. False if something is left to do.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn finish(&self, tenant: &TenantName) -> Result<(), StateError> {
+    pub fn finish(&self, tenant: &TenantName) -> Result<bool, StateError> {
         let failed = |source| self.keys.failed("finish a removal", source);
         let connection = self.keys.connection();
-        connection.execute("DELETE FROM removals WHERE tenant = ?1", [tenant.as_str()]).map_err(failed)?;
+        let statement = "DELETE FROM removals WHERE tenant = ?1 AND stage = ?2";
+        let finished =
+            connection.execute(statement, params![tenant.as_str(), Stage::Done.number()]).map_err(failed)?;
         self.keys.note_own_change();
-        self.keys.leave_nothing(&connection).map_err(failed)
+        self.keys.leave_nothing(&connection).map_err(failed)?;
+        Ok(finished > 0)
     }
 
     /// Deletes all that is kept of a tenant but that it is being removed, so

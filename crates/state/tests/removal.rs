@@ -117,3 +117,14 @@ fn an_erasure_that_is_asked_for_meanwhile_is_not_lost() {
     assert!(removals.advance(&was, Stage::Erasing, Some(1)).unwrap());
     assert!(!removals.advance(&was, Stage::Done, None).unwrap());
 }
+
+#[test]
+fn however_long_messages_may_take_it_can_be_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::open(folder.path()).unwrap();
+    for (tenant, within) in [("a", u64::from(u32::MAX) + 1), ("b", u64::MAX)] {
+        keys.removals().ask(&name(tenant), true, Duration::from_secs(within), now()).unwrap();
+        let read = keys.removals().of(&name(tenant)).unwrap().unwrap();
+        assert_eq!(read.within.as_secs(), within.min(i64::MAX as u64));
+    }
+}

@@ -88,6 +88,7 @@ impl Removals<'_> {
         now: Timestamp,
     ) -> Result<(), StateError> {
         let failed = |source| self.keys.failed("remove a tenant", source);
+        let within_s = i64::try_from(within.as_secs()).unwrap_or(i64::MAX);
         let mut connection = self.keys.connection();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -96,7 +97,7 @@ impl Removals<'_> {
                 "INSERT INTO removals VALUES (?1, ?2, 0, ?3, ?4, NULL)
                  ON CONFLICT (tenant) DO UPDATE SET is_erasure = true, stage = 0, within_s = ?4
                  WHERE ?2 AND NOT is_erasure",
-                params![tenant.as_str(), erase, now.secs(), within.as_secs().cast_signed()],
+                params![tenant.as_str(), erase, now.secs(), within_s],
             )
             .map_err(failed)?;
         transaction
@@ -209,7 +210,7 @@ impl Removals<'_> {
             erase: raw.is_erasure,
             stage,
             asked_at: Timestamp::from_secs(raw.asked_at_s),
-            within: Duration::from_secs(raw.within_s.into()),
+            within: Duration::from_secs(raw.within_s.max(0).cast_unsigned()),
             number: raw.number,
         })
     }
@@ -237,7 +238,7 @@ struct RawRemoval {
     is_erasure: bool,
     stage: i64,
     asked_at_s: i64,
-    within_s: u32,
+    within_s: i64,
     number: Option<u16>,
 }
 

@@ -84,9 +84,11 @@ fn a_removal_can_become_an_erasure_and_never_the_other_way() {
     assert!(advance(&keys, &acme, Stage::Done, None));
     removals.ask(&acme, false, HOUR, now()).unwrap();
     assert_eq!(removals.of(&acme).unwrap().unwrap().stage, Stage::Done);
-    removals.ask(&acme, true, HOUR, now()).unwrap();
+    let later = now().plus(2 * HOUR);
+    removals.ask(&acme, true, HOUR, later).unwrap();
     let asked = removals.of(&acme).unwrap().unwrap();
     assert_eq!((asked.erase, asked.stage, asked.within), (true, Stage::Ending, HOUR));
+    assert_eq!(asked.asked_at, later, "receivers get their time anew");
     assert!(advance(&keys, &acme, Stage::Erasing, Some(3)));
     removals.ask(&acme, false, HOUR, now()).unwrap();
     let [erasing] = &removals.list().unwrap()[..] else { panic!() };

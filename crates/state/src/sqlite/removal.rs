@@ -95,7 +95,7 @@ impl Removals<'_> {
         transaction
             .execute(
                 "INSERT INTO removals VALUES (?1, ?2, 0, ?3, ?4, NULL)
-                 ON CONFLICT (tenant) DO UPDATE SET is_erasure = true, stage = 0, within_s = ?4
+                 ON CONFLICT (tenant) DO UPDATE SET is_erasure = true, stage = 0, asked_at_s = ?3, within_s = ?4
                  WHERE ?2 AND NOT is_erasure",
                 params![tenant.as_str(), erase, now.secs(), within_s],
             )

@@ -307,3 +307,20 @@ fn what_was_sealed_later_is_not_overwritten() {
         assert_eq!(stored.payload[0] == 0, stored.base_offset < 20, "{}", stored.base_offset);
     }
 }
+
+#[test]
+fn an_erasure_does_not_keep_the_next_segments_from_being_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Handled::new(&folder).log(options());
+    fill(&log, 0..20);
+    block_on(log.committed(append(&log, &frame(1, 20, &[1])))).unwrap();
+    let (before, appended) = (log.durable(), AtomicU64::new(0));
+    let append_meanwhile = || {
+        if appended.swap(1, Ordering::SeqCst) == 0 {
+            fill(&log, 21..60);
+        }
+    };
+    let erasure = log.erase(PartitionId::new(1).unwrap(), before, &mut Blanking(append_meanwhile)).unwrap();
+    assert_eq!(erasure.looked_at, erasure.rewritten);
+    assert!(erasure.rewritten > 0);
+}

@@ -262,3 +262,30 @@ fn a_crash_at_any_point_of_an_erasure_is_gone_on_from() {
     }
     assert_eq!(world.neighbour_view(&server), before);
 }
+
+#[test]
+fn an_erasure_that_fails_costs_one_segment_and_keeps_nobody_else_in() {
+    let world = World::new();
+    let server = world.folder.serve();
+    server.post_alerts(&world.acme, &[Alert::new("down").label("secret", SECRET)]);
+    world.sink.wait_told("/acme", "down", "firing");
+    server.wait_delivered(&world.acme);
+    let segments = world.folder.journal().join("segments");
+    let count = || {
+        let names = fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|name| name.extension().is_some_and(|extension| extension == "seg")).count()
+    };
+    let before = count();
+    // Its name is taken by what can't be removed: nothing can be written anew.
+    let obstacle = world.folder.journal().join("erased.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    fs::write(obstacle.join("x"), "").unwrap();
+    world.folder.run(&["tenant", "remove", "acme", "--erase", "--within", "1s"]);
+    until("it fails", || server.log().matches("the erasure has to wait").count() > 2);
+    assert!(count() <= before + 1, "{before} segments became {}", count());
+    assert_eq!(state_of(&world.folder, "acme").as_deref(), Some("erasing"));
+    world.folder.run(&["tenant", "remove", &neighbour("acme")]);
+    until("the other is removed", || state_of(&world.folder, &neighbour("acme")).is_none());
+    fs::remove_dir_all(&obstacle).unwrap();
+    world.wait_erased(&server);
+}

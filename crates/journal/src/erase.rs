@@ -32,7 +32,8 @@ const CHUNK: usize = 1 << 20;
 
 /// Who knows what a frame says and what of it has to go.
 pub trait Edit {
-    /// Sees each sealed frame of the partition, in order, before any is rewritten.
+    /// Sees each frame of the partition that may be rewritten, in order, before
+    /// any is.
     ///
     /// # Errors
     /// Nothing is rewritten.
@@ -52,7 +53,7 @@ pub trait Edit {
 /// What an erasure has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Erasure {
-    /// Sealed segments looked through.
+    /// Segments looked through.
     pub looked_at: usize,
     /// Those that were written anew.
     pub rewritten: usize,
@@ -61,10 +62,17 @@ pub struct Erasure {
 }
 
 impl Reader {
-    /// Rewrites what `edit` says in all sealed segments. Others read, append
-    /// and commit meanwhile.
-    pub(crate) fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
-        let sealed = self.store.sealed();
+    /// Rewrites what `edit` says in the sealed segments that end before
+    /// `before`. Others read, append and commit meanwhile.
+    pub(crate) fn erase(
+        &self,
+        partition: PartitionId,
+        before: Position,
+        edit: &mut dyn Edit,
+    ) -> Result<Erasure, EraseError> {
+        // They would write the same copy.
+        let _turn = lock(&self.store.erase_turn);
+        let sealed = self.store.sealed_before(before);
         let may_have = |segment: &Segment| {
             let summary = segment.summary.as_ref();
             summary.is_none_or(|summary| summary.partitions().any(|one| one == partition))
@@ -95,9 +103,9 @@ impl Reader {
 }
 
 impl Store {
-    fn sealed(&self) -> Vec<Segment> {
-        let active = self.active();
-        lock(&self.segments).range(..active).map(|(_, segment)| segment.clone()).collect()
+    fn sealed_before(&self, before: Position) -> Vec<Segment> {
+        let end = self.active().min(self.geometry.segment(before));
+        lock(&self.segments).range(..end).map(|(_, segment)| segment.clone()).collect()
     }
 
     /// Gives whether it had to be written anew.
@@ -107,20 +115,48 @@ impl Store {
         partition: PartitionId,
         edit: &dyn Edit,
     ) -> Result<bool, EraseError> {
-        // Nobody retires it meanwhile.
-        let _turn = lock(&self.upkeep_turn);
         let Some(segment) = self.segment(number) else { return Ok(false) };
+        match self.write_copy(&segment, partition, edit) {
+            Ok(Some(index)) => self.put_in_place(&segment, &index),
+            Ok(None) => Ok(false),
+            // It was retired while it was read.
+            Err(_) if self.segment(number).is_none() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The index of the copy; `None` if nothing has to be written anew.
+    fn write_copy(
+        &self,
+        segment: &Segment,
+        partition: PartitionId,
+        edit: &dyn Edit,
+    ) -> Result<Option<Index>, EraseError> {
+        let number = segment.header.number;
         let failed = |source| EraseError::Io { file: segment_name(number), source };
         let file = self.disk.open(&segment_name(number)).map_err(failed)?;
-        let rewriting = Rewriting { store: self, segment: &segment, file, partition, edit };
+        let rewriting = Rewriting { store: self, segment, file, partition, edit };
         if !rewriting.is_due()? {
-            return Ok(false);
+            return Ok(None);
         }
         let index = rewriting.write().inspect_err(|_| {
             // Best effort: what is left is removed when the log is opened.
             let _ = remove_if_there(&*self.disk, UNFINISHED);
         })?;
-        self.swap(&segment, &index).map_err(failed)?;
+        Ok(Some(index))
+    }
+
+    /// Unless the segment was retired meanwhile. Upkeep is held up by no more
+    /// than this: who appends may wait for its next segment.
+    fn put_in_place(&self, segment: &Segment, index: &Index) -> Result<bool, EraseError> {
+        let _turn = lock(&self.upkeep_turn);
+        let number = segment.header.number;
+        let failed = |source| EraseError::Io { file: segment_name(number), source };
+        if self.segment(number).is_none() {
+            remove_if_there(&*self.disk, UNFINISHED).map_err(failed)?;
+            return Ok(false);
+        }
+        self.swap(segment, index).map_err(failed)?;
         Ok(true)
     }
 

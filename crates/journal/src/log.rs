@@ -145,11 +145,18 @@ impl Log {
         self.shared.take_in(&checked, true)
     }
 
-    /// Overwrites payloads of a partition in sealed segments, and removes
-    /// copies that may hold the same. Takes as long as reading the log does;
-    /// others go on meanwhile. What snapshots hold is not touched.
-    pub fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
-        self.reader.erase(partition, edit)
+    /// Overwrites payloads of a partition in the sealed segments that end
+    /// before `before`, as [`Log::seal`] gave it, and removes copies that may
+    /// hold the same. Takes as long as reading the log does; others go on
+    /// meanwhile. What snapshots hold is not touched; whose frames a recovery
+    /// replays is for the caller to see to, so that it finds what it needs.
+    pub fn erase(
+        &self,
+        partition: PartitionId,
+        before: Position,
+        edit: &mut dyn Edit,
+    ) -> Result<Erasure, EraseError> {
+        self.reader.erase(partition, before, edit)
     }
 
     /// A future that completes when everything before `position` is durable.

@@ -48,6 +48,8 @@ pub(crate) struct Store {
     pub(crate) snapshots: Mutex<Vec<Arc<Covers>>>,
     pub(crate) is_snapshot_open: AtomicBool,
     pub(crate) upkeep_turn: Mutex<()>,
+    /// One erasure at a time.
+    pub(crate) erase_turn: Mutex<()>,
     /// Held while an index is written, so that none is of an older edition.
     pub(crate) index_turn: Mutex<()>,
     damage: Mutex<Vec<Damage>>,
@@ -88,6 +90,7 @@ impl Store {
             snapshots: parts.snapshots.into(),
             is_snapshot_open: AtomicBool::new(false),
             upkeep_turn: Mutex::new(()),
+            erase_turn: Mutex::new(()),
             index_turn: Mutex::new(()),
             recent: Mutex::default(),
             damage: parts.damage.into(),

@@ -77,8 +77,13 @@ impl Writer {
     }
 
     /// See [`crate::Log::erase`].
-    pub fn erase(&self, partition: PartitionId, edit: &mut dyn Edit) -> Result<Erasure, EraseError> {
-        self.reader().erase(partition, edit)
+    pub fn erase(
+        &self,
+        partition: PartitionId,
+        before: Position,
+        edit: &mut dyn Edit,
+    ) -> Result<Erasure, EraseError> {
+        self.reader().erase(partition, before, edit)
     }
 
     /// Makes durable what was appended; gives the position up to which

@@ -4,7 +4,10 @@ mod common;
 
 use common::{Handled, SEGMENT_BYTES, append, block_on, eventually, frame, options, poll_once};
 use openclaw_alert::{PartitionId, Timestamp};
-use openclaw_journal::{AppendError, Class, CommitError, Frame, Health, Log, Options, Position, StoredFrame};
+use openclaw_journal::{
+    AppendError, Class, CommitError, Edit, Frame, Health, Log, Options, Position, StoredFrame,
+};
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::thread;
@@ -260,4 +263,64 @@ fn a_panic_on_a_thread_of_the_log_is_a_failure_and_no_hang() {
     });
     assert!(failed.is_some_and(|error| error.contains("panicked")));
     log.shutdown();
+}
+
+/// Takes everything; and does something while it decides.
+struct Blanking<F: Fn()>(F);
+
+impl<F: Fn()> Edit for Blanking<F> {
+    fn look(&mut self, _: &StoredFrame) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
+    fn rewrite(&self, frame: &StoredFrame) -> Result<Option<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        (self.0)();
+        let is_due = frame.payload.iter().any(|&byte| byte != 0);
+        Ok(is_due.then(|| vec![0; frame.payload.len()]))
+    }
+}
+
+/// Some segments of one partition's frames.
+fn fill(log: &Log, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        append(log, &frame(1, number, &[1; 8000]));
+    }
+}
+
+#[test]
+fn what_was_sealed_later_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Handled::new(&folder).log(options());
+    fill(&log, 0..20);
+    let sealed = loop {
+        match log.seal(&frame(1, 20, &[1; 8000])) {
+            Err(AppendError::Busy) => block_on(log.room()),
+            sealed => break sealed.unwrap(),
+        }
+    };
+    // Another segment fills before the erasure begins.
+    fill(&log, 21..60);
+    block_on(log.committed(append(&log, &frame(1, 60, &[1])))).unwrap();
+    log.erase(PartitionId::new(1).unwrap(), sealed, &mut Blanking(|| ())).unwrap();
+    for stored in log.read_from(Position::START) {
+        let stored = stored.unwrap();
+        assert_eq!(stored.payload[0] == 0, stored.base_offset < 20, "{}", stored.base_offset);
+    }
+}
+
+#[test]
+fn an_erasure_does_not_keep_the_next_segments_from_being_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Handled::new(&folder).log(options());
+    fill(&log, 0..20);
+    block_on(log.committed(append(&log, &frame(1, 20, &[1])))).unwrap();
+    let (before, appended) = (log.durable(), AtomicU64::new(0));
+    let append_meanwhile = || {
+        if appended.swap(1, Ordering::SeqCst) == 0 {
+            fill(&log, 21..60);
+        }
+    };
+    let erasure = log.erase(PartitionId::new(1).unwrap(), before, &mut Blanking(append_meanwhile)).unwrap();
+    assert_eq!(erasure.looked_at, erasure.rewritten);
+    assert!(erasure.rewritten > 0);
 }

@@ -113,6 +113,7 @@ fn wrong_usage_is_2() {
         "tenant add Bad/Name",
         "tenant remove",
         "tenant remove acme --within soon",
+        "tenant remove acme --within 31d",
         "tenant key add acme",
         "tenant key add acme --scopes admin",
         "tenant key add acme --scopes read --name a/b",

@@ -150,7 +150,8 @@ impl Eraser {
     }
 
     /// What can't be told to be another's goes too: its beginning has left the
-    /// log, so that no trail leads to it any more.
+    /// log. It may be a neighbour's that still goes on: no record may be
+    /// rewritten that a recovery has yet to replay.
     fn is_to_go(&self, offset: u64, record: &Record<'_>) -> bool {
         match self.owner(offset, record) {
             (Owner::Nobody, _) => false,

@@ -304,6 +304,7 @@ fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
         tokio::spawn(reloader().keep_watch()),
         tokio::spawn(reloader().keep_switches()),
         tokio::spawn(reloader().keep_removals()),
+        tokio::spawn(reloader().keep_erasures()),
         tokio::spawn(reloader().keep_pruned()),
         tokio::spawn(keep_saying(host(), Arc::clone(&app.reloader.operator))),
     ]

@@ -35,6 +35,11 @@ fn fill(keys: &Keys, tenant: &str, secret: &str) {
     keys.passthrough().set(&tenant, true, secret, now()).unwrap();
 }
 
+fn advance(keys: &Keys, tenant: &TenantName, stage: Stage, number: Option<u16>) -> bool {
+    let was = keys.removals().of(tenant).unwrap().unwrap();
+    keys.removals().advance(&was, stage, number).unwrap()
+}
+
 /// Whether any file of the folder has these bytes.
 fn is_somewhere(folder: &Path, text: &str) -> bool {
     std::fs::read_dir(folder).unwrap().any(|entry| {
@@ -59,7 +64,8 @@ fn an_erased_tenant_leaves_no_byte_and_the_others_theirs() {
         assert!(!is_somewhere(folder.path(), gone), "{gone}");
     }
     assert!(is_somewhere(folder.path(), "acme"), "that it is being removed is still known");
-    keys.removals().finish(&name("acme")).unwrap();
+    assert!(advance(&keys, &name("acme"), Stage::Done, None));
+    assert!(keys.removals().finish(&name("acme")).unwrap());
     assert!(!is_somewhere(folder.path(), "acme"));
     assert_eq!(keys.register(&name("globex")).load().unwrap(), [known("hush-globex")]);
     assert_eq!(beside.load().unwrap().len(), 1);
@@ -75,16 +81,52 @@ fn a_removal_can_become_an_erasure_and_never_the_other_way() {
     let before = keys.version().unwrap();
     removals.ask(&acme, false, HOUR, now()).unwrap();
     assert_ne!(keys.version().unwrap(), before);
-    removals.advance(&acme, Stage::Done, None).unwrap();
+    assert!(advance(&keys, &acme, Stage::Done, None));
     removals.ask(&acme, false, HOUR, now()).unwrap();
     assert_eq!(removals.of(&acme).unwrap().unwrap().stage, Stage::Done);
-    removals.ask(&acme, true, HOUR, now()).unwrap();
+    let later = now().plus(2 * HOUR);
+    removals.ask(&acme, true, HOUR, later).unwrap();
     let asked = removals.of(&acme).unwrap().unwrap();
     assert_eq!((asked.erase, asked.stage, asked.within), (true, Stage::Ending, HOUR));
-    removals.advance(&acme, Stage::Erasing, Some(3)).unwrap();
+    assert_eq!(asked.asked_at, later, "receivers get their time anew");
+    assert!(advance(&keys, &acme, Stage::Erasing, Some(3)));
     removals.ask(&acme, false, HOUR, now()).unwrap();
     let [erasing] = &removals.list().unwrap()[..] else { panic!() };
     assert_eq!((erasing.erase, erasing.stage, erasing.number), (true, Stage::Erasing, Some(3)));
-    removals.finish(&acme).unwrap();
+    assert!(advance(&keys, &acme, Stage::Done, None));
+    assert!(removals.finish(&acme).unwrap());
     assert_eq!(removals.list().unwrap(), []);
+}
+
+#[test]
+fn an_erasure_that_is_asked_for_meanwhile_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, beside) = (Keys::open(folder.path()).unwrap(), Keys::open(folder.path()).unwrap());
+    let (acme, removals) = (name("acme"), keys.removals());
+    let is_asked = || {
+        let now = removals.of(&acme).unwrap().unwrap();
+        (now.erase, now.stage) == (true, Stage::Ending)
+    };
+    removals.ask(&acme, false, HOUR, now()).unwrap();
+    let was = removals.of(&acme).unwrap().unwrap();
+    beside.removals().ask(&acme, true, HOUR, now()).unwrap();
+    assert!(!removals.advance(&was, Stage::Done, None).unwrap());
+    assert!(is_asked());
+    assert!(!removals.finish(&acme).unwrap());
+    assert!(is_asked());
+    // Who goes by an older look changes nothing.
+    let was = removals.of(&acme).unwrap().unwrap();
+    assert!(removals.advance(&was, Stage::Erasing, Some(1)).unwrap());
+    assert!(!removals.advance(&was, Stage::Done, None).unwrap());
+}
+
+#[test]
+fn however_long_messages_may_take_it_can_be_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Keys::open(folder.path()).unwrap();
+    for (tenant, within) in [("a", u64::from(u32::MAX) + 1), ("b", u64::MAX)] {
+        keys.removals().ask(&name(tenant), true, Duration::from_secs(within), now()).unwrap();
+        let read = keys.removals().of(&name(tenant)).unwrap().unwrap();
+        assert_eq!(read.within.as_secs(), within.min(i64::MAX as u64));
+    }
 }

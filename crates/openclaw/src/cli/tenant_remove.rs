@@ -12,6 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// A removal that waits longer for receivers is one that was forgotten.
+const WITHIN_MAX: Duration = Duration::from_secs(30 * 86_400);
+
 /// Arguments of `openclaw tenant remove`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: openclaw tenant remove acme --erase\n\n\
@@ -32,7 +35,8 @@ pub(crate) struct RemoveArgs {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    config::parse_duration(text).ok_or_else(|| "write a span, `30m` or `1h`".to_owned())
+    let span = config::parse_duration(text).filter(|span| *span <= WITHIN_MAX);
+    span.ok_or_else(|| "write a span of at most `30d`, such as `30m` or `1h`".to_owned())
 }
 
 pub(super) fn run(args: &RemoveArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {

@@ -27,7 +27,8 @@ impl Host {
             crashpoint::hit("send");
             let took = started.elapsed();
             host.metrics.attempted(&send.notification, &outcome, took);
-            host.recent.note(&send.notification, &outcome, host.now(), took);
+            let is_kept = |tenant: &TenantName| host.tenants.keeps(tenant);
+            host.recent.note(&send.notification, &outcome, host.now(), took, is_kept);
             let input = Input::Sent { entry: send.entry, outcome: &outcome, took };
             if host.step_with_room(partition, &input).await.is_err() {
                 tracing::warn!(

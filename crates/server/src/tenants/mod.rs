@@ -66,6 +66,11 @@ impl Tenants {
         self.senders.store(Arc::new(senders));
     }
 
+    /// Whether it is served, or has still somebody to tell.
+    pub(crate) fn keeps(&self, tenant: &TenantName) -> bool {
+        self.senders.load().contains_key(tenant) || self.configs.load().contains_key(tenant)
+    }
+
     /// Puts `configs` in the place of all.
     pub(crate) fn set_configs(&self, configs: Configs) {
         let rules = configs.iter().map(|(name, config)| (name, config.certificates.as_slice()));

@@ -61,7 +61,7 @@ impl World {
             let power_off_after = Some(self.random.below(30));
             self.disk.set_faults(Faults { power_off_after, ..Faults::default() });
         }
-        let Ok(erasure) = writer.erase(rule.partition, &mut hand) else {
+        let Ok(erasure) = writer.erase(rule.partition, end, &mut hand) else {
             // The disk gave out; in part it may be done.
             let kept: Result<Vec<_>, _> = writer.read_from(Position::START).collect();
             kept.into_iter().for_each(|kept| self.take_over_erased(&kept));

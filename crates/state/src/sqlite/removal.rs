@@ -88,15 +88,16 @@ impl Removals<'_> {
         now: Timestamp,
     ) -> Result<(), StateError> {
         let failed = |source| self.keys.failed("remove a tenant", source);
+        let within_s = i64::try_from(within.as_secs()).unwrap_or(i64::MAX);
         let mut connection = self.keys.connection();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         transaction
             .execute(
                 "INSERT INTO removals VALUES (?1, ?2, 0, ?3, ?4, NULL)
-                 ON CONFLICT (tenant) DO UPDATE SET is_erasure = true, stage = 0, within_s = ?4
+                 ON CONFLICT (tenant) DO UPDATE SET is_erasure = true, stage = 0, asked_at_s = ?3, within_s = ?4
                  WHERE ?2 AND NOT is_erasure",
-                params![tenant.as_str(), erase, now.secs(), within.as_secs().cast_signed()],
+                params![tenant.as_str(), erase, now.secs(), within_s],
             )
             .map_err(failed)?;
         transaction
@@ -142,32 +143,39 @@ impl Removals<'_> {
         raw.map(|raw| self.checked(&raw)).transpose()
     }
 
-    /// Notes how far it has come.
+    /// Notes how far it has come, if it is as it `was`; false if more has been
+    /// asked for since, so that it has to be looked at again.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn advance(&self, tenant: &TenantName, stage: Stage, number: Option<u16>) -> Result<(), StateError> {
-        self.keys
+    pub fn advance(&self, was: &Removal, stage: Stage, number: Option<u16>) -> Result<bool, StateError> {
+        let changed = self
+            .keys
             .connection()
             .execute(
-                "UPDATE removals SET stage = ?2, number = ?3 WHERE tenant = ?1",
-                params![tenant.as_str(), stage.number(), number],
+                "UPDATE removals SET stage = ?4, number = ?5
+                 WHERE tenant = ?1 AND is_erasure = ?2 AND stage = ?3",
+                params![was.tenant.as_str(), was.erase, was.stage.number(), stage.number(), number],
             )
             .map_err(|source| self.keys.failed("note how far a removal has come", source))?;
         self.keys.note_own_change();
-        Ok(())
+        Ok(changed > 0)
     }
 
-    /// Forgets that it was ever removed: its name may be used again.
+    /// Forgets that it was ever removed, if all is done: its name may be used
+    /// again. False if something is left to do.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn finish(&self, tenant: &TenantName) -> Result<(), StateError> {
+    pub fn finish(&self, tenant: &TenantName) -> Result<bool, StateError> {
         let failed = |source| self.keys.failed("finish a removal", source);
         let connection = self.keys.connection();
-        connection.execute("DELETE FROM removals WHERE tenant = ?1", [tenant.as_str()]).map_err(failed)?;
+        let statement = "DELETE FROM removals WHERE tenant = ?1 AND stage = ?2";
+        let finished =
+            connection.execute(statement, params![tenant.as_str(), Stage::Done.number()]).map_err(failed)?;
         self.keys.note_own_change();
-        self.keys.leave_nothing(&connection).map_err(failed)
+        self.keys.leave_nothing(&connection).map_err(failed)?;
+        Ok(finished > 0)
     }
 
     /// Deletes all that is kept of a tenant but that it is being removed, so
@@ -202,7 +210,7 @@ impl Removals<'_> {
             erase: raw.is_erasure,
             stage,
             asked_at: Timestamp::from_secs(raw.asked_at_s),
-            within: Duration::from_secs(raw.within_s.into()),
+            within: Duration::from_secs(raw.within_s.max(0).cast_unsigned()),
             number: raw.number,
         })
     }
@@ -230,7 +238,7 @@ struct RawRemoval {
     is_erasure: bool,
     stage: i64,
     asked_at_s: i64,
-    within_s: u32,
+    within_s: i64,
     number: Option<u16>,
 }
 

@@ -21,7 +21,6 @@ use hyper::body::Incoming;
 use openclaw_sources::{Format, pagerduty};
 use openclaw_state::Scope;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// How much of a body is read for a key in it: as much as PagerDuty takes.
 const KEYED_BYTES_MAX: usize = pagerduty::BODY_BYTES_MAX;
@@ -31,18 +30,6 @@ const SIGNED_BYTES_MAX: usize = 1 << 20;
 
 /// How long such a body may take.
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bodies of strangers that are read at a time, over all connections.
-const STRANGERS_MAX: usize = 128;
-
-/// Who may have a body read without a credential in the head.
-pub(crate) struct Strangers(Semaphore);
-
-impl Default for Strangers {
-    fn default() -> Self {
-        Self(Semaphore::new(STRANGERS_MAX))
-    }
-}
 
 /// A request that has been let in.
 pub(super) struct Admitted {
@@ -77,7 +64,8 @@ pub(super) async fn admit(
     let is_silent = denied == Denied::Unauthorized && !parts.headers.contains_key(AUTHORIZATION);
     match bytes_max(door, &target).filter(|_| is_silent) {
         Some(bytes_max) => {
-            let admitted = stranger(app, door, parts, body, bytes_max).await;
+            let heard = app.strangers.hear(stranger(app, door, parts, body, bytes_max)).await;
+            let admitted = heard.unwrap_or(Err(Trouble::Crowded));
             admitted.map_err(|trouble| door.form().refuse(trouble))
         }
         None => Err(door.form().refuse(Trouble::Denied(denied))),
@@ -101,7 +89,6 @@ async fn stranger(
     body: Incoming,
     bytes_max: usize,
 ) -> Result<Admitted, Trouble> {
-    let _turn = app.strangers.0.try_acquire().map_err(|_| Trouble::Crowded)?;
     let body = body::read_within(body, bytes_max, STRANGER_TIMEOUT).await.map_err(Trouble::Unread)?;
     let signed = by_signature(app, door, parts, &body);
     let is_by_signature = signed.is_ok();

@@ -8,7 +8,6 @@ mod form;
 mod signature;
 
 pub(super) use door::Door;
-pub(crate) use entry::Strangers;
 
 use super::alertmanager::check_content_type;
 use super::service::{Answered, App, Target};

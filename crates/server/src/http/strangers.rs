@@ -1,7 +1,9 @@
 //! Those who have shown nothing yet when their body is read: it says who they
 //! are, by a key in it or by its signature.
 
+use super::problem::Problem;
 use super::room::Room;
+use http::StatusCode;
 
 /// Strangers at a time, over all connections and intakes: those whose body is
 /// being read or checked.
@@ -11,6 +13,12 @@ const STRANGERS_MAX: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests are being read that show their credential in the body")]
 pub(super) struct CrowdedOut;
+
+impl From<CrowdedOut> for Problem {
+    fn from(crowded_out: CrowdedOut) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, crowded_out.to_string())
+    }
+}
 
 /// Who may have a body read without a credential in the head.
 pub(crate) struct Strangers(Room);

@@ -2,11 +2,10 @@
 
 use super::reply::{Reply, reply};
 use super::signature::{SLACK_WINDOW, Signature};
-use super::signers::signers;
-use super::{BODY_BYTES_MAX, BODY_TIMEOUT, Origin, find, judge, note_tenant, problem, within};
+use super::{Origin, Verified, find, judge, note_tenant, problem, verified, within};
+use crate::http::Response;
 use crate::http::problem::Problem;
-use crate::http::service::{App, Target};
-use crate::http::{Response, body};
+use crate::http::service::App;
 use crate::tenants::{Named, ReadError, Silenced, TenantHandle};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -38,8 +37,7 @@ pub(in crate::http) async fn post(
     let deadline = Instant::now() + ANSWER_WITHIN;
     let (parts, body) = request.into_parts();
     let signature = Signature::of_slack(&parts.headers, app.host.now())?;
-    let body = body::read_within(body, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
-    let handles = signers(&app, Target::from(&parts).tenant, Tool::Slack, &signature, &body)?;
+    let Verified { body, handles } = verified(&app, &parts, body, Tool::Slack, &signature).await?;
     match decode(content_type(&parts.headers), &body).map_err(|fault| problem(&fault))? {
         Interaction::Verification(challenge) => Ok(plain(challenge)),
         Interaction::Other => Ok(Response::new(Body::empty())),

@@ -6,6 +6,7 @@
 //! read is said by the path and the head alone, so that no stranger learns of
 //! a tenant's settings by it.
 
+use super::INLINE_BYTES_MAX;
 use super::door::{Door, Way};
 use super::form::Trouble;
 use super::signature;
@@ -20,7 +21,9 @@ use http::request::Parts;
 use hyper::body::Incoming;
 use openclaw_sources::{Format, pagerduty};
 use openclaw_state::Scope;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// How much of a body is read for a key in it: as much as PagerDuty takes.
 const KEYED_BYTES_MAX: usize = pagerduty::BODY_BYTES_MAX;
@@ -51,7 +54,7 @@ pub(super) enum Body {
 
 /// Checks who sends, before the body wherever the head says it.
 pub(super) async fn admit(
-    app: &App,
+    app: &Arc<App>,
     door: &Door,
     parts: &Parts,
     body: Incoming,
@@ -83,13 +86,25 @@ fn bytes_max(door: &Door, target: &Target<'_>) -> Option<usize> {
 }
 
 async fn stranger(
-    app: &App,
+    app: &Arc<App>,
     door: &Door,
     parts: &Parts,
     body: Incoming,
     bytes_max: usize,
 ) -> Result<Admitted, Trouble> {
     let body = body::read_within(body, bytes_max, STRANGER_TIMEOUT).await.map_err(Trouble::Unread)?;
+    if body.len() <= INLINE_BYTES_MAX {
+        return known(app, door, parts, body);
+    }
+    let (at_work, door, parts) = (Arc::clone(app), door.clone(), parts.clone());
+    // Dropped with the wait for it, where it has to make room.
+    let mut check = JoinSet::new();
+    check.spawn_on(async move { known(&at_work, &door, &parts, body) }, &app.work);
+    check.join_next().await.and_then(Result::ok).unwrap_or(Err(Trouble::Internal))
+}
+
+/// By its signature or by the key in it.
+fn known(app: &App, door: &Door, parts: &Parts, body: Bytes) -> Result<Admitted, Trouble> {
     let signed = by_signature(app, door, parts, &body);
     let is_by_signature = signed.is_ok();
     let handle = match signed {

@@ -28,7 +28,7 @@ use openclaw_sources::{Format, Post, alertmanager, cloudevents, pagerduty};
 use std::slice::from_ref;
 use std::sync::Arc;
 
-/// A larger body is decoded on the work runtime: it would hold up the
+/// A larger body is checked and decoded on the work runtime: it would hold up the
 /// decisions of its I/O thread.
 const INLINE_BYTES_MAX: usize = 256 << 10;
 

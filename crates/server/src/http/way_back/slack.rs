@@ -1,7 +1,7 @@
 //! `POST /api/v1/slack/actions`: what people click in Slack.
 
 use super::reply::{Reply, reply};
-use super::signature::{SLACK_WINDOW, Signature};
+use super::signature::Signature;
 use super::{Origin, Verified, find, judge, note_tenant, problem, verified, within};
 use crate::http::Response;
 use crate::http::problem::Problem;
@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use openclaw_delivery::Tool;
 use openclaw_routing::SilenceId;
+use openclaw_sources::signature::TOLERANCE;
 use openclaw_sources::way_back::What;
 use openclaw_sources::way_back::slack::{Click, Interaction, decode};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const ROUTE: &str = "/api/v1/slack/actions";
 const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 
 /// A signed request is taken up to its window before and after its time.
-const REPLAYED_WITHIN: Duration = Duration::from_secs(2 * SLACK_WINDOW.as_secs() + 1);
+const REPLAYED_WITHIN: Duration = Duration::from_secs(2 * TOLERANCE.as_secs() + 1);
 
 /// How long a click on "Silence" lasts.
 const SILENCE_LASTS: Duration = Duration::from_secs(4 * 3600);

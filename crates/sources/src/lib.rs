@@ -27,7 +27,7 @@ mod opsgenie;
 pub mod pagerduty;
 mod servicenow;
 mod severity;
-mod signature;
+pub mod signature;
 #[cfg(test)]
 mod testing;
 mod tree;

@@ -1,4 +1,5 @@
-//! Signatures of what comes in, checked in constant time.
+//! Signatures of what comes in, checked in constant time. What is signed is
+//! read once, however many signatures are given: strangers choose both.
 
 use hmac::{Hmac, KeyInit, Mac};
 use openclaw_alert::Timestamp;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// How far a signed time may be off, either way.
-const TOLERANCE: Duration = Duration::from_secs(300);
+pub const TOLERANCE: Duration = Duration::from_secs(300);
 
 /// Signatures in one list that are looked at: more is work for nothing.
 const SIGNATURES_MAX: usize = 16;
@@ -42,32 +43,22 @@ pub enum SignatureError {
     Mismatch,
 }
 
-/// HMAC-SHA256 over `parts`, one behind the other.
-fn mac(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    parts.iter().for_each(|part| mac.update(part));
-    Some(mac)
-}
-
-/// Whether `signature` is the HMAC-SHA256 of `parts`; takes as long for a
-/// wrong one.
-fn is_signed(key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
-    mac(key, parts).is_some_and(|mac| mac.verify_slice(signature).is_ok())
-}
-
-/// Whether any of `signatures` is right; looks at all of them.
-pub(crate) fn is_any_signed<S: AsRef<[u8]>>(
+/// Whether any of `signatures` is the HMAC-SHA256 of `parts`, one behind the
+/// other; looks at all of them, and takes as long for a wrong one.
+pub fn is_any_signed<S: AsRef<[u8]>>(
     key: &[u8],
     parts: &[&[u8]],
     signatures: impl Iterator<Item = S>,
 ) -> bool {
-    signatures
-        .take(SIGNATURES_MAX)
-        .fold(false, |found, signature| found | is_signed(key, parts, signature.as_ref()))
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return false };
+    parts.iter().for_each(|part| mac.update(part));
+    let is_it = |signature: S| mac.clone().verify_slice(signature.as_ref()).is_ok();
+    signatures.take(SIGNATURES_MAX).fold(false, |found, signature| found | is_it(signature))
 }
 
 /// Bytes of hexadecimal digits in either case.
-pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
@@ -75,7 +66,10 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Checks a time of Unix seconds, as a header gives it, against `now`.
-pub(crate) fn check_time(header: &'static str, text: &str, now: Timestamp) -> Result<(), SignatureError> {
+///
+/// # Errors
+/// No such time, or more than [`TOLERANCE`] away.
+pub fn check_time(header: &'static str, text: &str, now: Timestamp) -> Result<(), SignatureError> {
     let wanted = "Unix seconds";
     let is_plain = !text.is_empty() && text.len() <= 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: i64 =

@@ -7,6 +7,7 @@ mod refusals;
 mod senders;
 mod settings;
 mod signed;
+mod strangers;
 
 use crate::support::server::{Server, told_at_once};
 use crate::support::{Folder, Sink, until};

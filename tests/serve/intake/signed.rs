@@ -37,7 +37,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn now_s() -> u64 {
+pub(super) fn now_s() -> u64 {
     now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 

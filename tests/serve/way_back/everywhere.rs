@@ -238,6 +238,18 @@ fn what_servicenow_resolves_is_resolved_everywhere() {
     assert_eq!(world.incident()["state"], "6");
 }
 
+/// A subscription of PagerDuty's that gets a few 4xx is switched off.
+#[test]
+fn incidents_of_other_tools_are_taken_for_nothing() {
+    let world = world();
+    for key in ["srv01/cpu", &"x".repeat(255), &"x".repeat(256), &"d3640fbd".repeat(4)] {
+        let event = world.event("e1", "incident.resolved", key, &person("ann"));
+        let answer = signed(PAGERDUTY, PAGERDUTY_SECRET, &event).send(world.server.address).expect(202);
+        let want = if key.len() == 32 { "unknown" } else { "ignored" };
+        assert_eq!(answer.json()["result"], want, "{key}");
+    }
+}
+
 #[test]
 fn what_is_dismissed_stays_so_whatever_the_others_make_of_it() {
     let world = world();

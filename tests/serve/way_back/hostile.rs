@@ -144,6 +144,32 @@ fn bodies_have_a_bound_in_bytes_and_time() {
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
+/// Nothing has been shown by whoever sends such a head.
+#[test]
+fn those_who_send_nothing_are_few_at_a_time_and_keep_nobody_out() {
+    let (world, value) = target();
+    let (at, digest) = (now_s(), "0".repeat(64));
+    let slack = format!("X-Slack-Request-Timestamp: {at}\r\nX-Slack-Signature: v0={digest}");
+    let pagerduty = format!("X-PagerDuty-Signature: v1={digest}");
+    let begun = Instant::now();
+    let mut silent: Vec<_> = (0..68)
+        .flat_map(|_| [("slack/actions", &slack), ("pagerduty/callback", &pagerduty)])
+        .map(|(path, signature)| {
+            let mut stream = connect(world.server.address).unwrap();
+            let head = format!(
+                "POST /t/acme/api/v1/{path} HTTP/1.1\r\nHost: x\r\n{signature}\r\nContent-Length: 100\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    world.click(&Click::new("openclaw_ack", &value, "ann"));
+    assert_eq!(world.acted("target")["by"], "ann in Slack");
+    let mut answer = [0; 12];
+    silent[0].read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503", "{:?}", begun.elapsed());
+}
+
 #[test]
 fn what_cannot_be_read_says_where() {
     let world = world();

@@ -17,16 +17,18 @@ mod messages;
 mod problem;
 mod rate;
 mod reload;
+mod room;
 mod router;
 mod search;
 mod service;
+mod strangers;
 mod threads;
 pub(crate) mod tls;
 mod told;
 mod way_back;
 
-pub(crate) use ingest::Strangers;
 pub(crate) use service::{App, Front, Options};
+pub(crate) use strangers::Strangers;
 pub(crate) use threads::IoThreads;
 pub(crate) use way_back::Seen;
 

@@ -1,7 +1,8 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
-use super::ingest::{self, Door, Strangers};
+use super::ingest::{self, Door};
+use super::strangers::Strangers;
 use super::tls::Tls;
 use super::{Response, Seen, cors, problem, router};
 use crate::auth::{Auth, Caller, Denied, Peer};

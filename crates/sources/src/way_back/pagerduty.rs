@@ -1,8 +1,11 @@
 //! PagerDuty's webhooks, version 3: what happened to an incident.
 
-use super::{Deed, Fault, ID_BYTES_MAX, What, by, key};
+use super::{Deed, Fault, ID_BYTES_MAX, What, by};
 use openclaw_alert::Feedback;
 use serde::Deserialize;
+
+/// Hexadecimal digits of our keys.
+const KEY_DIGITS: usize = 32;
 
 /// Something that a person did with an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +43,10 @@ struct Incident {
     incident_key: Option<String>,
 }
 
-/// Reads an event. `None` for what is nothing to us: other types, and what no
-/// person did, above all the echo of what we told PagerDuty ourselves.
+/// Reads an event. `None` for what is nothing to us: other types, other tools'
+/// incidents, and what no person did, above all the echo of what we told
+/// PagerDuty ourselves. To refuse those would end the subscription: PagerDuty
+/// switches it off after a few 4xx.
 ///
 /// # Errors
 /// Not in PagerDuty's form.
@@ -51,17 +56,23 @@ pub fn decode(body: &[u8]) -> Result<Option<Event>, Fault> {
     let Some(feedback) = meaning(&event_type) else { return Ok(None) };
     let Some(agent) = agent.filter(|agent| agent.kind.starts_with("user")) else { return Ok(None) };
     // An incident that somebody opened by hand may have none.
-    let Some(incident_key) = data.incident_key.filter(|key| !key.is_empty()) else { return Ok(None) };
+    let Some(key) = data.incident_key.filter(|key| may_be_ours(key)) else { return Ok(None) };
     if id.is_empty() || id.len() > ID_BYTES_MAX {
         return Err(Fault::at("/event/id", format!("must have 1 to {ID_BYTES_MAX} bytes")));
     }
     let deed = Deed {
-        key: key("/event/data/incident_key", &incident_key)?,
+        key,
         what: What::Judged(feedback),
         by: by(&agent.summary.unwrap_or_default(), "PagerDuty"),
         note: String::new(),
     };
     Ok(Some(Event { deed, id }))
+}
+
+/// A subscription brings the incidents of all that report to the service, each
+/// with a key in its own form.
+fn may_be_ours(key: &str) -> bool {
+    key.len() == KEY_DIGITS && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn meaning(event_type: &str) -> Option<Feedback> {
@@ -154,17 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn incidents_of_other_tools_are_nothing_to_us() {
+        let ours = "d3640fbd41094207a1c11e58e46b1662";
+        for key in
+            ["", "x", &"x".repeat(300), &ours[1..], &format!("{ours}0"), &ours.replace('d', "g"), "srv01/cpu"]
+        {
+            let mut event = documented("incident.resolved");
+            event["event"]["data"]["incident_key"] = json!(key);
+            assert_eq!(decoded(&event), Ok(None), "{key}");
+        }
+        assert!(decoded(&documented("incident.resolved")).unwrap().is_some());
+    }
+
+    #[test]
     fn what_cannot_be_read_is_told_with_its_place() {
         let mut nameless = documented("incident.resolved");
         nameless["event"]["id"] = json!("");
-        let mut long = documented("incident.resolved");
-        long["event"]["data"]["incident_key"] = json!("x".repeat(300));
-        for (event, pointer) in [
-            (nameless, "/event/id"),
-            (long, "/event/data/incident_key"),
-            (json!({}), ""),
-            (json!({ "event": 5 }), ""),
-        ] {
+        for (event, pointer) in [(nameless, "/event/id"), (json!({}), ""), (json!({ "event": 5 }), "")] {
             assert_eq!(decoded(&event).unwrap_err().pointer, pointer);
         }
     }

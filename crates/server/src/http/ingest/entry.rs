@@ -6,6 +6,7 @@
 //! read is said by the path and the head alone, so that no stranger learns of
 //! a tenant's settings by it.
 
+use super::INLINE_BYTES_MAX;
 use super::door::{Door, Way};
 use super::form::Trouble;
 use super::signature;
@@ -20,8 +21,9 @@ use http::request::Parts;
 use hyper::body::Incoming;
 use openclaw_sources::{Format, pagerduty};
 use openclaw_state::Scope;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// How much of a body is read for a key in it: as much as PagerDuty takes.
 const KEYED_BYTES_MAX: usize = pagerduty::BODY_BYTES_MAX;
@@ -31,18 +33,6 @@ const SIGNED_BYTES_MAX: usize = 1 << 20;
 
 /// How long such a body may take.
 const STRANGER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bodies of strangers that are read at a time, over all connections.
-const STRANGERS_MAX: usize = 128;
-
-/// Who may have a body read without a credential in the head.
-pub(crate) struct Strangers(Semaphore);
-
-impl Default for Strangers {
-    fn default() -> Self {
-        Self(Semaphore::new(STRANGERS_MAX))
-    }
-}
 
 /// A request that has been let in.
 pub(super) struct Admitted {
@@ -64,7 +54,7 @@ pub(super) enum Body {
 
 /// Checks who sends, before the body wherever the head says it.
 pub(super) async fn admit(
-    app: &App,
+    app: &Arc<App>,
     door: &Door,
     parts: &Parts,
     body: Incoming,
@@ -77,7 +67,8 @@ pub(super) async fn admit(
     let is_silent = denied == Denied::Unauthorized && !parts.headers.contains_key(AUTHORIZATION);
     match bytes_max(door, &target).filter(|_| is_silent) {
         Some(bytes_max) => {
-            let admitted = stranger(app, door, parts, body, bytes_max).await;
+            let heard = app.strangers.hear(stranger(app, door, parts, body, bytes_max)).await;
+            let admitted = heard.unwrap_or(Err(Trouble::Crowded));
             admitted.map_err(|trouble| door.form().refuse(trouble))
         }
         None => Err(door.form().refuse(Trouble::Denied(denied))),
@@ -95,14 +86,25 @@ fn bytes_max(door: &Door, target: &Target<'_>) -> Option<usize> {
 }
 
 async fn stranger(
-    app: &App,
+    app: &Arc<App>,
     door: &Door,
     parts: &Parts,
     body: Incoming,
     bytes_max: usize,
 ) -> Result<Admitted, Trouble> {
-    let _turn = app.strangers.0.try_acquire().map_err(|_| Trouble::Crowded)?;
     let body = body::read_within(body, bytes_max, STRANGER_TIMEOUT).await.map_err(Trouble::Unread)?;
+    if body.len() <= INLINE_BYTES_MAX {
+        return known(app, door, parts, body);
+    }
+    let (at_work, door, parts) = (Arc::clone(app), door.clone(), parts.clone());
+    // Dropped with the wait for it, where it has to make room.
+    let mut check = JoinSet::new();
+    check.spawn_on(async move { known(&at_work, &door, &parts, body) }, &app.work);
+    check.join_next().await.and_then(Result::ok).unwrap_or(Err(Trouble::Internal))
+}
+
+/// By its signature or by the key in it.
+fn known(app: &App, door: &Door, parts: &Parts, body: Bytes) -> Result<Admitted, Trouble> {
     let signed = by_signature(app, door, parts, &body);
     let is_by_signature = signed.is_ok();
     let handle = match signed {

@@ -5,6 +5,7 @@ use crate::host::{Stepped, Unavailable};
 use crate::http::Response;
 use crate::http::alertmanager::Refusal;
 use crate::http::body::BodyError;
+use crate::http::strangers::CrowdedOut;
 use crate::tenants::{Source, TenantHandle};
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -50,7 +51,7 @@ pub(super) enum Trouble {
     Undecoded(DecodeError),
     /// Nothing can be promised now.
     Unavailable(Unavailable),
-    /// As many are being read as may be, of those that show who they are in
+    /// It had to make room for a newer one, of those that show who they are in
     /// their body.
     Crowded,
     /// A fault of ours.
@@ -124,10 +125,7 @@ fn of_format(format: Format, trouble: &Trouble) -> Response {
         Trouble::Unavailable(unavailable) => {
             say(&Said::Unavailable { why: &unavailable.to_string(), retry_after_s })
         }
-        Trouble::Crowded => {
-            let why = "too many requests are being read that show their credential in the body";
-            say(&Said::Unavailable { why, retry_after_s: 1 })
-        }
+        Trouble::Crowded => say(&Said::Unavailable { why: &CrowdedOut.to_string(), retry_after_s: 1 }),
         Trouble::ApiV2(_) | Trouble::Undecoded(_) | Trouble::Internal => say(&Said::Internal),
     }
 }

@@ -8,7 +8,6 @@ mod form;
 mod signature;
 
 pub(super) use door::Door;
-pub(crate) use entry::Strangers;
 
 use super::alertmanager::check_content_type;
 use super::service::{Answered, App, Target};
@@ -29,7 +28,7 @@ use openclaw_sources::{Format, Post, alertmanager, cloudevents, pagerduty};
 use std::slice::from_ref;
 use std::sync::Arc;
 
-/// A larger body is decoded on the work runtime: it would hold up the
+/// A larger body is checked and decoded on the work runtime: it would hold up the
 /// decisions of its I/O thread.
 const INLINE_BYTES_MAX: usize = 256 << 10;
 

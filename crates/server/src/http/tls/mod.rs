@@ -3,14 +3,13 @@
 //! don't keep others out.
 
 mod files;
-mod handshakes;
 
 pub use files::{ClientAuth, TlsFault, TlsOptions};
 
+use super::room::Room;
 use crate::auth::Peer;
 use crate::observe::Metrics;
 use arc_swap::ArcSwap;
-use handshakes::Handshakes;
 use rustls::ServerConfig;
 use std::io;
 use std::sync::Arc;
@@ -33,7 +32,7 @@ const HANDSHAKES_MAX: usize = 512;
 pub(crate) struct Tls {
     options: TlsOptions,
     config: ArcSwap<ServerConfig>,
-    handshakes: Handshakes,
+    handshakes: Room,
     metrics: Arc<Metrics>,
     /// Of the files as they were before they were first read.
     first_stamp: u64,
@@ -43,7 +42,7 @@ impl Tls {
     pub(crate) fn new(options: TlsOptions, metrics: Arc<Metrics>) -> Result<Self, TlsFault> {
         let first_stamp = options.stamp();
         let config = ArcSwap::from(options.load()?);
-        let handshakes = Handshakes::new(HANDSHAKES_MAX);
+        let handshakes = Room::new(HANDSHAKES_MAX);
         Ok(Self { options, config, handshakes, metrics, first_stamp })
     }
 

@@ -16,16 +16,20 @@ pub(super) mod slack;
 
 pub(crate) use seen::Seen;
 
-use super::Response;
 use super::problem::Problem;
-use super::service::{Answered, App};
+use super::service::{Answered, App, Target};
+use super::{Response, body};
 use crate::tenants::{Came, Named, ReadError, TenantHandle};
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http::StatusCode;
+use http::request::Parts;
 use openclaw_alert::Feedback;
+use openclaw_delivery::Tool;
 use openclaw_pipeline::Action;
 use openclaw_sources::way_back::{Deed, Fault};
 use serde_json::json;
+use signature::Signature;
+use signers::signers;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +112,28 @@ fn note_tenant(response: &mut Response, handle: Option<&TenantHandle>, route: &'
 
 fn problem(fault: &Fault) -> Problem {
     Problem::at(fault.pointer, fault.detail.clone())
+}
+
+/// What somebody has sent, and the tenants that they act for.
+struct Verified {
+    body: Bytes,
+    handles: Vec<TenantHandle>,
+}
+
+/// Reads and checks what says only by its signature whose it is.
+async fn verified(
+    app: &App,
+    parts: &Parts,
+    body: Body,
+    tool: Tool,
+    signature: &Signature,
+) -> Result<Verified, Problem> {
+    let reading = async {
+        let body = body::read_within(body, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+        let handles = signers(app, Target::from(parts).tenant, tool, signature, &body)?;
+        Ok(Verified { body, handles })
+    };
+    app.strangers.hear(reading).await?
 }
 
 /// Runs to its end even where nobody waits for it any more: the tool has only

@@ -1,11 +1,10 @@
 //! `POST /api/v1/pagerduty/callback`: PagerDuty's webhooks, version 3.
 
 use super::signature::Signature;
-use super::signers::signers;
-use super::{BODY_BYTES_MAX, BODY_TIMEOUT, Origin, find, judge, problem, result, told, within};
+use super::{Origin, Verified, find, judge, problem, result, told, verified, within};
+use crate::http::Response;
 use crate::http::problem::Problem;
-use crate::http::service::{App, Target};
-use crate::http::{Response, body};
+use crate::http::service::App;
 use crate::tenants::{ReadError, TenantHandle};
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
@@ -28,8 +27,7 @@ pub(in crate::http) async fn post(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let signature = Signature::of_pagerduty(&parts.headers)?;
-    let body = body::read_within(body, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
-    let handles = signers(&app, Target::from(&parts).tenant, Tool::PagerDuty, &signature, &body)?;
+    let Verified { body, handles } = verified(&app, &parts, body, Tool::PagerDuty, &signature).await?;
     let Some(event) = decode(&body).map_err(|fault| problem(&fault))? else {
         return Ok(told(StatusCode::ACCEPTED, "ignored", None, ROUTE));
     };

@@ -1,13 +1,9 @@
 //! Whether a request was signed with a secret that we share with its tool.
 
-use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use openclaw_alert::Timestamp;
-use sha2::Sha256;
-use std::time::Duration;
-
-/// How far a Slack request's time may be off ours.
-pub(super) const SLACK_WINDOW: Duration = Duration::from_secs(300);
+use openclaw_sources::SignatureError;
+use openclaw_sources::signature::{check_time, from_hex, is_any_signed};
 
 const SLACK_TIME: &str = "x-slack-request-timestamp";
 const SLACK_SIGNATURE: &str = "x-slack-signature";
@@ -50,11 +46,10 @@ impl Signature {
     /// Slack's version 0: over `v0:<time>:<body>`.
     pub(super) fn of_slack(headers: &HeaderMap, now: Timestamp) -> Result<Self, Unsigned> {
         let time = single(headers, SLACK_TIME)?;
-        let is_number = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
-        let seconds = time.parse().ok().filter(|_| is_number).ok_or(Unsigned::Header(SLACK_TIME))?;
-        if now.secs().abs_diff(seconds) > SLACK_WINDOW.as_secs() {
-            return Err(Unsigned::Stale);
-        }
+        check_time(SLACK_TIME, time, now).map_err(|error| match error {
+            SignatureError::Stale => Unsigned::Stale,
+            _ => Unsigned::Header(SLACK_TIME),
+        })?;
         let digest = single(headers, SLACK_SIGNATURE)?.strip_prefix("v0=").and_then(digest);
         let digests = vec![digest.ok_or(Unsigned::Header(SLACK_SIGNATURE))?];
         Ok(Self { prefix: format!("v0:{time}:"), digests })
@@ -74,10 +69,8 @@ impl Signature {
 
     /// Whether `secret` made it of this body; takes as long either way.
     pub(super) fn fits(&self, secret: &str, body: &[u8]) -> bool {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
-        mac.update(self.prefix.as_bytes());
-        mac.update(body);
-        self.digests.iter().any(|digest| mac.clone().verify_slice(digest).is_ok())
+        let parts = [self.prefix.as_bytes(), body];
+        is_any_signed(secret.as_bytes(), &parts, self.digests.iter())
     }
 
     /// Names the request among those of the same secret.
@@ -95,24 +88,13 @@ fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, Uns
 }
 
 fn digest(text: &str) -> Option<Digest> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut digest = Digest::default();
-    for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(digest)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
+    from_hex(text)?.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::Sha256;
 
     const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
     const AT: i64 = 1_531_420_618;

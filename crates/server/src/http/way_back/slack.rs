@@ -1,12 +1,11 @@
 //! `POST /api/v1/slack/actions`: what people click in Slack.
 
 use super::reply::{Reply, reply};
-use super::signature::{SLACK_WINDOW, Signature};
-use super::signers::signers;
-use super::{BODY_BYTES_MAX, BODY_TIMEOUT, Origin, find, judge, note_tenant, problem, within};
+use super::signature::Signature;
+use super::{Origin, Verified, find, judge, note_tenant, problem, verified, within};
+use crate::http::Response;
 use crate::http::problem::Problem;
-use crate::http::service::{App, Target};
-use crate::http::{Response, body};
+use crate::http::service::App;
 use crate::tenants::{Named, ReadError, Silenced, TenantHandle};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use openclaw_delivery::Tool;
 use openclaw_routing::SilenceId;
+use openclaw_sources::signature::TOLERANCE;
 use openclaw_sources::way_back::What;
 use openclaw_sources::way_back::slack::{Click, Interaction, decode};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const ROUTE: &str = "/api/v1/slack/actions";
 const ANSWER_WITHIN: Duration = Duration::from_millis(2500);
 
 /// A signed request is taken up to its window before and after its time.
-const REPLAYED_WITHIN: Duration = Duration::from_secs(2 * SLACK_WINDOW.as_secs() + 1);
+const REPLAYED_WITHIN: Duration = Duration::from_secs(2 * TOLERANCE.as_secs() + 1);
 
 /// How long a click on "Silence" lasts.
 const SILENCE_LASTS: Duration = Duration::from_secs(4 * 3600);
@@ -38,8 +38,7 @@ pub(in crate::http) async fn post(
     let deadline = Instant::now() + ANSWER_WITHIN;
     let (parts, body) = request.into_parts();
     let signature = Signature::of_slack(&parts.headers, app.host.now())?;
-    let body = body::read_within(body, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
-    let handles = signers(&app, Target::from(&parts).tenant, Tool::Slack, &signature, &body)?;
+    let Verified { body, handles } = verified(&app, &parts, body, Tool::Slack, &signature).await?;
     match decode(content_type(&parts.headers), &body).map_err(|fault| problem(&fault))? {
         Interaction::Verification(challenge) => Ok(plain(challenge)),
         Interaction::Other => Ok(Response::new(Body::empty())),

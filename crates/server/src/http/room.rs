@@ -1,5 +1,6 @@
-//! Handshakes under way. Whoever only opens connections can't use up the room:
-//! the newest always gets in, at the cost of the one that has waited longest.
+//! Room for so many at a time of what anybody may begin. Whoever only begins
+//! can't use it up: the newest always gets in, at the cost of the one that has
+//! waited longest.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,19 +13,20 @@ struct Running {
     by_number: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-pub(super) struct Handshakes {
+/// How many there may be, and those there are.
+pub(super) struct Room {
     most: usize,
     running: Arc<Mutex<Running>>,
 }
 
-/// The room of one handshake.
+/// The place of one.
 pub(super) struct Ticket {
     number: u64,
     crowded_out: oneshot::Receiver<()>,
     running: Arc<Mutex<Running>>,
 }
 
-impl Handshakes {
+impl Room {
     pub(super) fn new(most: usize) -> Self {
         Self { most, running: Arc::default() }
     }
@@ -70,15 +72,15 @@ mod tests {
 
     #[test]
     fn the_oldest_makes_room() {
-        let handshakes = Handshakes::new(2);
-        let (mut a, mut b) = (handshakes.begin(), handshakes.begin());
+        let room = Room::new(2);
+        let (mut a, mut b) = (room.begin(), room.begin());
         assert!(!is_out(&mut a) && !is_out(&mut b));
-        let mut c = handshakes.begin();
+        let mut c = room.begin();
         assert!(is_out(&mut a) && !is_out(&mut b) && !is_out(&mut c));
         drop(b);
-        let mut d = handshakes.begin();
+        let mut d = room.begin();
         assert!(!is_out(&mut c) && !is_out(&mut d));
         drop((a, c, d));
-        assert!(lock(&handshakes.running).by_number.is_empty());
+        assert!(lock(&room.running).by_number.is_empty());
     }
 }

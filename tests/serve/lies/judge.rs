@@ -21,19 +21,38 @@ pub(super) enum Call {
         alerts: Vec<(String, String, Says)>,
     },
     /// A new message in a chat.
-    Post { message: String, says: Says },
-    Edit { message: String, says: Says },
+    Post {
+        message: String,
+        says: Says,
+    },
+    Edit {
+        message: String,
+        says: Says,
+    },
     /// A word below a message.
-    Reply { message: String },
+    Reply {
+        message: String,
+    },
     /// PagerDuty's.
-    Event { key: String, action: String },
+    Event {
+        key: String,
+        action: String,
+    },
     /// A look that changes nothing.
     Search,
     /// A new incident.
-    Create { key: String, sys_id: String },
-    Change { sys_id: String, state: Option<String> },
+    Create {
+        key: String,
+        sys_id: String,
+    },
+    Change {
+        sys_id: String,
+        state: Option<String>,
+    },
     /// Somebody resolves an incident over there.
-    Person { sys_id: String },
+    Person {
+        sys_id: String,
+    },
 }
 
 /// One request.
@@ -105,7 +124,9 @@ impl Record<'_> {
             match &told.call {
                 Call::Hook { alerts } => {
                     let group = told.group();
-                    alerts.iter().for_each(|(alert, _, says)| note(format!("{alert} at hook {group}"), *says));
+                    alerts
+                        .iter()
+                        .for_each(|(alert, _, says)| note(format!("{alert} at hook {group}"), *says));
                 }
                 Call::Post { message, says } => {
                     // One whose name was never heard can't be edited: then the next stands for it.

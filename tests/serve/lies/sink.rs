@@ -313,9 +313,13 @@ fn http(status: u16, headers: &str, body: &str) -> String {
 fn not_ok(tool: Tool) -> String {
     match tool {
         Tool::Slack => http(200, "", r#"{"ok":false,"error":"internal_error"}"#),
-        Tool::Telegram => http(200, "", r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#),
+        Tool::Telegram => {
+            http(200, "", r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#)
+        }
         Tool::PagerDuty => http(200, "", r#"{"message":"try again"}"#),
-        Tool::ServiceNow => http(200, "", r#"{"error":{"message":"Transaction cancelled"},"status":"failure"}"#),
+        Tool::ServiceNow => {
+            http(200, "", r#"{"error":{"message":"Transaction cancelled"},"status":"failure"}"#)
+        }
         Tool::Hook => http(500, "", ""),
     }
 }

@@ -165,8 +165,7 @@ impl Tools {
     fn create(&mut self, key: &str, sys_id: &str, fields: &Value) -> &Incident {
         let state = fields["state"].as_str().unwrap_or("1").to_owned();
         let mark = text(&fields["correlation_display"]);
-        let incident =
-            Incident { sys_id: sys_id.to_owned(), correlation_id: key.to_owned(), mark, state };
+        let incident = Incident { sys_id: sys_id.to_owned(), correlation_id: key.to_owned(), mark, state };
         self.incidents.entry(sys_id.to_owned()).or_insert(incident)
     }
 

@@ -94,9 +94,7 @@ fn failed(host: &str, answer: &Answer, value: &Value, description: &str) -> Send
                 SendOutcome::Never { detail: format!("{told}, but not with Telegram's `ok`") }
             }
             // Something else answers in its place, or the answer broke off: nobody knows what was done.
-            SendOutcome::Delivered { .. } => {
-                retry(answer, true, format!("{told}, but not as Telegram does"))
-            }
+            SendOutcome::Delivered { .. } => retry(answer, true, format!("{told}, but not as Telegram does")),
             outcome => outcome,
         },
     }

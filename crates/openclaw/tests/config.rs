@@ -141,6 +141,42 @@ route: { receiver: ops }
 }
 
 #[test]
+fn tenants_take_secrets_and_templates_from_where_the_operator_lists() {
+    let tenant = "tenant: acme
+templates: [../words.tmpl, words.tmpl]
+receivers:
+  - name: ops
+    webhook_configs:
+      - { url: { file: ../secrets/url }, secret: { env: ACME_KEY } }
+      - { url: { file: /etc/hostname }, secret: { env: OTHER_KEY } }
+      - { url_file: ../openclaw.yaml }
+      - { url_file: /nowhere/at/all, http_config: { tls_config: { ca_file: ../secrets/../openclaw.yaml } } }
+route: { receiver: ops }
+jwt: { jwks_file: ../openclaw.yaml }
+";
+    let folder = folder_with("tenant_secrets: { folders: [secrets], variables: [ACME_] }\n", tenant);
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    fs::create_dir(folder.path().join("secrets")).unwrap();
+    write("secrets/url", "https://example.com/hidden\n");
+    write("words.tmpl", "");
+    write("tenants/words.tmpl", "");
+    let key = "whsec_aGlkZGVuLWhpZGRlbi1oaWRkZW4=";
+    insta::assert_snapshot!(stderr_of(folder.path(), &[("ACME_KEY", key), ("OTHER_KEY", key)]));
+    let own = "tenant: globex
+templates: [words.tmpl]
+receivers: [{ name: ops, webhook_configs: [{ url_file: url, secret: { env: ACME_KEY } }] }]
+route: { receiver: ops }
+";
+    fs::remove_file(folder.path().join("tenants/acme.yaml")).unwrap();
+    fs::create_dir(folder.path().join("tenants/globex")).unwrap();
+    write("tenants/globex/tenant.yaml", own);
+    write("tenants/globex/words.tmpl", "");
+    write("tenants/globex/url", "https://example.com/hidden\n");
+    let output = check(folder.path(), &[("ACME_KEY", key)]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
 fn the_examples_are_valid() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let output = check(&examples, &[]);

@@ -86,7 +86,7 @@ enum Written {
 fn add(args: &AddArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     let service = config::load_service(&args.config.file, environment)?;
     let existing = if service.tenants_folder.exists() { files(&service)? } else { Vec::new() };
-    if let Some(TenantFile { name, path }) = existing.into_iter().find(|file| file.name == args.name) {
+    if let Some(TenantFile { name, path, .. }) = existing.into_iter().find(|file| file.name == args.name) {
         return Err(CliError::TenantExists { name, path });
     }
     let text = args.template.text(&args.name, environment)?;
@@ -183,7 +183,7 @@ fn rows(files: Vec<TenantFile>, keys: &Keys) -> Result<Vec<Row>, CliError> {
     let removals = keys.removals().list()?;
     let removal = |name: &TenantName| removals.iter().find(|removal| removal.tenant == *name);
     let mut rows = Vec::new();
-    for TenantFile { name, path } in files {
+    for TenantFile { name, path, .. } in files {
         let live_keys = keys.tenant(&name).list()?.iter().filter(|key| key.revoked_at.is_none()).count();
         let state = removal(&name).map_or("active", |removal| removal.stage.name());
         rows.push(Row { name, file: Some(path), live_keys, state });

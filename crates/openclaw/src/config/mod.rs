@@ -25,6 +25,7 @@ mod pagerduty;
 mod place;
 mod problem;
 mod proxy;
+mod reach;
 mod read;
 mod receivers;
 mod route;
@@ -54,6 +55,7 @@ pub(crate) use units::{format_duration, parse_duration};
 pub(crate) use yaml::{Entry, Node, Value};
 
 use openclaw_alert::TenantName;
+use reach::Reach;
 use read::Secrets;
 use schemars::SchemaGenerator;
 use std::fs::File;
@@ -113,7 +115,8 @@ pub(crate) fn check_tenant_text(
 ) -> Result<(), Faults> {
     let file: Arc<Path> = Path::new(&format!("{name}.yaml")).into();
     let defaults = RatingDefaults::default();
-    let (config, faults) = tenant::parse(text, &file, name, defaults, Secrets::Assumed, environment);
+    let (config, faults) =
+        tenant::parse(text, &file, name, defaults, Secrets::Assumed, &Reach::Everything, environment);
     Faults::or_else(faults, config.map(|_| ()))
 }
 

@@ -4,6 +4,7 @@
 
 use super::env::Environment;
 use super::place;
+use super::reach::{NoFile, Reach};
 use super::read::Secrets;
 use super::service::RatingDefaults;
 use super::tenant::{self, TenantConfig};
@@ -87,8 +88,8 @@ impl fmt::Debug for Document {
 }
 
 impl Document {
-    pub(super) fn of(root: &Node, folder: &Path, environment: &Environment) -> Self {
-        let mut inliner = Inliner { folder, environment, files: Vec::new() };
+    pub(super) fn of(root: &Node, folder: &Path, reach: &Reach, environment: &Environment) -> Self {
+        let mut inliner = Inliner { folder, reach, environment, files: Vec::new() };
         let mut root = inliner.inline(root);
         let mut templates = root.as_object_mut().and_then(|root| root.remove("templates"));
         if let Some(Json::Array(templates)) = &mut templates {
@@ -165,6 +166,7 @@ pub(crate) fn integration(
         tenant,
         RatingDefaults::default(),
         Secrets::Fetched,
+        &Reach::Everything,
         // Only for the operator's proxies: secrets were fetched when it was kept.
         &Environment::of_process(),
     );
@@ -177,6 +179,7 @@ pub(crate) fn integration(
 
 struct Inliner<'a> {
     folder: &'a Path,
+    reach: &'a Reach,
     environment: &'a Environment,
     files: Vec<PathBuf>,
 }
@@ -198,7 +201,7 @@ impl Inliner<'_> {
         let [Entry { key, node, .. }] = entries else { return None };
         let Value::Text(name) = &node.value else { return None };
         match key.as_str() {
-            "env" => self.environment.get(name).map(|text| json!(text)),
+            "env" if self.reach.has_variable(name) => self.environment.get(name).map(|text| json!(text)),
             "file" => self.read(name).map(|text| json!(without_break(&text))),
             _ => None,
         }
@@ -230,8 +233,13 @@ impl Inliner<'_> {
     /// What can't be read is told where the settings are checked.
     fn read(&mut self, name: &str) -> Option<String> {
         let path = self.folder.join(name);
+        let found = self.reach.file(&path);
+        if let Err(NoFile::BeyondReach) = found {
+            return None;
+        }
         let mut text = String::new();
-        let read = File::open(&path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+        let open = |found: PathBuf| Ok(File::open(found)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?);
+        let read: Result<_, NoFile> = found.and_then(open);
         self.files.push(path);
         read.ok().map(|_| text)
     }
@@ -262,7 +270,8 @@ route: { receiver: ops }
         let path = folder.join("acme.yaml").as_path().into();
         let (name, defaults) = (TenantName::new("acme").unwrap(), RatingDefaults::default());
         let environment = Environment::default();
-        let (config, faults) = tenant::parse(text, &path, &name, defaults, Secrets::Fetched, &environment);
+        let (config, faults) =
+            tenant::parse(text, &path, &name, defaults, Secrets::Fetched, &Reach::Everything, &environment);
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(faults, [""; 0]);
         config.unwrap()

@@ -54,6 +54,10 @@ pub(crate) enum Problem {
     SecretFile { path: PathBuf, source: io::Error },
     #[error("the environment variable `{name}` for the secret is not set")]
     SecretVariable { name: String },
+    #[error("tenants may not take anything from the file `{}`", path.display())]
+    FileBeyondReach { path: PathBuf },
+    #[error("tenants may not take secrets from the environment variable `{name}`")]
+    VariableBeyondReach { name: String },
 
     // Credentials.
     #[error(transparent)]
@@ -249,6 +253,13 @@ impl Problem {
                 Some("remove it, or use `format: json`: the fields of this format are known".to_owned())
             }
             Self::NotOfFormat { .. } => Some("remove it: it is for `format: grafana`".to_owned()),
+            Self::FileBeyondReach { .. } => Some(
+                "the operator lists folders in `tenant_secrets`; a tenant's own, `NAME/` beside `NAME/tenant.yaml`, is one"
+                    .to_owned(),
+            ),
+            Self::VariableBeyondReach { .. } => {
+                Some("the operator lists what names may begin with in `tenant_secrets`".to_owned())
+            }
             Self::SecretVariable { .. } => Some("set it for the service, not only in a shell".to_owned()),
             Self::SecretFile { .. } => {
                 Some("a relative path starts at the folder of the settings file".to_owned())

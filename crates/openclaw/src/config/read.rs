@@ -4,6 +4,7 @@
 use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::problem::Problem;
+use super::reach::Reach;
 use super::yaml::{Entry, Node, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ pub(crate) struct Context<'a> {
     /// Where relative paths start.
     pub(crate) folder: PathBuf,
     pub(crate) secrets: Secrets,
+    pub(crate) reach: &'a Reach,
     pub(crate) faults: Vec<Fault>,
 }
 

@@ -52,6 +52,10 @@ pub(super) const ASSUMED: &str = "https://secret.invalid/";
 fn fetch(source: SecretSource, node: &Node, cx: &mut Context<'_>) -> Option<String> {
     match (source.file.into_set(), source.env.into_set()) {
         (Some(file), None) => from_file(&file, cx),
+        (None, Some(name)) if !cx.reach.has_variable(&name.value.0) => {
+            cx.fault(&name.place, Problem::VariableBeyondReach { name: name.value.0 });
+            None
+        }
         (None, Some(_)) if cx.secrets == Secrets::Assumed => Some(ASSUMED.to_owned()),
         (None, Some(name)) => {
             let text = cx.environment.get(&name.value.0).map(str::to_owned);
@@ -69,8 +73,9 @@ pub(super) fn from_file(file: &At<Text>, cx: &mut Context<'_>) -> Option<String>
         return Some(ASSUMED.to_owned());
     }
     let path = cx.folder.join(&file.value.0);
-    let text = read_bounded(&path);
-    cx.keep(&file.place, text.map_err(|source| Problem::SecretFile { path, source }))
+    let text = cx.reach.file(&path).and_then(|found| Ok(read_bounded(&found)?));
+    let unreadable = |path, source| Problem::SecretFile { path, source };
+    cx.keep(&file.place, text.map_err(|error| error.problem(path, unreadable)))
 }
 
 /// A secret that has two keys, as in Alertmanager: `KEY` for itself, `KEY_file`

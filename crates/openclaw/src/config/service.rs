@@ -4,6 +4,7 @@ use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::outgoing::{self, OutgoingSection};
 use super::problem::Problem;
+use super::reach::{self, Reach, TenantSecretsSection};
 use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
 use super::tenants::Tenants;
@@ -43,6 +44,8 @@ section! {
         rating: RatingSection,
         /// Folder of the tenants' files, `NAME.yaml` or `NAME/tenant.yaml`. Default `./tenants`.
         tenants: Text,
+        /// Where tenants' files may take secrets and templates from. Default: from whatever the service can read.
+        tenant_secrets: TenantSecretsSection,
         /// Where accepted alerts and decisions are kept before they are answered.
         journal: JournalSection,
         /// Where credentials are kept.
@@ -269,6 +272,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) outgoing: Outgoing,
     pub(crate) data: PathBuf,
     pub(crate) tenants_folder: PathBuf,
+    pub(crate) tenant_reach: Reach,
     pub(crate) metrics_public: bool,
     pub(crate) console_public: bool,
     pub(crate) log_level: LogLevel,
@@ -388,8 +392,13 @@ fn from_tree(
     environment: &Environment,
 ) -> (Option<ServiceSettings>, Vec<Fault>) {
     environment.overlay(&mut root);
-    let mut cx =
-        Context { environment, folder: folder.to_owned(), secrets: Secrets::Fetched, faults: Vec::new() };
+    let mut cx = Context {
+        environment,
+        folder: folder.to_owned(),
+        secrets: Secrets::Fetched,
+        reach: &Reach::Everything,
+        faults: Vec::new(),
+    };
     let settings = ServiceFile::read(&root, &mut cx).map(|sections| checked(sections, &mut cx));
     (settings, cx.faults)
 }
@@ -401,6 +410,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     let tls = listen.tls.into_set().and_then(|section| tls(section, cx));
     let auth = file.auth.into_value().unwrap_or_default();
     let log = file.log.into_value().unwrap_or_default();
+    let tenant_reach = reach::checked(file.tenant_secrets, cx);
     let flag = |field: Field<Flag>| field.into_value().is_some_and(|flag| flag.0);
     let folder = |field: Field<Text>, default: &str| {
         let path = field.into_value().map_or_else(|| default.to_owned(), |path| path.0);
@@ -416,6 +426,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         outgoing,
         data: folder(file.data, "data"),
         tenants_folder: folder(file.tenants, "tenants"),
+        tenant_reach,
         metrics_public: flag(file.metrics.into_value().unwrap_or_default().public),
         console_public: flag(file.console.into_value().unwrap_or_default().public),
         log_level: log.level.into_value().unwrap_or(LogLevel::Info),

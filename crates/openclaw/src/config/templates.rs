@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 const TEMPLATES_MAX: usize = 256;
@@ -138,23 +138,23 @@ fn source(section: At<TemplateSection>, cx: &mut Context<'_>) -> Option<(Source,
         }
         TemplateSection::File(name) => {
             let path = cx.folder.join(&name);
-            let text = cx.keep(&section.place, read_bounded(&path))?;
+            let text = cx.reach.file(&path).and_then(|found| Ok(read_bounded(&found)?));
+            let unreadable = |path, source| Problem::TemplateFile { path, source };
+            let text =
+                cx.keep(&section.place, text.map_err(|error| error.problem(path.clone(), unreadable)))?;
             let file = Some(Arc::from(path));
             Some((Source { name: name.clone(), text }, Origin { name, place: section.place, file }))
         }
     }
 }
 
-fn read_bounded(path: &PathBuf) -> Result<String, Problem> {
+fn read_bounded(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(BYTES_MAX as u64 + 1).read_to_string(&mut text));
-    let read = match read {
-        Ok(length) if length > BYTES_MAX => {
-            Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"))
-        }
-        other => other,
-    };
-    read.map(|_| text).map_err(|source| Problem::TemplateFile { path: path.clone(), source })
+    let length = File::open(path)?.take(BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    if length > BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    }
+    Ok(text)
 }
 
 fn place_faults(errors: &[TemplateError], origins: &[Origin], cx: &mut Context<'_>) {

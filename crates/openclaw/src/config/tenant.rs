@@ -11,6 +11,7 @@ use super::on_call::{self, RotaSection};
 use super::origin::Document;
 use super::original;
 use super::problem::Problem;
+use super::reach::Reach;
 use super::read::{At, Context, Field, Later, Named, Read, Secrets, choice, section};
 use super::receivers::{self, ReceiverSection};
 use super::route::{self, RouteSection, timer};
@@ -188,11 +189,13 @@ pub(crate) struct TenantConfig {
 pub(super) fn load(
     file: &TenantFile,
     defaults: RatingDefaults,
+    reach: &Reach,
     environment: &Environment,
 ) -> (Option<TenantConfig>, Vec<Fault>) {
+    let reach = reach.with(file.own_folder());
     let path: Arc<Path> = file.path.as_path().into();
     match read_text(&path) {
-        Ok(text) => parse(&text, &path, &file.name, defaults, Secrets::Fetched, environment),
+        Ok(text) => parse(&text, &path, &file.name, defaults, Secrets::Fetched, &reach, environment),
         Err(fault) => (None, vec![fault]),
     }
 }
@@ -204,6 +207,7 @@ pub(super) fn parse(
     name: &TenantName,
     defaults: RatingDefaults,
     secrets: Secrets,
+    reach: &Reach,
     environment: &Environment,
 ) -> (Option<TenantConfig>, Vec<Fault>) {
     let root = match yaml::parse(text, path) {
@@ -211,8 +215,8 @@ pub(super) fn parse(
         Err(fault) => return (None, vec![fault]),
     };
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let document = Document::of(&root, &folder, environment);
-    let mut cx = Context { environment, folder, secrets, faults: Vec::new() };
+    let document = Document::of(&root, &folder, reach, environment);
+    let mut cx = Context { environment, folder, secrets, reach, faults: Vec::new() };
     let config = TenantSection::read(&root, &mut cx)
         .and_then(|section| checked(section, &Place::Whole(path.clone()), name, defaults, document, &mut cx));
     (config, cx.faults)

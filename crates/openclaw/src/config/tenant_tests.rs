@@ -5,7 +5,8 @@ use openclaw_delivery::{Integration, webhook};
 fn good(text: &str, defaults: RatingDefaults) -> TenantConfig {
     let name = TenantName::new("acme").unwrap();
     let path: Arc<Path> = Path::new("acme.yaml").into();
-    let (config, faults) = parse(text, &path, &name, defaults, Secrets::Fetched, &Environment::default());
+    let (config, faults) =
+        parse(text, &path, &name, defaults, Secrets::Fetched, &Reach::Everything, &Environment::default());
     assert!(faults.is_empty(), "{faults:?}");
     config.unwrap()
 }

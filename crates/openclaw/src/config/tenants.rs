@@ -19,6 +19,14 @@ const TENANTS_MAX: usize = 10_000;
 pub(crate) struct TenantFile {
     pub(crate) name: TenantName,
     pub(crate) path: PathBuf,
+    /// `NAME/tenant.yaml`, not `NAME.yaml`.
+    has_own_folder: bool,
+}
+
+impl TenantFile {
+    pub(super) fn own_folder(&self) -> Option<&Path> {
+        self.path.parent().filter(|_| self.has_own_folder)
+    }
 }
 
 /// What the folder holds.
@@ -33,7 +41,7 @@ pub(super) fn load(service: &ServiceSettings, environment: &Environment, faults:
     let files = tenant_files(&service.tenants_folder, faults);
     let mut configs = Vec::new();
     for file in &files {
-        let (config, found) = tenant::load(file, service.rating, environment);
+        let (config, found) = tenant::load(file, service.rating, &service.tenant_reach, environment);
         configs.extend(config.map(|config| allowed(config, service)));
         faults.extend(found);
     }
@@ -78,13 +86,14 @@ pub(crate) fn tenant_files(folder: &Path, faults: &mut Vec<Fault>) -> Vec<Tenant
         }
     };
     names.sort();
-    let mut found = BTreeMap::<TenantName, PathBuf>::new();
+    let mut found = BTreeMap::<TenantName, TenantFile>::new();
     for path in names.iter().map(|name| folder.join(name)) {
         match tenant_file(&path) {
             Ok(None) => {}
-            Ok(Some(TenantFile { name, path })) => {
-                if let Some(other) = found.insert(name.clone(), path.clone()) {
-                    faults.push(fault(&path, Problem::TwoFiles { name: name.to_string(), other }));
+            Ok(Some(file)) => {
+                if let Some(other) = found.insert(file.name.clone(), file.clone()) {
+                    let problem = Problem::TwoFiles { name: file.name.to_string(), other: other.path };
+                    faults.push(fault(&file.path, problem));
                 }
             }
             Err(fault) => faults.push(fault),
@@ -93,7 +102,7 @@ pub(crate) fn tenant_files(folder: &Path, faults: &mut Vec<Fault>) -> Vec<Tenant
     if found.len() > TENANTS_MAX {
         faults.push(fault(folder, Problem::TooMany { what: "tenants", most: TENANTS_MAX }));
     }
-    found.into_iter().take(TENANTS_MAX).map(|(name, path)| TenantFile { name, path }).collect()
+    found.into_values().take(TENANTS_MAX).collect()
 }
 
 /// Names of the folder's entries. Hidden ones are left out: editors and
@@ -114,14 +123,14 @@ fn tenant_file(path: &Path) -> Result<Option<TenantFile>, Fault> {
         let Ok(name) = TenantName::new(whole) else { return Ok(None) };
         let path = path.join("tenant.yaml");
         return match path.exists() {
-            true => Ok(Some(TenantFile { name, path })),
+            true => Ok(Some(TenantFile { name, path, has_own_folder: true })),
             false => Err(fault(path.parent().unwrap_or(&path), Problem::NoTenantFile)),
         };
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("yaml") => {
             let name = TenantName::new(stem).map_err(|error| fault(path, error.into()))?;
-            Ok(Some(TenantFile { name, path: path.to_owned() }))
+            Ok(Some(TenantFile { name, path: path.to_owned(), has_own_folder: false }))
         }
         Some("yml") => Err(fault(path, Problem::Extension)),
         _ => Ok(None),

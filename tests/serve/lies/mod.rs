@@ -286,7 +286,7 @@ impl World {
         let path = "/slack/api/chat.postMessage";
         self.liar.state().refused.insert(path.to_owned());
         let alert = Alert::new("refused").label("team", "1");
-        self.server.post_alerts(&self.key, &[alert.clone()]);
+        self.server.post_alerts(&self.key, std::slice::from_ref(&alert));
         let letter = until_some("a dead letter", || self.list("dead_letters").pop());
         assert_eq!(letter["receiver"], "chat-1");
         assert!(letter["detail"].as_str().unwrap().contains("not_in_channel"), "{letter}");

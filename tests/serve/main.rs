@@ -14,6 +14,7 @@ mod listing;
 mod metrics;
 mod nginx;
 mod operator;
+mod pages;
 mod pki;
 mod rating;
 mod reload;

@@ -15,6 +15,7 @@ mod listing;
 mod metrics;
 mod nginx;
 mod operator;
+mod pages;
 mod pki;
 mod rating;
 mod reload;

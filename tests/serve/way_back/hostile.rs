@@ -152,7 +152,7 @@ fn those_who_send_nothing_are_few_at_a_time_and_keep_nobody_out() {
     let slack = format!("X-Slack-Request-Timestamp: {at}\r\nX-Slack-Signature: v0={digest}");
     let pagerduty = format!("X-PagerDuty-Signature: v1={digest}");
     let begun = Instant::now();
-    let mut silent: Vec<_> = (0..68)
+    let mut silent: Vec<_> = (0..128)
         .flat_map(|_| [("slack/actions", &slack), ("pagerduty/callback", &pagerduty)])
         .map(|(path, signature)| {
             let mut stream = connect(world.server.address).unwrap();

@@ -22,6 +22,12 @@ pub(crate) enum Denied {
     /// A credential or tenant was given twice, or in two ways that differ.
     #[error("the request names its credential or tenant more than once")]
     Ambiguous,
+    /// A browser adds a password that it remembers for whatever page asks.
+    #[error(
+        "a page of another site can't change anything with a browser's password: \
+         send the key as `Authorization: Bearer KEY`"
+    )]
+    OtherSite,
 }
 
 impl Denied {
@@ -29,7 +35,7 @@ impl Denied {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Denied::Unauthorized | Denied::Token(_) => StatusCode::UNAUTHORIZED,
-            Denied::Scope(_) | Denied::Tenant => StatusCode::FORBIDDEN,
+            Denied::Scope(_) | Denied::Tenant | Denied::OtherSite => StatusCode::FORBIDDEN,
             Denied::Ambiguous => StatusCode::BAD_REQUEST,
         }
     }

@@ -4,7 +4,7 @@
 use super::ingest::{self, Door};
 use super::strangers::Strangers;
 use super::tls::Tls;
-use super::{Response, Seen, cors, problem, router};
+use super::{Response, Seen, cors, origin, problem, router};
 use crate::auth::{Auth, Caller, Denied, Peer};
 use crate::host::Host;
 use crate::observe::Metrics;
@@ -12,6 +12,7 @@ use crate::reload::Reloader;
 use crate::tenants::{TenantHandle, Tenants};
 use axum::Router;
 use axum::body::Body;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request};
 use hyper::body::Incoming;
@@ -48,12 +49,19 @@ pub(crate) struct Options {
 impl App {
     /// Checks the caller of a request and gives the way to its tenant.
     pub(crate) fn tenant(&self, request: &Target<'_>, scope: Scope) -> Result<TenantHandle, Denied> {
-        self.auth.check(request.headers, request.tenant, request.peer)?.tenant(&self.host, scope)
+        self.caller(request)?.tenant(&self.host, scope)
     }
 
     /// Checks the caller of a request, for all that handle it.
     pub(super) fn check(&self, request: &Target<'_>) -> Checked {
-        Checked(self.auth.check(request.headers, request.tenant, request.peer).map(Arc::new))
+        Checked(self.caller(request).map(Arc::new))
+    }
+
+    fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
+        if request.is_of_other_site && is_basic(request.headers) {
+            return Err(Denied::OtherSite);
+        }
+        self.auth.check(request.headers, request.tenant, request.peer)
     }
 }
 
@@ -85,29 +93,43 @@ pub(crate) struct Target<'r> {
     pub(crate) path: &'r str,
     /// The connection's client certificate.
     pub(crate) peer: Option<&'r Peer>,
+    /// Whether a page of another site asks for a change, where no browser asks
+    /// first whether it may.
+    is_of_other_site: bool,
 }
 
 impl<'r> Target<'r> {
     pub(crate) fn of<B>(request: &'r Request<B>) -> Self {
-        let peer = peer_of(request.method(), request.headers(), request.extensions());
-        Self::named(request.uri().path(), request.headers(), peer)
+        let (tenant, path) = without_tenant(request.uri().path());
+        Self::at(path, tenant, request.method(), request.headers(), request.extensions())
     }
 
     /// [`Target::of`] a request that has been taken apart.
     pub(crate) fn in_front(parts: &'r Parts) -> Self {
-        let peer = peer_of(&parts.method, &parts.headers, &parts.extensions);
-        Self::named(parts.uri.path(), &parts.headers, peer)
+        let (tenant, path) = without_tenant(parts.uri.path());
+        Self::at(path, tenant, &parts.method, &parts.headers, &parts.extensions)
     }
 
-    fn named(path: &'r str, headers: &'r HeaderMap, peer: Option<&'r Peer>) -> Self {
-        let scoped = path
-            .strip_prefix("/t/")
-            .and_then(|rest| rest.split_once('/').map(|(t, _)| (t, &rest[t.len()..])));
-        match scoped {
-            Some((tenant, path)) => Self { headers, tenant: Some(tenant), path, peer },
-            None => Self { headers, tenant: None, path, peer },
-        }
+    fn at(
+        path: &'r str,
+        tenant: Option<&'r str>,
+        method: &Method,
+        headers: &'r HeaderMap,
+        extensions: &'r Extensions,
+    ) -> Self {
+        let peer = peer_of(method, headers, extensions);
+        // Alertmanager's API is open to pages: it takes JSON alone, and for
+        // that a browser asks first.
+        let is_open = path.starts_with("/api/v2/");
+        let is_of_other_site = !method.is_safe() && !is_open && origin::is_other(headers);
+        Self { headers, tenant, path, peer, is_of_other_site }
     }
+}
+
+fn without_tenant(path: &str) -> (Option<&str>, &str) {
+    let scoped =
+        path.strip_prefix("/t/").and_then(|rest| rest.split_once('/').map(|(t, _)| (t, &rest[t.len()..])));
+    scoped.map_or((None, path), |(tenant, path)| (Some(tenant), path))
 }
 
 /// Put into an answer by its handler, for the request's metrics.
@@ -125,6 +147,14 @@ fn peer_of<'r>(method: &Method, headers: &HeaderMap, extensions: &'r Extensions)
     let is_of_other_site =
         headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
     (method.is_safe() || !is_of_other_site).then_some(&**peer)
+}
+
+/// Basic credentials are the ones that a browser remembers.
+fn is_basic(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(AUTHORIZATION).iter();
+    values
+        .into_iter()
+        .any(|value| value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic")))
 }
 
 /// What a connection is served by.
@@ -207,7 +237,6 @@ fn without_prefix(mut request: Request<Body>) -> Request<Body> {
 impl<'r> From<&'r Parts> for Target<'r> {
     fn from(parts: &'r Parts) -> Self {
         let tenant = parts.extensions.get::<PathTenant>().map(|tenant| tenant.0.as_str());
-        let peer = peer_of(&parts.method, &parts.headers, &parts.extensions);
-        Self { headers: &parts.headers, tenant, path: parts.uri.path(), peer }
+        Self::at(parts.uri.path(), tenant, &parts.method, &parts.headers, &parts.extensions)
     }
 }

@@ -130,36 +130,20 @@ fn alert_line(view: &View<'_>, group: Labels<'_>) -> String {
         (Status::Firing, _) => ("Firing", view.alert.starts_at),
     };
     let mut out = format!("- {state} since {}: ", minute(since.at));
-    push_clipped(&mut out, name(view), NAME_UNITS_MAX, as_it_is);
-    push_labels(&mut out, view.content.labels, group);
+    push_clipped(&mut out, view.name(), NAME_UNITS_MAX, as_it_is);
+    push_labels(&mut out, view, group);
     out.push_str(&format!(", score {:.2}", view.alert.score.value()));
-    let told = told(view);
-    if !told.is_empty() {
+    if let Some(told) = view.told() {
         out.push_str(": ");
         push_clipped(&mut out, told, SUMMARY_UNITS_MAX, as_it_is);
     }
     out
 }
 
-/// Its name; `alert` for one without.
-pub(crate) fn name<'n>(view: &View<'n>) -> &'n str {
-    match view.content.labels.get("alertname") {
-        "" => "alert",
-        name => name,
-    }
-}
-
-/// The first annotation that says something for people, or nothing.
-pub(crate) fn told<'n>(view: &View<'n>) -> &'n str {
-    let annotations = view.content.annotations;
-    let told = ["summary", "description", "message"].map(|name| annotations.get(name));
-    told.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
-}
-
 /// Those that the headline doesn't say already.
-fn push_labels(out: &mut String, labels: Labels<'_>, group: Labels<'_>) {
-    let own = labels.iter().filter(|(name, value)| *name != "alertname" && group.get(name) != *value);
-    let own: Vec<_> = own.take(16).map(|(name, value)| format!("{name}={value}")).collect();
+fn push_labels(out: &mut String, view: &View<'_>, group: Labels<'_>) {
+    let own: Vec<_> =
+        view.own_labels(group).take(16).map(|(name, value)| format!("{name}={value}")).collect();
     if !own.is_empty() {
         out.push_str(" (");
         push_clipped(out, &own.join(", "), LABELS_UNITS_MAX, as_it_is);

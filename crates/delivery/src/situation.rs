@@ -31,7 +31,8 @@ pub(crate) fn is_over(alert: &NotifiedAlert) -> bool {
     alert.status == Status::Resolved || ended_by(alert).is_some()
 }
 
-fn ended_by(alert: &NotifiedAlert) -> Option<&Acted> {
+/// What a person did that says that it is over.
+pub(crate) fn ended_by(alert: &NotifiedAlert) -> Option<&Acted> {
     let ends = |acted: &&Acted| matches!(acted.action, Feedback::Resolve | Feedback::Dismiss);
     alert.acted.as_ref().filter(ends)
 }

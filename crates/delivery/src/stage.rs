@@ -1,5 +1,6 @@
 //! How far people are with a group.
 
+use crate::situation::ended_by;
 use openclaw_alert::{Feedback, Notification, NotificationKind, NotifiedAlert, Status};
 
 /// What a message about a group asks for.
@@ -47,7 +48,7 @@ impl Stage {
 
 /// Whether a person has said what it was worth.
 pub(crate) fn is_judged(alert: &NotifiedAlert) -> bool {
-    matches!(action(alert), Some(Feedback::Resolve | Feedback::Dismiss))
+    ended_by(alert).is_some()
 }
 
 fn action(alert: &NotifiedAlert) -> Option<Feedback> {

@@ -1,10 +1,10 @@
 //! Our own words in a mail, to read as text and as HTML: what fires first and
 //! the higher score before the lower, as people read from the top.
 
-use crate::group::{View, ordered};
+use crate::group::{View, by_urgency};
 use crate::headline::{push_score, push_subject, state};
 use crate::template::escaped;
-use crate::text::{as_it_is, push_clipped, push_clipped_lines};
+use crate::text::{as_it_is, is_web, push_clipped, push_clipped_lines};
 use crate::words::Words;
 use openclaw_alert::{Labels, Notification, NotificationKind, Status, Timestamp, Zoned};
 
@@ -129,12 +129,7 @@ fn footer(notification: &Notification, left_out: usize) -> String {
 
 /// The alerts that are shown, and how many are not.
 fn sections(notification: &Notification) -> (Vec<Section>, usize) {
-    let mut views = ordered(notification);
-    let resolved = |view: &View<'_>| view.alert.status == Status::Resolved;
-    views.sort_by(|a, b| {
-        let by_score = b.alert.score.value().total_cmp(&a.alert.score.value());
-        resolved(a).cmp(&resolved(b)).then(by_score)
-    });
+    let views = by_urgency(notification);
     let group = Labels::from_encoded(&notification.group_labels);
     let shown: Vec<_> = views.iter().take(ALERTS_MAX).map(|view| section(view, group)).collect();
     let left_out = views.len() - shown.len();
@@ -142,38 +137,23 @@ fn sections(notification: &Notification) -> (Vec<Section>, usize) {
 }
 
 fn section(view: &View<'_>, group: Labels<'_>) -> Section {
-    let annotations = view.content.annotations;
-    let told = ["summary", "description", "message"].map(|name| annotations.get(name));
     let mut summary = String::new();
-    push_clipped_lines(
-        &mut summary,
-        told.into_iter().find(|text| !text.is_empty()).unwrap_or_default(),
-        SUMMARY_UNITS_MAX,
-    );
-    let own = view.content.labels.iter();
-    let own = own.filter(|(name, value)| *name != "alertname" && group.get(name) != *value);
-    let labels =
-        own.take(LABELS_MAX).map(|(name, value)| clipped("", &format!("{name}={value}"), LABEL_UNITS_MAX));
-    let links = [
-        ("Source", view.content.generator_url),
-        ("Runbook", annotations.get("runbook_url")),
-        ("Dashboard", annotations.get("dashboard_url")),
-    ];
+    push_clipped_lines(&mut summary, view.told().unwrap_or_default(), SUMMARY_UNITS_MAX);
+    let labels = view
+        .own_labels(group)
+        .take(LABELS_MAX)
+        .map(|(name, value)| clipped("", &format!("{name}={value}"), LABEL_UNITS_MAX));
     Section {
         heading: heading(view),
         summary,
         labels: labels.collect(),
-        links: links.into_iter().filter_map(|(name, url)| Some((name, web(url)?))).collect(),
+        links: view.links().filter_map(|(url, name)| Some((name, web(url)?))).collect(),
     }
 }
 
 fn heading(view: &View<'_>) -> String {
-    let (state, since) = match view.alert.status {
-        Status::Firing => ("Firing: ", view.alert.starts_at),
-        Status::Resolved => ("Resolved: ", view.alert.ends_at),
-    };
-    let name = view.content.labels.get("alertname");
-    let name = clipped(state, if name.is_empty() { "alert" } else { name }, NAME_UNITS_MAX);
+    let (state, since) = view.state();
+    let name = clipped(&format!("{state}: "), view.name(), NAME_UNITS_MAX);
     format!("{name} · score {:.2} · since {}", view.alert.score.value(), time(since.at))
 }
 
@@ -192,8 +172,6 @@ fn clipped(start: &str, text: &str, units_max: usize) -> String {
 
 /// Only what is a web address as a whole.
 fn web(url: &str) -> Option<String> {
-    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
-    let is_plain =
-        !url.contains(|char: char| char.is_whitespace() || char.is_control() || "<>\"".contains(char));
-    (is_web && is_plain && url.len() <= URL_UNITS_MAX).then(|| url.to_owned())
+    let is_quoted = url.contains(['<', '>', '"']);
+    (is_web(url) && !is_quoted && url.len() <= URL_UNITS_MAX).then(|| url.to_owned())
 }

@@ -9,7 +9,7 @@ use crate::headline::{deeds, past, top};
 use crate::plain::{by_urgency, headline, one_line, told_deeds};
 use crate::severity::Severity;
 use crate::situation::Situation;
-use crate::text::units;
+use crate::text::{is_web, units};
 use crate::wording::Wording;
 use crate::words::Words;
 use openclaw_alert::{Labels, Notification, Status};
@@ -242,9 +242,8 @@ fn link(link: &Link, wording: &Wording<'_>) -> Option<Value> {
 /// What is no address would cost the whole event.
 fn web(url: &str, schemes: &[&str]) -> Option<String> {
     let url = url.trim();
-    let is_web = schemes.iter().any(|scheme| url.starts_with(scheme));
-    let is_plain = !url.contains(|char: char| char.is_whitespace() || char.is_control());
-    (is_web && is_plain && units(url) <= URL_UNITS_MAX).then(|| url.to_owned())
+    let has_scheme = schemes.iter().any(|scheme| url.starts_with(scheme));
+    (has_scheme && is_web(url) && units(url) <= URL_UNITS_MAX).then(|| url.to_owned())
 }
 
 fn put_list(out: &mut Map<String, Value>, key: &str, items: Vec<Value>) {

@@ -4,7 +4,7 @@
 use super::settings::{Settings, Severity};
 use crate::group::View;
 use crate::headline::past;
-use crate::plain::{by_urgency, lines, name, one_line, second, told};
+use crate::plain::{by_urgency, lines, one_line, second};
 use crate::severity;
 use crate::situation::is_over;
 use crate::text::units;
@@ -63,8 +63,8 @@ fn record(settings: &Settings, notification: &Notification, view: &View<'_>) -> 
         "event_class": short(class),
         "node": short(machine(first(labels, &settings.node_labels))),
         "resource": short(first(labels, &settings.resource_labels)),
-        "type": short(name(view)),
-        "metric_name": short(name(view)),
+        "type": short(view.name()),
+        "metric_name": short(view.name()),
         "message_key": message_key(notification, view.alert),
         "severity": severity(settings, view),
         "description": description(view),
@@ -118,8 +118,10 @@ fn severity(settings: &Settings, view: &View<'_>) -> String {
 }
 
 fn description(view: &View<'_>) -> String {
-    let told = told(view);
-    let text = if told.is_empty() { name(view).to_owned() } else { format!("{}: {told}", name(view)) };
+    let text = match view.told() {
+        Some(told) => format!("{}: {told}", view.name()),
+        None => view.name().to_owned(),
+    };
     lines(&text, DESCRIPTION_UNITS_MAX)
 }
 

@@ -59,7 +59,8 @@ fn what_has_been_done_is_said_to_who_does_it_again() {
     pause(Duration::from_millis(200));
     assert_eq!(world.slack.seen_at(EDIT).len(), edits, "no news");
     let unknown = "00000000000000000000000000000000";
-    for value in [unknown, &value[..31], &value.replace('1', "2")] {
+    let forged = format!("{}{}", if value.starts_with('0') { '1' } else { '0' }, &value[1..]);
+    for value in [unknown, &value[..31], &forged] {
         world.click(&Click::new("openclaw_ack", value, "eve").replying_to(&world.slack.url("/unknown")));
     }
     let replies = world.slack.wait_for("/unknown", 3);

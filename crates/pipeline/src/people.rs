@@ -199,11 +199,22 @@ impl Partition {
         }
         for integration in integrations.iter().filter(|one| one.shows_actions && !one.is_retired) {
             let Some(group) = self.state.groups.get(slot) else { return };
+            if self.has_message_to_go(group, integration.number) {
+                continue; // it tells of this as well, and its own news must not be lost
+            }
             let alerts = self.known_to(group, *integration);
             if alerts.iter().any(|(episode, _)| acted.contains(episode)) {
                 self.decide_message(slot, integration.number, Reason::Acted, alerts, now, out);
             }
         }
+    }
+
+    /// Whether a message about the group waits, whose words are still to be
+    /// found.
+    fn has_message_to_go(&self, group: &Group, integration: u16) -> bool {
+        let log = group.log(integration);
+        let waits = |id: u64| self.state.outbox.get(id).is_some_and(|entry| !entry.in_flight);
+        log.queued.is_some() || log.pending.is_some_and(waits)
     }
 
     /// What it knows of and still fires. Ends are told at the group's next look

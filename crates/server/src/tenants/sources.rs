@@ -55,9 +55,13 @@ impl Sources {
     #[must_use]
     pub fn new(named: Vec<Source>) -> Self {
         let named: Vec<_> = named.into_iter().map(Arc::new).collect();
-        let first = |format| named.iter().find(|source| source.format == format).cloned();
+        // A mapping is for the bodies of those who name its source.
+        let serves = |source: &Source, format, name: &str| {
+            source.format == format && (source.mapping.is_none() || *source.name == *name)
+        };
         let of = |(format, name): &(Format, &str)| {
-            first(*format).unwrap_or_else(|| Arc::new(Source::plain(name, *format)))
+            let first = named.iter().find(|source| serves(source, *format, name)).cloned();
+            first.unwrap_or_else(|| Arc::new(Source::plain(name, *format)))
         };
         let by_format = Format::ALL.iter().map(of).collect();
         Self { named, by_format }
@@ -69,7 +73,7 @@ impl Sources {
         own.or_else(|| Format::from_name(name).map(|format| self.of(format)))
     }
 
-    /// The first of a format, for paths that name none.
+    /// The first of a format without a mapping, for paths that name none.
     pub(crate) fn of(&self, format: Format) -> &Arc<Source> {
         let at = Format::ALL.iter().position(|(known, _)| *known == format);
         &self.by_format[at.unwrap_or_default()]
@@ -90,6 +94,20 @@ impl Default for Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapping_is_for_those_who_name_its_source() {
+        let mapped = |name| {
+            let mapping = Mapping::new(&openclaw_sources::MappingSettings::default()).ok();
+            Source { mapping, ..Source::plain(name, Format::Json) }
+        };
+        let json = |sources: Vec<Source>| Sources::new(sources).of(Format::Json).name.to_string();
+        assert_eq!(json(vec![mapped("backups")]), "json");
+        assert_eq!(json(vec![mapped("backups"), Source::plain("rest", Format::Json)]), "rest");
+        assert_eq!(json(vec![mapped("backups"), mapped("json")]), "json");
+        assert!(Sources::new(vec![mapped("json")]).of(Format::Json).mapping.is_some());
+        assert!(Sources::new(vec![mapped("backups")]).named("backups").unwrap().mapping.is_some());
+    }
 
     #[test]
     fn a_format_means_its_first_source_or_itself() {

@@ -1,5 +1,6 @@
 //! A notification's alerts as Alertmanager orders and sums them up.
 
+use crate::situation::is_over;
 use openclaw_alert::codec::Reader;
 use openclaw_alert::{Content, Labels, Notification, NotifiedAlert, Status, Zoned};
 use std::cmp::Ordering;
@@ -91,11 +92,20 @@ pub(crate) fn ordered(notification: &Notification) -> Vec<View<'_>> {
 
 /// The alerts as people read them: firing first, then the higher score.
 pub(crate) fn by_urgency(notification: &Notification) -> Vec<View<'_>> {
+    with_last(notification, |alert| alert.status == Status::Resolved)
+}
+
+/// The same for tools that follow what people do: what a person said to be
+/// over comes last as well.
+pub(crate) fn open_first(notification: &Notification) -> Vec<View<'_>> {
+    with_last(notification, is_over)
+}
+
+fn with_last(notification: &Notification, is_last: fn(&NotifiedAlert) -> bool) -> Vec<View<'_>> {
     let mut views = ordered(notification);
     views.sort_by(|a, b| {
-        let resolved = |view: &View<'_>| view.alert.status == Status::Resolved;
         let by_score = b.alert.score.value().total_cmp(&a.alert.score.value());
-        resolved(a).cmp(&resolved(b)).then(by_score)
+        is_last(a.alert).cmp(&is_last(b.alert)).then(by_score)
     });
     views
 }

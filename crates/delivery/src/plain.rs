@@ -1,7 +1,7 @@
 //! A group in plain text, for tools that show no markup: what it is about,
 //! why it matters, who did what, then the alerts, most urgent first.
 
-use crate::group::{View, ordered};
+use crate::group::{View, open_first};
 use crate::headline::{Deed, deeds, past, push_score, push_subject, state, top};
 use crate::situation::is_over;
 use crate::text::{as_it_is, push_clipped, push_clipped_lines, units};
@@ -14,16 +14,6 @@ const SUMMARY_UNITS_MAX: usize = 240;
 const ALERTS_MAX: usize = 20;
 /// Kept free for the line that counts what is left out.
 const LEFT_OUT_UNITS: usize = 60;
-
-/// What is open before what is over, then the higher score.
-pub(crate) fn by_urgency(notification: &Notification) -> Vec<View<'_>> {
-    let mut views = ordered(notification);
-    views.sort_by(|a, b| {
-        let by_score = b.alert.score.value().total_cmp(&a.alert.score.value());
-        is_over(a.alert).cmp(&is_over(b.alert)).then(by_score)
-    });
-    views
-}
 
 /// On one line: state, subject, score with its two main reasons.
 pub(crate) fn headline(notification: &Notification, units_max: usize) -> String {
@@ -74,7 +64,7 @@ pub(crate) fn description(
 pub(crate) fn with_alerts(head: &[String], notification: &Notification, units_max: usize) -> String {
     let mut out = lines(&head.join("\n"), units_max);
     let group = Labels::from_encoded(&notification.group_labels);
-    let views = by_urgency(notification);
+    let views = open_first(notification);
     let mut shown = 0;
     let mut units_left = units_max.saturating_sub(units(&out) + LEFT_OUT_UNITS);
     for view in views.iter().take(ALERTS_MAX) {

@@ -1,7 +1,7 @@
 //! How far people are with a group.
 
-use crate::situation::ended_by;
-use openclaw_alert::{Feedback, Notification, NotificationKind, NotifiedAlert, Status};
+use crate::situation::Situation;
+use openclaw_alert::{Notification, NotificationKind, Status};
 
 /// What a message about a group asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,17 +20,12 @@ pub(crate) enum Stage {
 
 impl Stage {
     pub(crate) fn of(notification: &Notification) -> Self {
-        let firing = || notification.alerts.iter().filter(|alert| alert.status == Status::Firing);
-        if notification.kind == NotificationKind::Digest {
-            Self::Digest
-        } else if firing().next().is_none() {
-            Self::Over
-        } else if firing().all(is_judged) {
-            Self::Judged
-        } else if firing().all(|alert| is_judged(alert) || action(alert) == Some(Feedback::Ack)) {
-            Self::Taken
-        } else {
-            Self::Open
+        match Situation::of(notification) {
+            _ if notification.kind == NotificationKind::Digest => Self::Digest,
+            Situation::Open => Self::Open,
+            Situation::Taken(_) => Self::Taken,
+            Situation::Over(_) if notification.status() == Status::Firing => Self::Judged,
+            Situation::Over(_) => Self::Over,
         }
     }
 
@@ -46,19 +41,11 @@ impl Stage {
     }
 }
 
-/// Whether a person has said what it was worth.
-pub(crate) fn is_judged(alert: &NotifiedAlert) -> bool {
-    ended_by(alert).is_some()
-}
-
-fn action(alert: &NotifiedAlert) -> Option<Feedback> {
-    alert.acted.as_ref().map(|acted| acted.action)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture::{acted, latency, page, resolved};
+    use openclaw_alert::Feedback;
 
     #[test]
     fn the_least_done_decides() {

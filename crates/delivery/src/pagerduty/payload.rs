@@ -5,8 +5,9 @@
 
 use super::settings::{Detail, Image, Link, Settings};
 use crate::group::View;
+use crate::group::open_first;
 use crate::headline::{deeds, past, top};
-use crate::plain::{by_urgency, headline, one_line, told_deeds};
+use crate::plain::{headline, one_line, told_deeds};
 use crate::severity::Severity;
 use crate::situation::Situation;
 use crate::text::{is_web, units};
@@ -131,7 +132,7 @@ fn severity(settings: &Settings, notification: &Notification, wording: &Wording<
     let own = wording.text("severity", settings.severity.as_ref());
     // A word that PagerDuty doesn't know would cost the whole event.
     let own = own.and_then(|word| Severity::of_word(&word));
-    let of_top = || by_urgency(notification).first().map_or(Severity::Error, Severity::of);
+    let of_top = || open_first(notification).first().map_or(Severity::Error, Severity::of);
     match own.unwrap_or_else(of_top) {
         Severity::Critical => "critical",
         Severity::Error => "error",
@@ -142,7 +143,7 @@ fn severity(settings: &Settings, notification: &Notification, wording: &Wording<
 
 /// Named as in Alertmanager's, so that rules over there keep working.
 fn details(notification: &Notification, alerts_max: usize) -> Map<String, Value> {
-    let views = by_urgency(notification);
+    let views = open_first(notification);
     let shown = &views[..views.len().min(alerts_max)];
     let count = |status| views.iter().filter(|view| view.alert.status == status).count();
     let list = |status| -> Vec<Value> {

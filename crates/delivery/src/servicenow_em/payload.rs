@@ -3,8 +3,9 @@
 
 use super::settings::{Settings, Severity};
 use crate::group::View;
+use crate::group::open_first;
 use crate::headline::past;
-use crate::plain::{by_urgency, lines, one_line, second};
+use crate::plain::{lines, one_line, second};
 use crate::severity;
 use crate::situation::is_over;
 use crate::text::units;
@@ -24,7 +25,7 @@ const CLEAR: &str = "0";
 /// The alerts to tell of, a call's worth at a time. Ends come first: where time
 /// runs out, what was opened there has been cleared.
 pub(crate) fn calls(notification: &Notification) -> Vec<Vec<View<'_>>> {
-    let mut views = by_urgency(notification);
+    let mut views = open_first(notification);
     views.retain(|view| is_news(notification, view.alert));
     views.sort_by_key(|view| !is_over(view.alert));
     views.chunks(RECORDS_MAX).map(<[_]>::to_vec).collect()
@@ -294,7 +295,7 @@ mod tests {
     fn a_table_from_score_to_severity_counts_before_labels() {
         let mut own = settings();
         let group = page(vec![latency("a")]);
-        let severity = |settings: &Settings| severity(settings, &by_urgency(&group)[0]);
+        let severity = |settings: &Settings| severity(settings, &open_first(&group)[0]);
         assert_eq!(severity(&own), "1");
         own.severity = vec![super::super::Step { min_score_e4: 9000, severity: Severity::Critical }];
         assert_eq!(severity(&own), "5", "a score of 0.84 reaches no step");

@@ -1,6 +1,7 @@
 //! What a person can do from a message.
 
-use crate::stage::{Stage, is_judged};
+use crate::situation::ended_by;
+use crate::stage::Stage;
 use openclaw_alert::Notification;
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ fn buttons(notification: &Notification) -> &'static [Button] {
     match Stage::of(notification) {
         Stage::Open => &[Button::ACK, Button::RESOLVE, Button::DISMISS, Button::SILENCE],
         Stage::Taken => &[Button::RESOLVE, Button::DISMISS, Button::SILENCE],
-        Stage::Over if !notification.alerts.iter().all(is_judged) => &[Button::NOISE],
+        Stage::Over if !notification.alerts.iter().all(|alert| ended_by(alert).is_some()) => &[Button::NOISE],
         Stage::Over | Stage::Judged | Stage::Digest => &[],
     }
 }

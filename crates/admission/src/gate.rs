@@ -36,7 +36,10 @@ impl Gate {
     /// A full bucket.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        Self { rate: Rate::new(limits.rate_per_s, limits.burst), bucket: Bucket::default() }
+        Self {
+            rate: Rate::new(limits.rate_per_s, u32::try_from(limits.burst).unwrap_or(u32::MAX)),
+            bucket: Bucket::default(),
+        }
     }
 
     /// Lets one new alert in, or says how long until the next may come.
@@ -44,19 +47,19 @@ impl Gate {
     /// # Errors
     /// The wait.
     pub fn admit(&mut self, now: Timestamp) -> Result<(), Duration> {
-        self.bucket.take(&self.rate, 1, nanos(now)).map_err(Duration::from_nanos)
+        self.bucket.take(self.rate, 1, nanos(now)).map_err(Duration::from_nanos)
     }
 
     /// New alerts that would be let in now.
     #[must_use]
     pub fn available(&self, now: Timestamp) -> u64 {
-        self.bucket.available(&self.rate, nanos(now))
+        self.bucket.available(self.rate, nanos(now))
     }
 
     /// When the next alert may come: `now` where one may already.
     #[must_use]
     pub fn next_at(&self, now: Timestamp) -> Timestamp {
-        match { self.bucket }.take(&self.rate, 1, nanos(now)) {
+        match { self.bucket }.take(self.rate, 1, nanos(now)) {
             Ok(()) => now,
             Err(wait) => now.plus(Duration::from_nanos(wait)),
         }

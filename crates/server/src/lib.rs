@@ -14,6 +14,7 @@ mod auth;
 mod clock;
 mod host;
 mod http;
+mod limits;
 mod observe;
 mod operator;
 mod reload;
@@ -28,6 +29,7 @@ pub use auth::{
 pub use clock::Clock;
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
+pub use limits::SeedError;
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};

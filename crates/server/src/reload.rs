@@ -6,6 +6,7 @@
 //! it, and is forgotten only after no new request can.
 
 use crate::host::{Host, Unavailable};
+use crate::limits::Limits;
 use crate::observe::Metrics;
 use crate::operator::{Operator, Subject};
 use crate::removal::LastSettings;
@@ -86,6 +87,7 @@ pub(crate) struct Reloader {
     pub(crate) keys: Arc<Keys>,
     pub(crate) source: Arc<dyn SettingsSource>,
     pub(crate) operator: Arc<Operator>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) turns: Turns,
 }
 
@@ -149,6 +151,7 @@ impl Reloader {
         gone.extend(before.keys().cloned());
         gone.retain(|tenant| !configs.contains_key(tenant));
         self.tenants.set_configs(configs);
+        self.limits.install(&self.tenants.all());
         reloaded.removed = self.forget(gone, &mut failed).await;
         self.left(&failed);
         self.follow_switches().await;
@@ -277,6 +280,7 @@ impl Reloader {
         let mut configs = HashMap::clone(&self.tenants.configs());
         configs.insert(pruned.name().clone(), Arc::new(pruned));
         self.tenants.set_configs(configs);
+        self.limits.install(&self.tenants.all());
         Ok(())
     }
 

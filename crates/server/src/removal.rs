@@ -149,6 +149,7 @@ impl Reloader {
             turn.last_settings.insert(config.name().clone(), Arc::clone(config.settings()));
         }
         self.tenants.set_configs(configs);
+        self.limits.install(&self.tenants.all());
     }
 
     async fn advance(self: &Arc<Self>, removal: &Removal) -> Result<(), RemovalError> {

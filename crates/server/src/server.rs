@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
+use crate::limits::{Limits, SeedError, load_seed};
 use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
@@ -36,6 +37,8 @@ const BACKLOG: u32 = 1024;
 pub struct ServerOptions {
     /// Where to listen for HTTP.
     pub http: SocketAddr,
+    /// Where to listen for gRPC; nothing for nowhere.
+    pub grpc: Option<SocketAddr>,
     /// Certificates, for HTTP over TLS; nothing for plain HTTP.
     pub tls: Option<TlsOptions>,
     /// Folder of everything that is kept.
@@ -50,6 +53,9 @@ pub struct ServerOptions {
     pub source: Arc<dyn SettingsSource>,
     /// The tenant that hears of the service itself.
     pub operator: Option<TenantName>,
+    /// The tenant of those who ask for rate-limit decisions without a
+    /// credential; nothing for nobody.
+    pub anonymous_tenant: Option<TenantName>,
     /// `/metrics` without a credential.
     pub public_metrics: bool,
     /// `/console` without a credential.
@@ -76,6 +82,9 @@ pub enum StartError {
     /// The keys can't be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Clients' names can't be hashed as before.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// Certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -137,6 +146,9 @@ impl Server {
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
+        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
+        let limits = Arc::new(limits);
+        limits.install(&tenants.all());
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
         let disk = Arc::new(RealDisk::new(options.data.join("journal"))?);
@@ -167,6 +179,7 @@ impl Server {
             keys: Arc::clone(&keys),
             source: options.source,
             operator: Arc::new(Operator::new(options.operator)),
+            limits: Arc::clone(&limits),
             turns: Turns::default(),
         });
         reloader.left(&left_out);
@@ -178,6 +191,7 @@ impl Server {
             tenants,
             metrics,
             reloader: Arc::clone(&reloader),
+            limits,
             seen: Seen::default(),
             work: tokio::runtime::Handle::current(),
             options: Options {

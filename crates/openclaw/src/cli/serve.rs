@@ -54,12 +54,14 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
 /// What the settings make of the server.
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
-    let ServiceSettings { http, metrics_public, console_public, journal, .. } = settings.service;
+    let anonymous_tenant = settings.service.anonymous_tenant().cloned();
+    let ServiceSettings { http, grpc, metrics_public, console_public, journal, .. } = settings.service;
     let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     let outgoing = settings.service.outgoing.clone();
     ServerOptions {
         http,
+        grpc: Some(grpc),
         tls,
         data,
         journal: openclaw_journal::Options {
@@ -73,6 +75,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         tenants: tenants(settings),
         source,
         operator,
+        anonymous_tenant,
         public_metrics: metrics_public,
         public_console: console_public,
         external_url,

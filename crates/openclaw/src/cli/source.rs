@@ -1,6 +1,7 @@
 //! The settings files as a running service reads them.
 
 use crate::config::{self, Environment, Settings, TenantConfig};
+use openclaw_admission::LimitSettings;
 use openclaw_alert::{TenantName, fnv1a};
 use openclaw_delivery::Integration;
 use openclaw_server::{Origin, SettingsSource, Sources, TokenIssuer};
@@ -79,6 +80,7 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
         settings: pipeline,
         receivers,
         routing_yaml,
+        limits: LimitSettings::default(),
         sources: Sources::new(sources.into_iter().map(|source| source.intake).collect()),
     }
 }

@@ -66,7 +66,7 @@ section! {
     ListenSection {
         /// HTTP. Default `127.0.0.1:8080`, which other machines can't reach.
         http: Address,
-        /// gRPC. Default `127.0.0.1:8081`.
+        /// gRPC. Default: the port after HTTP's, `127.0.0.1:8081`.
         grpc: Address,
         /// HTTP over TLS. Without it HTTP is plain.
         tls: TlsSection,
@@ -267,6 +267,7 @@ choice! {
 #[derive(Debug)]
 pub(crate) struct ServiceSettings {
     pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
     tls: Option<At<TlsOptions>>,
     pub(crate) external_url: String,
     pub(crate) outgoing: Outgoing,
@@ -331,6 +332,11 @@ impl ServiceSettings {
         }
         let in_auth = self.anonymous_tenant.iter().chain(&self.operator_tokens).any(is_it);
         in_auth.then_some("auth")
+    }
+
+    /// Who asks for decisions without a credential.
+    pub(crate) fn anonymous_tenant(&self) -> Option<&TenantName> {
+        self.anonymous_tenant.as_ref().map(|set| &set.value.0)
     }
 
     /// Who hears of the service itself.
@@ -405,7 +411,7 @@ fn from_tree(
 
 fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     let listen = file.listen.into_value().unwrap_or_default();
-    let http = http_address(&listen, cx);
+    let (http, grpc) = addresses(&listen, cx);
     let outgoing = outgoing::checked(file.outgoing, http, cx);
     let tls = listen.tls.into_set().and_then(|section| tls(section, cx));
     let auth = file.auth.into_value().unwrap_or_default();
@@ -422,6 +428,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     ServiceSettings {
         http,
         tls,
+        grpc,
         external_url,
         outgoing,
         data: folder(file.data, "data"),
@@ -439,13 +446,11 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
     }
 }
 
-/// Where HTTP is served. The address for gRPC is checked already, so that a file
-/// stays good when it is served too.
-fn http_address(listen: &ListenSection, cx: &mut Context<'_>) -> SocketAddr {
-    let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let address = |set: Option<&At<Address>>, port| set.map_or(local(port), |set| set.value.0);
-    let http = address(listen.http.as_set(), 8080);
-    let grpc = address(listen.grpc.as_set(), 8081);
+/// Where HTTP and gRPC are served.
+fn addresses(listen: &ListenSection, cx: &mut Context<'_>) -> (SocketAddr, SocketAddr) {
+    let address = |set: Option<&At<Address>>, default| set.map_or(default, |set| set.value.0);
+    let http = address(listen.http.as_set(), SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let grpc = address(listen.grpc.as_set(), beside(http));
     // Port 0 asks for any free one, so two of these never meet.
     if http == grpc
         && http.port() != 0
@@ -453,7 +458,15 @@ fn http_address(listen: &ListenSection, cx: &mut Context<'_>) -> SocketAddr {
     {
         cx.fault(&set.place, Problem::SameAddress { address: http });
     }
-    http
+    (http, grpc)
+}
+
+/// The next port; of any free one, any other.
+fn beside(mut address: SocketAddr) -> SocketAddr {
+    if address.port() != 0 {
+        address.set_port(address.port().checked_add(1).unwrap_or(8081));
+    }
+    address
 }
 
 fn tls(section: At<TlsSection>, cx: &mut Context<'_>) -> Option<At<TlsOptions>> {

@@ -104,6 +104,7 @@ async fn play(
     let options = openclaw_server::ServerOptions {
         clock,
         snapshots: SnapshotPolicy::default(),
+        grpc: None,
         ..serve::options(settings, source)
     };
     let (server, _) = Server::start(options).await?;

@@ -7,6 +7,7 @@ use super::tls::Tls;
 use super::{Response, Seen, cors, origin, problem, router};
 use crate::auth::{Auth, Caller, Denied, Peer};
 use crate::host::Host;
+use crate::limits::Limits;
 use crate::observe::Metrics;
 use crate::reload::Reloader;
 use crate::tenants::{TenantHandle, Tenants};
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
+    pub(crate) limits: Arc<Limits>,
     /// What other tools have told us.
     pub(crate) seen: Seen,
     pub(crate) work: tokio::runtime::Handle,

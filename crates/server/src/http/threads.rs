@@ -108,7 +108,10 @@ impl IoThread {
         let open = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&open);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || runtime.block_on(run(incoming, front, counter, stopped));
+        let run = move || {
+            crate::limits::set_core(number + 1);
+            runtime.block_on(run(incoming, front, counter, stopped));
+        };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
     }

@@ -158,6 +158,7 @@ impl TenantConfig {
             origins: Vec::new(),
             routing_yaml: self.routing_yaml.clone(),
             sources: self.sources.clone(),
+            limits: self.limits.clone(),
             tokens: self.tokens.clone(),
             certificates: self.certificates.clone(),
             version: self.version,

@@ -408,6 +408,7 @@ mod tests {
             origins: receivers.iter().map(|(_, urls)| urls.iter().map(origin).collect()).collect(),
             routing_yaml: String::new(),
             sources: Sources::default(),
+            limits: openclaw_admission::LimitSettings::default(),
             tokens: None,
             certificates: Vec::new(),
             version: 0,

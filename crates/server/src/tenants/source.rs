@@ -2,6 +2,7 @@
 
 use super::Sources;
 use crate::auth::{CertificateRule, TokenIssuer};
+use openclaw_admission::LimitSettings;
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Integration, ReceiverSettings};
 use openclaw_pipeline::TenantSettings;
@@ -21,6 +22,8 @@ pub struct TenantConfig {
     pub routing_yaml: String,
     /// Its intakes.
     pub sources: Sources,
+    /// What its own clients may ask for.
+    pub limits: LimitSettings,
     /// What verifies its tokens.
     pub tokens: Option<Arc<TokenIssuer>>,
     /// Client certificates that are its credentials.

@@ -98,6 +98,7 @@ fn config(name: &str, tokens: Option<TokenSettings>) -> TenantConfig {
         origins: Vec::new(),
         routing_yaml: String::new(),
         sources: crate::tenants::Sources::default(),
+        limits: openclaw_admission::LimitSettings::default(),
         tokens: tokens.map(|settings| Arc::new(TokenIssuer::new(settings))),
         certificates: Vec::new(),
         version: 0,

@@ -33,6 +33,7 @@ fn config() -> TenantConfig {
         origins: Vec::new(),
         routing_yaml: String::new(),
         sources: Sources::default(),
+        limits: openclaw_admission::LimitSettings::default(),
         tokens: None,
         certificates: Vec::new(),
         version: 0,

@@ -1,0 +1,143 @@
+//! May this client go on? The limits of all tenants on their own clients, for
+//! every way of asking.
+//!
+//! A decision touches the limiter's table and counters of this thread; it
+//! takes no lock, allocates nothing and waits for nobody.
+
+mod counts;
+mod numbers;
+mod seed;
+
+pub use seed::SeedError;
+pub(crate) use seed::load as load_seed;
+
+use crate::clock::Clock;
+use crate::tenants::TenantConfig;
+use arc_swap::ArcSwap;
+use counts::Counts;
+use numbers::{Registry, TenantNumbers};
+use openclaw_admission::{Answer, PolicySet, Request, UnknownPolicy};
+use openclaw_alert::TenantName;
+use openclaw_limiter::{CoreId, Limiter, Policy, Rate, Seed, Sizes};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Clients whose bucket isn't full, at a time.
+const CLIENTS: usize = 1 << 20;
+const POLICIES: u16 = u16::MAX;
+const LEVELS: u32 = 1 << 17;
+
+thread_local! {
+    /// The number of this thread among those that decide.
+    static CORE: Cell<u16> = const { Cell::new(0) };
+}
+
+/// Gives this thread its number, from 1; all threads without one share 0.
+pub(crate) fn set_core(number: usize) {
+    CORE.set(u16::try_from(number).unwrap_or(0));
+}
+
+/// The limits of all tenants.
+pub(crate) struct Limits {
+    limiter: Limiter,
+    clock: Arc<Clock>,
+    registry: Mutex<Registry>,
+    tenants: ArcSwap<HashMap<TenantName, Arc<TenantLimits>>>,
+    cores: usize,
+}
+
+/// One tenant's limits in force.
+pub(crate) struct TenantLimits {
+    pub(crate) name: TenantName,
+    pub(crate) policies: PolicySet,
+    counts: Counts,
+}
+
+impl Limits {
+    /// For `cores` threads and one number for all others.
+    pub(crate) fn new(seed: Seed, cores: usize, clock: Arc<Clock>) -> Self {
+        let cores = cores + 1;
+        let sizes = Sizes { clients: CLIENTS, policies: POLICIES, levels: LEVELS, cores: cores as u16 };
+        Self {
+            limiter: Limiter::new(sizes, seed),
+            clock,
+            registry: Mutex::default(),
+            tenants: ArcSwap::default(),
+            cores,
+        }
+    }
+
+    /// Puts the tenants' settings in force; what clients have left stays.
+    pub(crate) fn install(&self, configs: &[Arc<TenantConfig>]) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.now_nanos();
+        let before = self.tenants.load();
+        let tenants = configs.iter().map(|config| {
+            let name = config.name().clone();
+            let known = before.get(&name);
+            (name, self.installed(config, known, &mut registry, now))
+        });
+        self.tenants.store(Arc::new(tenants.collect()));
+    }
+
+    fn installed(
+        &self,
+        config: &TenantConfig,
+        before: Option<&Arc<TenantLimits>>,
+        registry: &mut Registry,
+        now_nanos: u64,
+    ) -> Arc<TenantLimits> {
+        let mut numbers = TenantNumbers::new(registry, config.name());
+        let policies = PolicySet::new(&config.limits, &mut numbers);
+        for policy in policies.policies() {
+            let settings = &policy.settings;
+            let level = settings.total.map(|total| (numbers.level_of(policy), total));
+            let around = config.limits.total.map(|total| (numbers.tenant_level_id(), total));
+            for (id, total) in level.iter().chain(&around) {
+                self.limiter.set_level(*id, Rate::new(total.rate_per_s, total.burst), now_nanos);
+            }
+            let rate = Rate::new(settings.client.rate_per_s, settings.client.burst);
+            let within = [level.map(|(id, _)| id), around.map(|(id, _)| id)];
+            self.limiter.set_policy(policy.id, Policy { rate, within });
+        }
+        let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
+        let counts = counts.for_policies(policies.policies(), self.cores);
+        Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
+    }
+
+    /// A tenant's limits.
+    pub(crate) fn of(&self, tenant: &TenantName) -> Option<Arc<TenantLimits>> {
+        self.tenants.load().get(tenant).cloned()
+    }
+
+    /// Now, for [`Limits::decide`]; read once for all that is decided at once.
+    pub(crate) fn now_nanos(&self) -> u64 {
+        self.clock.now().nanos().max(0) as u64
+    }
+
+    /// Takes tokens of every policy that the request meets, or of none.
+    ///
+    /// # Errors
+    /// Where a policy is named that the tenant doesn't have.
+    pub(crate) fn decide<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        request: &Request<'_>,
+        now_nanos: u64,
+    ) -> Result<Answer<'t>, UnknownPolicy> {
+        let core = CORE.get();
+        let answer = tenant.policies.decide(&self.limiter, CoreId(core), request, now_nanos)?;
+        if request.cost > 0 {
+            tenant.counts.count(usize::from(core), &answer);
+        }
+        Ok(answer)
+    }
+
+    /// Decisions so far: by tenant, policy and result.
+    pub(crate) fn counted(&self, mut each: impl FnMut(&TenantName, &str, &'static str, u64)) {
+        for tenant in self.tenants.load().values() {
+            tenant.counts.each(|policy, result, count| each(&tenant.name, policy, result, count));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The secret that clients' names are hashed with, kept over restarts.
+
+use openclaw_limiter::Seed;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "limits.seed";
+
+/// Why there is no seed.
+#[derive(Debug, thiserror::Error)]
+#[error("the limits' seed `{path}` can't be kept: {source}")]
+pub struct SeedError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The folder's seed; made where there is none.
+pub(crate) fn load(folder: &Path) -> Result<Seed, SeedError> {
+    let path = folder.join(FILE);
+    read_or_make(&path).map(Seed::new).map_err(|source| SeedError { path, source })
+}
+
+fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
+    match fs::read(path) {
+        Ok(bytes) => match bytes.try_into() {
+            Ok(seed) => Ok(seed),
+            Err(_) => make(path),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Written beside and renamed: a seed is whole or not there.
+fn make(path: &Path) -> io::Result<[u8; 16]> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&seed)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openclaw_limiter::Key;
+
+    #[test]
+    fn a_folder_keeps_its_seed() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = |folder: &Path| Key::new(&load(folder).unwrap(), 1, b"client");
+        assert_eq!(key(folder.path()), key(folder.path()));
+        assert_ne!(key(folder.path()), key(other.path()));
+        fs::write(folder.path().join(FILE), b"cut").unwrap();
+        assert_eq!(key(folder.path()), key(folder.path()));
+    }
+}

@@ -154,6 +154,9 @@ impl Limiter {
 
     #[inline]
     fn take_within<T>(&self, core: CoreId, client: &Client<'_>, cost: u64, took: Changed<'_, T>) -> Decision {
+        if client.terms.is_alone() {
+            return decided(client, cost, Verdict::Allowed, &took);
+        }
         for (taken, level) in client.terms.within().enumerate() {
             if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
                 let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };

@@ -99,7 +99,7 @@ impl Limits {
             }
             let rate = Rate::new(settings.client.rate_per_s, settings.client.burst);
             let within = [level.map(|(id, _)| id), around.map(|(id, _)| id)];
-            self.limiter.set_policy(policy.id, Policy { rate, within });
+            self.limiter.set_policy(policy.id, Policy { rate, within }, now_nanos);
         }
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.policies(), self.cores);

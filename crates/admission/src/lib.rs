@@ -11,6 +11,7 @@
 mod fair;
 mod gate;
 mod policy;
+pub mod shares;
 
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

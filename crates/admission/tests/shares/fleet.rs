@@ -99,6 +99,8 @@ impl Fleet {
     /// Ends it, and lets the ledger know.
     pub(crate) fn end(&mut self, index: usize) {
         let node = self.nodes.remove(index);
+        self.under_way
+            .retain(|(_, message)| !matches!(message, Message::Report { from, .. } if *from == node.name));
         self.ledger.leave(&node.name);
         self.count_left_out();
     }

@@ -12,6 +12,7 @@ mod adapt;
 mod fair;
 mod gate;
 mod policy;
+pub mod shares;
 
 pub use adapt::{
     Answers, BackendTick, Base, Bounds, ClientState, Correction, FEATURES, Features, Health, Heard,

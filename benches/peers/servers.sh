@@ -18,6 +18,9 @@ declare -A port=() pid=() second=() title=(
     [http2]='bare h2, decodes nothing'
     [ours]='**openclaw**'
     [adaptive]='**openclaw, adaptive**'
+    [memory]='**openclaw**'
+    [saved]='**openclaw**, to be started again'
+    [soak]='**openclaw**'
 )
 
 say() { echo "== $*" >&2; }
@@ -230,8 +233,16 @@ request_auth() { request=(--path /auth --header 'X-OpenClaw-Client: {key}'); }
 # Only ours are told our key; it goes by the environment.
 authorize() { # NAME
     unset BENCH_HEADER
-    case $1 in ours | adaptive) export BENCH_HEADER="Authorization: Bearer $key" ;; esac
+    case $1 in ours | adaptive | memory | saved | soak) export BENCH_HEADER="Authorization: Bearer $key" ;; esac
 }
+
+# Buckets that refill slowly, so that none is full and could be forgotten.
+slow_limits=${SLOW_LIMITS:-'{ policies: { api: { rate: 1/s, burst: 100000 } } }'}
+
+serve_saved() { serve_openclaw saved "$slow_limits"; }
+serve_memory() { serve_openclaw memory "$slow_limits"; }
+request_saved() { request_ours; }
+request_memory() { request_ours; }
 
 # The parameters of all clients are written anew each second, while it is asked.
 rewrite_limits() { # NAME LIMITS

@@ -42,9 +42,12 @@ pub(crate) trait Subject: Sync {
     fn rewrite(&self, _turn: u32, _nanos: u64) {}
 }
 
-/// All of them, with room for `clients`.
-pub(crate) fn all(names: &[String]) -> Vec<fn(usize) -> Box<dyn Subject>> {
-    let makers: [(&str, fn(usize) -> Box<dyn Subject>); 6] = [
+/// Makes a limiter with room for so many clients.
+pub(crate) type Maker = fn(usize) -> Box<dyn Subject>;
+
+/// All of them, or those that are named.
+pub(crate) fn all(names: &[String]) -> Vec<Maker> {
+    let makers: [(&str, Maker); 6] = [
         ("governor", |_| Box::new(Governor::new())),
         ("throttlecrab", |clients| Box::new(Throttlecrab::new(clients))),
         ("pingora", |_| Box::new(Pingora::new())),
@@ -89,6 +92,10 @@ impl Subject for Throttlecrab {
         "throttlecrab, adaptive store, in a mutex"
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it wants the time of day, which its server reads each time"
+    )]
     fn decide(&self, _thread: u16, client: &Client, _nanos: u64) -> bool {
         let mut limiter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = limiter.rate_limit(

@@ -51,6 +51,9 @@ pub(crate) enum LoadError {
     /// A line of results that isn't one.
     #[error("`{path}` line {line}: {source}")]
     Line { path: PathBuf, line: usize, source: serde_json::Error },
+    /// More answers than requests.
+    #[error("an answer came that nobody asked for")]
+    Unasked,
     /// No samples.
     #[error("not one answer came")]
     NoSamples,

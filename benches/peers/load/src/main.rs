@@ -2,9 +2,12 @@
 //! itself the small servers that they are compared with. `run` beside this
 //! package starts the servers and calls it.
 
+#![expect(clippy::disallowed_methods, reason = "what is waited for is another process, which sends no event")]
+
 mod batch;
 mod error;
 mod figures;
+mod fill;
 mod grpc;
 mod measure;
 mod paced;
@@ -49,7 +52,7 @@ enum Command {
     /// HTTP at a constant rate
     Paced(paced::PacedArgs),
     /// Asks once for each client
-    Fill(paced::FillArgs),
+    Fill(fill::FillArgs),
     /// Prints the middle of one server's values
     Median(MedianArgs),
     /// Makes tables of the lines in a file
@@ -95,7 +98,7 @@ fn run(command: Command) -> Result<String, LoadError> {
         Command::Grpc(args) => block_on(grpc::run(&args)).map(line),
         Command::Batch(args) => batch::run(&args).map(line),
         Command::Paced(args) => paced::run(&args).map(line),
-        Command::Fill(args) => paced::fill(&args).map(line),
+        Command::Fill(args) => fill::run(&args).map(line),
         Command::Median(args) => table::median_of(&args.file, &args.phase, &args.who, &args.key),
         Command::Table(args) => table::of_file(&args.file),
     }

@@ -1,17 +1,26 @@
-//! An open loop over HTTP: requests leave at set times, whatever became of those
-//! before them, and each is timed from when it was due. So a server that stands
-//! still for a moment is charged for all that should have been asked meanwhile.
+//! An open loop over HTTP: requests leave when they are due, whatever became of
+//! those before them, and each is timed from then. So a server that stands still
+//! for a moment is charged for all that should have been asked meanwhile.
+//!
+//! One thread, connections in turn, more than one request on the way on each
+//! where answers are late.
 
 use crate::error::LoadError;
 use crate::figures::Samples;
 use crate::measure::{Meter, Numbers};
-use crate::process;
-use crate::request::{Connection, Loopback, RequestArgs, client};
+use crate::request::{Head, KEY, Loopback, RequestArgs, client};
 use clap::Args;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
 use serde_json::{Value, json};
-use std::sync::mpsc;
-use std::thread;
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+
+/// How long answers may come after the last request.
+const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(crate) struct PacedArgs {
@@ -35,109 +44,122 @@ pub(crate) struct PacedArgs {
     clients: usize,
 }
 
-/// One line of JSON after another: a stretch of `seconds` each, `stretches` times.
 pub(crate) fn run(args: &PacedArgs) -> Result<Value, LoadError> {
+    let mut load = Load::open(args)?;
     let meter = Meter::start(&args.server);
-    let samples = stretch(args)?;
-    let faults = samples.faults;
-    let figures = meter.of(samples.all)?;
+    load.run(args)?;
+    let figures = meter.of(load.samples)?;
     let mut value = serde_json::to_value(figures).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("rate".to_owned(), json!(args.rate));
-        object.insert("server_errors".to_owned(), json!(faults));
+        object.insert("server_errors".to_owned(), json!(load.server_errors));
     }
     Ok(value)
 }
 
-#[derive(Debug, Default)]
-struct Paced {
-    all: Samples,
-    /// Answers of 500 and above, and exchanges that broke off.
-    faults: u64,
+struct Load {
+    events: OwnedFd,
+    lanes: Vec<Lane>,
+    template: String,
+    numbers: Numbers,
+    samples: Samples,
+    /// Answers of 500 and above.
+    server_errors: u64,
 }
 
-/// The rate is kept over all connections; each has its own timetable.
-fn stretch(args: &PacedArgs) -> Result<Paced, LoadError> {
-    let template = args.request.template()?;
-    let start = Instant::now() + Duration::from_millis(20);
-    let (send, receive) = mpsc::channel();
-    thread::scope(|scope| {
+/// A connection, and when what is on the way there was due.
+struct Lane {
+    stream: TcpStream,
+    due: VecDeque<Instant>,
+    input: Vec<u8>,
+}
+
+impl Load {
+    fn open(args: &PacedArgs) -> Result<Self, LoadError> {
+        let events = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from)?;
+        let mut lanes = Vec::with_capacity(args.connections);
         for index in 0..args.connections {
-            let (send, template) = (send.clone(), &template);
-            scope.spawn(move || send.send(one_connection(args, template, index, start)));
+            let stream = args.to.connect()?;
+            stream.set_nonblocking(true)?;
+            let name = epoll::EventData::new_u64(index as u64);
+            epoll::add(&events, &stream, name, epoll::EventFlags::IN).map_err(io::Error::from)?;
+            lanes.push(Lane { stream, due: VecDeque::new(), input: Vec::new() });
         }
-    });
-    drop(send);
-    receive.into_iter().try_fold(Paced::default(), |mut sum, part| {
-        let part = part?;
-        sum.all.merge(part.all);
-        sum.faults += part.faults;
-        Ok(sum)
-    })
-}
-
-fn one_connection(
-    args: &PacedArgs,
-    template: &str,
-    index: usize,
-    start: Instant,
-) -> Result<Paced, LoadError> {
-    let mut connection = Connection::open(args.to)?;
-    let mut numbers = Numbers::new(index);
-    let mut paced = Paced::default();
-    let every = Duration::from_secs_f64(args.connections as f64 / args.rate);
-    let mut due = start + every.mul_f64(index as f64 / args.connections as f64);
-    let end = start + Duration::from_secs(args.seconds);
-    while due < end {
-        let request = template.replace(crate::request::KEY, &client(numbers.below(args.clients)));
-        thread::sleep(due.saturating_duration_since(Instant::now()));
-        connection.send(request.as_bytes())?;
-        let (status, _) = connection.answer()?;
-        paced.all.add(due.elapsed(), status.is_good());
-        paced.faults += u64::from(status.0 >= 500);
-        due += every;
+        let template = args.request.template()?;
+        let samples = Samples::default();
+        Ok(Self { events, lanes, template, numbers: Numbers::new(0), samples, server_errors: 0 })
     }
-    Ok(paced)
-}
 
-/// Asks once for each client, several at a time, and says what that costs in memory.
-#[derive(Debug, Args)]
-pub(crate) struct FillArgs {
-    /// Address of the server, on this machine
-    #[arg(long)]
-    to: Loopback,
-    #[command(flatten)]
-    request: RequestArgs,
-    /// The server's processes; their children count with them
-    #[arg(long)]
-    server: Vec<u32>,
-    #[arg(long, default_value_t = 1_000_000)]
-    clients: usize,
-}
-
-/// Requests on the way at a time.
-const PIPELINED: usize = 64;
-
-pub(crate) fn fill(args: &FillArgs) -> Result<Value, LoadError> {
-    let before = process::rss_mib(&args.server);
-    let template = args.request.template()?;
-    let mut connection = Connection::open(args.to)?;
-    let mut refused = 0_usize;
-    for first in (0..args.clients).step_by(PIPELINED) {
-        let clients = first..args.clients.min(first + PIPELINED);
-        let requests: String =
-            clients.clone().map(|number| template.replace(crate::request::KEY, &client(number))).collect();
-        connection.send(requests.as_bytes())?;
-        for _ in clients {
-            refused += usize::from(!connection.answer()?.0.is_good());
+    fn run(&mut self, args: &PacedArgs) -> Result<(), LoadError> {
+        let start = Instant::now();
+        let count = (args.rate * args.seconds as f64) as u32;
+        let due = |number: u32| start + Duration::from_secs_f64(f64::from(number) / args.rate);
+        let mut sent = 0;
+        while sent < count {
+            let now = Instant::now();
+            while sent < count && due(sent) <= now {
+                let lane = sent as usize % self.lanes.len();
+                self.send(lane, due(sent), args.clients)?;
+                sent += 1;
+            }
+            self.receive(due(sent).saturating_duration_since(Instant::now()))?;
         }
+        let end = Instant::now() + GRACE;
+        while self.lanes.iter().any(|lane| !lane.due.is_empty()) {
+            if Instant::now() > end {
+                return Err(LoadError::NoSamples);
+            }
+            self.receive(GRACE)?;
+        }
+        Ok(())
     }
-    let after = process::rss_mib(&args.server);
-    Ok(json!({
-        "clients": args.clients,
-        "refused_share": refused as f64 / args.clients as f64,
-        "rss_before_mib": before,
-        "rss_mib": after,
-        "bytes_a_client": (after - before) * 1024.0 * 1024.0 / args.clients as f64,
-    }))
+
+    fn send(&mut self, lane: usize, due: Instant, clients: usize) -> Result<(), LoadError> {
+        let request = self.template.replace(KEY, &client(self.numbers.below(clients)));
+        let lane = &mut self.lanes[lane];
+        lane.stream.write_all(request.as_bytes())?;
+        lane.due.push_back(due);
+        Ok(())
+    }
+
+    /// Waits for answers, at most so long.
+    fn receive(&mut self, wait: Duration) -> Result<(), LoadError> {
+        let mut ready = Vec::with_capacity(self.lanes.len());
+        let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
+        epoll::wait(&self.events, spare_capacity(&mut ready), Some(&wait)).map_err(io::Error::from)?;
+        for event in ready {
+            self.take_answers(event.data.u64() as usize)?;
+        }
+        Ok(())
+    }
+
+    fn take_answers(&mut self, lane: usize) -> Result<(), LoadError> {
+        let lane = &mut self.lanes[lane];
+        lane.read()?;
+        let mut at = 0;
+        while let Some(head) = Head::read(&lane.input[at..])? {
+            let end = at + head.answer_length();
+            if end > lane.input.len() {
+                break;
+            }
+            let due = lane.due.pop_front().ok_or(LoadError::Unasked)?;
+            self.samples.add(due.elapsed(), head.status.is_good());
+            self.server_errors += u64::from(head.status.0 >= 500);
+            at = end;
+        }
+        lane.input.drain(..at);
+        Ok(())
+    }
+}
+
+impl Lane {
+    fn read(&mut self) -> Result<(), LoadError> {
+        let mut buffer = [0; 16 * 1024];
+        let count = self.stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        self.input.extend_from_slice(&buffer[..count]);
+        Ok(())
+    }
 }

@@ -47,12 +47,14 @@ fn run_nanos(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// Time of this process, with the programs that it has run and waited for.
+/// Time of this process, threads that have ended included, with the programs
+/// that it has run and waited for.
 pub(crate) fn own_cpu() -> Duration {
-    let pid = std::process::id();
+    let own = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let own = Duration::new(own.tv_sec.unsigned_abs(), own.tv_nsec as u32);
     // User and system time of waited-for children, in ticks of 10 ms.
-    let ticks = stat_field(pid, 13).unwrap_or(0) + stat_field(pid, 14).unwrap_or(0);
-    cpu(&[pid]) + Duration::from_millis(10 * ticks)
+    let stat = |index| stat_field(std::process::id(), index).unwrap_or(0);
+    own + Duration::from_millis(10 * (stat(13) + stat(14)))
 }
 
 /// Resident memory of these processes and of their children.

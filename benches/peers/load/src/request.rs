@@ -111,7 +111,7 @@ impl Connection {
     pub(crate) fn answer(&mut self) -> Result<(Status, Vec<u8>), LoadError> {
         loop {
             if let Some(head) = Head::read(&self.pending)? {
-                let end = head.length + head.body_length;
+                let end = head.answer_length();
                 while self.pending.len() < end {
                     self.receive()?;
                 }
@@ -136,26 +136,42 @@ impl Connection {
 
 /// What must be known of an answer to find its end.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
-    status: Status,
+pub(crate) struct Head {
+    pub(crate) status: Status,
     length: usize,
     body_length: usize,
 }
 
 impl Head {
-    fn read(bytes: &[u8]) -> Result<Option<Self>, LoadError> {
+    /// Nothing while it isn't there as a whole.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Option<Self>, LoadError> {
         let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-        let unknown = || LoadError::Answer { start: text.lines().next().unwrap_or("").to_owned() };
-        let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(unknown)?;
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        let body_length = match (length, status) {
+        let mut lines = bytes[..end].split(|byte| *byte == b'\n');
+        let first = lines.next().unwrap_or_default();
+        let unknown = || LoadError::Answer { start: String::from_utf8_lossy(first).trim_end().to_owned() };
+        let code = first.split(|byte| *byte == b' ').nth(1).and_then(number).ok_or_else(unknown)?;
+        let body_length = match (lines.find_map(content_length), code) {
             (Some(length), _) => length,
             (None, 204 | 304) => 0,
             (None, _) => return Err(unknown()),
         };
-        Ok(Some(Self { status: Status(status), length: end + 4, body_length }))
+        Ok(Some(Self { status: Status(code as u16), length: end + 4, body_length }))
     }
+
+    /// Bytes of the whole answer.
+    pub(crate) fn answer_length(&self) -> usize {
+        self.length + self.body_length
+    }
+}
+
+fn content_length(line: &[u8]) -> Option<usize> {
+    const NAME: &[u8] = b"content-length:";
+    let (name, value) = line.split_at_checked(NAME.len())?;
+    if name.eq_ignore_ascii_case(NAME) { number(value.trim_ascii()) } else { None }
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[test]

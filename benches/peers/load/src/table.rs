@@ -179,7 +179,7 @@ fn cell(value: Option<f64>) -> String {
         None => "–".to_owned(),
         Some(value) if value.abs() >= 100.0 => format!("{value:.0}"),
         Some(value) if value.abs() >= 10.0 => format!("{value:.1}"),
-        Some(value) if value == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(value) => format!("{value:.2}"),
     }
 }

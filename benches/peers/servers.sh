@@ -241,6 +241,7 @@ slow_limits=${SLOW_LIMITS:-'{ policies: { api: { rate: 1/s, burst: 100000 } } }'
 
 serve_saved() { serve_openclaw saved "$slow_limits"; }
 serve_memory() { serve_openclaw memory "$slow_limits"; }
+serve_soak() { serve_openclaw soak "$static_limits"; }
 request_saved() { request_ours; }
 request_memory() { request_ours; }
 

@@ -11,7 +11,7 @@ use crate::measure::{Meter, Numbers};
 use crate::request::{Head, KEY, Loopback, RequestArgs, client};
 use clap::Args;
 use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -53,6 +53,7 @@ pub(crate) fn run(args: &PacedArgs) -> Result<Value, LoadError> {
     if let Some(object) = value.as_object_mut() {
         object.insert("rate".to_owned(), json!(args.rate));
         object.insert("server_errors".to_owned(), json!(load.server_errors));
+        object.insert("late_us_p999".to_owned(), json!(load.lateness.percentiles()?.p999_us));
     }
     Ok(value)
 }
@@ -63,6 +64,8 @@ struct Load {
     template: String,
     numbers: Numbers,
     samples: Samples,
+    /// From when a request was due to when it left: the load's own part.
+    lateness: Samples,
     /// Answers of 500 and above.
     server_errors: u64,
 }
@@ -86,8 +89,8 @@ impl Load {
             lanes.push(Lane { stream, due: VecDeque::new(), input: Vec::new() });
         }
         let template = args.request.template()?;
-        let samples = Samples::default();
-        Ok(Self { events, lanes, template, numbers: Numbers::new(0), samples, server_errors: 0 })
+        let (samples, lateness) = Default::default();
+        Ok(Self { events, lanes, template, numbers: Numbers::new(0), samples, lateness, server_errors: 0 })
     }
 
     fn run(&mut self, args: &PacedArgs) -> Result<(), LoadError> {
@@ -119,14 +122,18 @@ impl Load {
         let lane = &mut self.lanes[lane];
         lane.stream.write_all(request.as_bytes())?;
         lane.due.push_back(due);
+        self.lateness.add(due.elapsed(), true);
         Ok(())
     }
 
-    /// Waits for answers, at most so long.
+    /// Waits for answers, at most so long. `poll` knows nanoseconds, where the
+    /// events' own wait rounds up to milliseconds.
     fn receive(&mut self, wait: Duration) -> Result<(), LoadError> {
-        let mut ready = Vec::with_capacity(self.lanes.len());
         let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
-        epoll::wait(&self.events, spare_capacity(&mut ready), Some(&wait)).map_err(io::Error::from)?;
+        poll(&mut [PollFd::new(&self.events, PollFlags::IN)], Some(&wait)).map_err(io::Error::from)?;
+        let mut ready = Vec::with_capacity(self.lanes.len());
+        epoll::wait(&self.events, spare_capacity(&mut ready), Some(&Timespec::default()))
+            .map_err(io::Error::from)?;
         for event in ready {
             self.take_answers(event.data.u64() as usize)?;
         }

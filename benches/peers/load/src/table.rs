@@ -96,6 +96,7 @@ fn open_loop() -> Vec<Column> {
     columns.extend(LATENCIES);
     columns.push(Column("CPU µs", "server_cpu_us", Plain));
     columns.push(Column("load's CPU µs", "load_cpu_us", Plain));
+    columns.push(Column("load late, p99.9 µs", "late_us_p999", Plain));
     columns.push(Column("5xx", "server_errors", Plain));
     columns
 }

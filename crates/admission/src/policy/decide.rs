@@ -108,21 +108,28 @@ impl PolicySet {
         request: &Request<'_>,
         now_nanos: u64,
     ) -> Result<Answer<'_>, UnknownPolicy> {
-        let named = request.policy.map(|name| self.named(name).ok_or(UnknownPolicy)).transpose()?;
+        let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos };
+        if let Some(name) = request.policy {
+            return self.named(name).map(|policy| self.decide_named(policy, asked)).ok_or(UnknownPolicy);
+        }
         if self.exempt.holds(request.client) {
             return Ok(Answer::unlimited());
         }
-        let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos };
-        let denied = self.deny.holds(request.client);
-        let mut round = Round { asked, denied, refused: denied, states: States::new() };
-        match named {
-            Some(policy) => round.ask(policy),
-            None => self.met(request, |policy| round.ask(policy)),
-        }
-        if let Some(total) = &self.total {
-            round.ask(total);
-        }
+        let mut round = Round::new(asked, self.deny.holds(request.client));
+        self.met(request, |policy| round.ask(policy));
+        self.total.iter().for_each(|total| round.ask(total));
         Ok(round.answer())
+    }
+
+    /// Takes tokens of a policy and of the tenant's total, or of none.
+    pub(super) fn decide_named<'s>(&'s self, policy: &'s Policy, asked: Asked<'_>) -> Answer<'s> {
+        if self.exempt.holds(asked.client) {
+            return Answer::unlimited();
+        }
+        let mut round = Round::new(asked, self.deny.holds(asked.client));
+        round.ask(policy);
+        self.total.iter().for_each(|total| round.ask(total));
+        round.answer()
     }
 
     fn named(&self, name: &str) -> Option<&Policy> {
@@ -146,7 +153,11 @@ impl PolicySet {
     }
 }
 
-impl<'s> Round<'s, '_> {
+impl<'s, 'r> Round<'s, 'r> {
+    fn new(asked: Asked<'r>, denied: bool) -> Self {
+        Self { asked, denied, refused: denied, states: States::new() }
+    }
+
     fn ask(&mut self, policy: &'s Policy) {
         let settings = &policy.settings;
         if settings.exempt.holds(self.asked.client) {

@@ -5,9 +5,11 @@
 //! takes no lock, allocates nothing and waits for nobody.
 
 mod counts;
+mod descriptors;
 mod numbers;
 mod seed;
 
+pub(crate) use descriptors::{Decided, Descriptor, Hits, Limit};
 pub use seed::SeedError;
 pub(crate) use seed::load as load_seed;
 
@@ -36,6 +38,11 @@ thread_local! {
 /// Gives this thread its number, from 1; all threads without one share 0.
 pub(crate) fn set_core(number: usize) {
     CORE.set(u16::try_from(number).unwrap_or(0));
+}
+
+/// The number that [`set_core`] gave this thread.
+pub(crate) fn core() -> usize {
+    usize::from(CORE.get())
 }
 
 /// The limits of all tenants.

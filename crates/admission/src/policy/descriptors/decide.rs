@@ -37,8 +37,12 @@ pub struct DescriptorAnswer<'s> {
     pub limit: Option<DescriptorLimit<'s>>,
     /// Tokens left; `u32::MAX` without a limit.
     pub remaining: u32,
+    /// Tokens that a full bucket holds.
+    pub burst: u64,
     /// Until the bucket is full.
     pub reset_after_nanos: u64,
+    /// Until as many tokens are there; none where they are, or never will be.
+    pub retry_after_nanos: Option<u64>,
     /// A rule in `dry_run` would have refused.
     pub would_deny: bool,
     /// Refuses only together with all others such.
@@ -118,6 +122,22 @@ impl PolicySet {
         DescriptorAnswers { is_over, each }
     }
 
+    /// Gives a descriptor's tokens back, so that the bucket is full at most.
+    pub fn give_back_descriptor(
+        &self,
+        limiter: &Limiter,
+        core: CoreId,
+        domain: &str,
+        descriptor: &Descriptor<'_>,
+        now_nanos: u64,
+    ) -> DescriptorAnswer<'_> {
+        if let Held::By(Bucket { ask, .. }) = self.held(limiter, domain, descriptor) {
+            limiter.settle(core, ask.policy, ask.key, -i64::from(ask.cost), now_nanos);
+        }
+        let look = Descriptor { hits: 0, ..*descriptor };
+        self.decide_descriptor(limiter, core, domain, &look, now_nanos)
+    }
+
     /// Whether the rule of a descriptor is one that the rule of another one
     /// takes the place of.
     fn is_replaced(&self, domain: &str, descriptor: &Descriptor<'_>, among: &[Descriptor<'_>]) -> bool {
@@ -136,7 +156,9 @@ impl PolicySet {
         {
             return held;
         }
-        let Some(rule) = self.descriptors.matched(domain, descriptor.entries) else { return Held::Unlimited };
+        let Some(rule) = self.descriptors.matched(domain, descriptor.entries) else {
+            return self.held_by_name(limiter, domain, descriptor);
+        };
         match &rule.bucket {
             None | Some(RuleBucket::Unlimited) => Held::Unlimited,
             Some(RuleBucket::Blocked) => Held::Blocked(rule),
@@ -148,8 +170,30 @@ impl PolicySet {
                 let policy = &self.policies[*at];
                 let client = descriptor.entries.last().map_or("", |(_, value)| value);
                 let key = limiter.key(policy.scope, client.as_bytes());
-                Held::By(policy.bucket(rule, Ask { policy: policy.id, key, cost: descriptor.hits }))
+                let name = rule.settings.name.as_deref().unwrap_or(&policy.settings.name);
+                let bucket = policy.bucket(name, Ask { policy: policy.id, key, cost: descriptor.hits });
+                Held::By(Bucket {
+                    dry_run: bucket.dry_run || rule.settings.dry_run,
+                    is_quota: rule.settings.is_quota,
+                    ..bucket
+                })
             }
+        }
+    }
+}
+
+impl PolicySet {
+    /// A domain without rules may be a policy's name: its clients are what the
+    /// entries say.
+    fn held_by_name(&self, limiter: &Limiter, domain: &str, descriptor: &Descriptor<'_>) -> Held<'_> {
+        let named = |policy: &&Policy| *policy.settings.name == *domain;
+        match self.policies.iter().find(named) {
+            Some(policy) if !self.descriptors.knows(domain) => {
+                let key = limiter.key(policy.scope, &bytes(descriptor.entries, None));
+                let ask = Ask { policy: policy.id, key, cost: descriptor.hits };
+                Held::By(policy.bucket(&policy.settings.name, ask))
+            }
+            _ => Held::Unlimited,
         }
     }
 }
@@ -188,13 +232,12 @@ impl Rule {
 }
 
 impl Policy {
-    fn bucket<'s>(&'s self, rule: &'s Rule, ask: Ask) -> Bucket<'s> {
-        let name = rule.settings.name.as_deref().unwrap_or(&self.settings.name);
+    fn bucket<'s>(&'s self, name: &'s str, ask: Ask) -> Bucket<'s> {
         Bucket {
             ask,
             limit: DescriptorLimit { rate: in_units(self.settings.client.rate_per_s), name: Some(name) },
-            dry_run: rule.settings.dry_run || self.settings.dry_run,
-            is_quota: rule.settings.is_quota,
+            dry_run: self.settings.dry_run,
+            is_quota: false,
         }
     }
 }
@@ -218,7 +261,9 @@ impl<'s> Bucket<'s> {
             code: DescriptorCode::new(refused && !self.dry_run),
             limit: Some(self.limit),
             remaining: shown(&decision),
+            burst: decision.rate.burst(),
             reset_after_nanos: decision.reset_after_nanos,
+            retry_after_nanos: retry_after_nanos(&decision),
             would_deny: refused && self.dry_run,
             is_quota: self.is_quota,
             taken: (!refused && self.ask.cost > 0).then_some((self.ask, decision.rate)),
@@ -230,12 +275,23 @@ fn shown(decision: &Decision) -> u32 {
     u32::try_from(decision.remaining).unwrap_or(u32::MAX)
 }
 
+fn retry_after_nanos(decision: &Decision) -> Option<u64> {
+    match decision.verdict {
+        Verdict::Refused { retry_after_nanos, .. } => {
+            Some(retry_after_nanos).filter(|nanos| *nanos < u64::MAX)
+        }
+        Verdict::Allowed => None,
+    }
+}
+
 fn blocked(rule: &Rule) -> DescriptorAnswer<'_> {
     DescriptorAnswer {
         code: DescriptorCode::new(!rule.settings.dry_run),
         limit: Some(rule.limit()),
         remaining: 0,
+        burst: 0,
         reset_after_nanos: 0,
+        retry_after_nanos: None,
         would_deny: rule.settings.dry_run,
         is_quota: rule.settings.is_quota,
         taken: None,
@@ -263,7 +319,9 @@ impl DescriptorAnswer<'_> {
             code: DescriptorCode::Ok,
             limit: None,
             remaining: u32::MAX,
+            burst: 0,
             reset_after_nanos: 0,
+            retry_after_nanos: None,
             would_deny: false,
             is_quota: false,
             taken: None,

@@ -8,10 +8,16 @@
 
 #![forbid(unsafe_code)]
 
+mod adapt;
 mod fair;
 mod gate;
 mod policy;
+pub mod shares;
 
+pub use adapt::{
+    Answers, BackendTick, Base, Bounds, ClientState, Correction, FEATURES, Features, Health, Heard,
+    PLAIN_OUTPUT, Plain, Predictor, SERVING10, Shares, TICKS, UNREPORTED_LATENCY, WINDOWS_MIN, Window,
+};
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};
 pub use policy::{

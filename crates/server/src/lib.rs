@@ -12,6 +12,7 @@
 
 mod auth;
 mod clock;
+mod grpc;
 mod host;
 mod http;
 mod limits;

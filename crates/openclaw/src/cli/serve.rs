@@ -43,6 +43,9 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
+    if let Some(address) = server.grpc_address() {
+        ui.note(format_args!("openclaw takes gRPC on {address}"))?;
+    }
     ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
     signals.wait_for_end(&server).await;
     tracing::info!("draining");

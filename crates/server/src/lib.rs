@@ -34,5 +34,5 @@ pub use limits::SeedError;
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
-pub use shares::RedisOptions;
+pub use shares::{RedisOptions, SharesOptions};
 pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

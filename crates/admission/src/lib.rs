@@ -15,6 +15,7 @@ mod policy;
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};
 pub use policy::{
-    Adaptation, Answer, LimitSettings, Numbers, Policy, PolicySet, PolicySettings, PolicyState, RateSettings,
-    Request, UnknownPolicy,
+    Adaptation, Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit,
+    DescriptorTree, DomainSettings, LimitSettings, Numbers, Policy, PolicySet, PolicySettings, PolicyState,
+    RateSettings, Request, Rule, RuleLimit, RuleSettings, Unit, UnitRate, UnknownPolicy,
 };

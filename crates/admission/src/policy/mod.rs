@@ -1,18 +1,27 @@
 //! May this client go on? A tenant's named limits on its own clients.
 
 mod decide;
+mod descriptors;
+mod glob;
 mod settings;
 
 pub use decide::{Answer, PolicyState, Request, UnknownPolicy};
+pub use descriptors::{
+    Descriptor, DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree,
+    DomainSettings, Rule, RuleLimit, RuleSettings, Unit, UnitRate,
+};
 pub use settings::{Adaptation, LimitSettings, PolicySettings, RateSettings};
 
-use openclaw_limiter::{LevelId, PolicyId};
+use descriptors::Overrides;
+use openclaw_limiter::{self as limiter, LevelId, Limiter, PolicyId};
 use std::sync::Arc;
 
 /// A tenant's policies, in order, with their numbers in the limiter.
 #[derive(Debug)]
 pub struct PolicySet {
     policies: Vec<Policy>,
+    descriptors: DescriptorTree,
+    overrides: Overrides,
 }
 
 /// One policy in force.
@@ -44,7 +53,23 @@ impl PolicySet {
             let (id, scope) = numbers.policy(&settings.name);
             Policy { settings: settings.clone(), id, scope }
         });
-        Self { policies: policies.collect() }
+        let policies: Vec<_> = policies.collect();
+        let descriptors = DescriptorTree::new(&settings.descriptors, &policies, numbers);
+        let overrides = if descriptors.is_empty() { Overrides::none() } else { Overrides::new(numbers) };
+        Self { policies, descriptors, overrides }
+    }
+
+    /// Puts the rules for descriptors in force; what is left of them stays.
+    pub fn install_descriptors(&self, limiter: &Limiter) {
+        self.descriptors.each_own(|id, rate| {
+            limiter.set_policy(id, limiter::Policy { rate, within: [None, None] });
+        });
+    }
+
+    /// Limits by descriptors.
+    #[must_use]
+    pub fn descriptors(&self) -> &DescriptorTree {
+        &self.descriptors
     }
 
     /// All of them.

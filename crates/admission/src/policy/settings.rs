@@ -1,5 +1,6 @@
 //! What a tenant's file says about its clients' limits.
 
+use super::descriptors::DomainSettings;
 use std::sync::Arc;
 
 /// A token bucket in people's units.
@@ -49,12 +50,14 @@ pub struct LimitSettings {
     pub policies: Vec<PolicySettings>,
     /// One bucket for all of the tenant's clients.
     pub total: Option<RateSettings>,
+    /// For requests that come as Envoy's descriptors.
+    pub descriptors: Vec<DomainSettings>,
 }
 
 impl Default for LimitSettings {
     /// One policy, `default`, of 100 requests a second and 1000 at once.
     fn default() -> Self {
-        Self { policies: vec![PolicySettings::new("default")], total: None }
+        Self { policies: vec![PolicySettings::new("default")], total: None, descriptors: Vec::new() }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::tenants::TenantConfig;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
-use openclaw_admission::{Answer, PolicySet, Request, UnknownPolicy};
+use openclaw_admission::{Answer, Descriptor, DescriptorAnswers, PolicySet, Request, UnknownPolicy};
 use openclaw_alert::TenantName;
 use openclaw_limiter::{CoreId, Limiter, Policy, Rate, Seed, Sizes};
 use std::cell::Cell;
@@ -101,6 +101,7 @@ impl Limits {
             let within = [level.map(|(id, _)| id), around.map(|(id, _)| id)];
             self.limiter.set_policy(policy.id, Policy { rate, within });
         }
+        policies.install_descriptors(&self.limiter);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.policies(), self.cores);
         Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
@@ -132,6 +133,18 @@ impl Limits {
             tenant.counts.count(usize::from(core), &answer);
         }
         Ok(answer)
+    }
+
+    /// Takes the tokens of all descriptors of a request, or none.
+    pub(crate) fn decide_descriptors<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        domain: &str,
+        descriptors: &[Descriptor<'_>],
+        now_nanos: u64,
+    ) -> DescriptorAnswers<'t> {
+        let core = CoreId(CORE.get());
+        tenant.policies.decide_descriptors(&self.limiter, core, domain, descriptors, now_nanos)
     }
 
     /// Decisions so far: by tenant, policy and result.

@@ -12,6 +12,9 @@
 
 mod auth;
 mod clock;
+mod doors;
+mod edge;
+mod handover;
 mod host;
 mod http;
 mod limits;
@@ -20,6 +23,7 @@ mod operator;
 mod reload;
 mod removal;
 mod server;
+mod sockets;
 mod tenants;
 
 pub use auth::{
@@ -27,10 +31,13 @@ pub use auth::{
     TokenSettings, sign,
 };
 pub use clock::Clock;
+pub use edge::{EdgeOptions, EdgeServer};
+pub use handover::{Follower, TakeOverError, take_over};
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use limits::SeedError;
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
+pub use sockets::Inherited;
 pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

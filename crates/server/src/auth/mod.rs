@@ -274,11 +274,20 @@ impl Caller {
     /// The way to the tenant that the request is for, if the credential has
     /// `scope`. An operator's scope includes the others.
     pub(crate) fn tenant(&self, host: &Arc<Host>, scope: Scope) -> Result<TenantHandle, Denied> {
+        Ok(TenantHandle::new(Arc::clone(host), Arc::clone(self.allowed(scope)?)))
+    }
+
+    /// The name of the tenant that the request is for, if the credential has
+    /// `scope`.
+    pub(crate) fn tenant_for(&self, scope: Scope) -> Result<&TenantName, Denied> {
+        Ok(self.allowed(scope)?.name())
+    }
+
+    fn allowed(&self, scope: Scope) -> Result<&Arc<TenantConfig>, Denied> {
         if !self.allows(scope) && !self.allows(Scope::Operator) {
             return Err(Denied::Scope(scope));
         }
-        let tenant = self.tenant.as_ref().ok_or(Denied::Tenant)?;
-        Ok(TenantHandle::new(Arc::clone(host), Arc::clone(tenant)))
+        self.tenant.as_ref().ok_or(Denied::Tenant)
     }
 
     /// The tenant that the request is for.

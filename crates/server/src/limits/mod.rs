@@ -6,8 +6,10 @@
 
 mod counts;
 mod numbers;
+mod save;
 mod seed;
 
+pub(crate) use save::Saver;
 pub use seed::SeedError;
 pub(crate) use seed::load as load_seed;
 

@@ -2,8 +2,9 @@
 # The servers of benches/peers, read by `run` and `soak`: how each is started, and what
 # it is asked. It needs `work` (a folder), `load`, `openclaw`, `here` and `peers`.
 #
-# Servers are called by their names: serve_NAME, request_NAME.
-# shellcheck disable=SC2034,SC2154,SC2329
+# Servers are called by their names, serve_NAME and request_NAME; backticks are those of
+# the tables:
+# shellcheck disable=SC2016,SC2034,SC2154,SC2329
 
 declare -A port=() pid=() second=() title=(
     [nginx_return]='nginx `return 200`'
@@ -84,7 +85,6 @@ serve_nginx_return() { serve_nginx nginx_return '' 'location / { return 200 "ok"
 
 # `return` is answered before limits are looked at, so the answer comes from a named location.
 serve_nginx_limit() {
-    # shellcheck disable=SC2016 # nginx's variables
     serve_nginx nginx_limit \
         'limit_req_zone $arg_key zone=clients:32m rate=100000r/s; limit_req_status 429;' \
         'location / { limit_req zone=clients burst=100000 nodelay; try_files /none @ok; }
@@ -189,7 +189,9 @@ serve_http2() {
 # Far beyond what is asked, so that every decision is an allowed one; nested in a total.
 bucket='rate: 100000/s, burst: 100000'
 total='total: { rate: 100000000/s, burst: 100000000 }'
-static_limits=${LIMITS:-"{ $total, policies: { api: { $bucket } } }"}
+# Envoy's descriptors have buckets of their own.
+descriptors="descriptors: [{ domain: bench, descriptors: [{ key: client, $bucket }] }]"
+static_limits=${LIMITS:-"{ $total, policies: { api: { $bucket } }, $descriptors }"}
 adaptive_limits=${ADAPTIVE_LIMITS:-"{ adaptive: on, floor: { rate: 1000/s, burst: 1000 }, ceiling: { $bucket }, $total, policies: { api: { $bucket } } }"}
 
 tenant() { # LIMITS

@@ -11,9 +11,10 @@ use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
+use crate::shares::{Shares, SharesOptions, SharesTask};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
-use openclaw_delivery::{Outgoing, SenderError, SenderOptions};
+use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
@@ -69,6 +70,8 @@ pub struct ServerOptions {
     pub clock: Clock,
     /// How many threads own sockets.
     pub io_threads: usize,
+    /// How limits are shared with other replicas; nothing where they are not.
+    pub shares: Option<SharesOptions>,
 }
 
 /// Why the service can't start.
@@ -100,6 +103,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Redis can't be spoken to.
+    #[error("`buckets.redis.tls`: {0}")]
+    Shares(#[from] TlsSettingsError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),

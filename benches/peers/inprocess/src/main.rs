@@ -97,14 +97,14 @@ fn round(subject: &dyn Subject, clients: &[Client], orders: &[Vec<u32>], start: 
     let (done, is_done) = channel::<()>();
     thread::scope(|scope| {
         scope.spawn(move || {
-            let mut turn = 1;
-            while is_done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            // At once, since a round may be shorter than a second.
+            for turn in 1.. {
                 subject.rewrite(turn, nanos_since(start));
-                turn += 1;
+                if is_done.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
             }
         });
-        // A round may be shorter than a second, and is not to be without a change.
-        subject.rewrite(1, nanos_since(start));
         let deciders: Vec<_> = (0..)
             .zip(orders)
             .map(|(thread, order)| scope.spawn(move || decide_all(subject, clients, order, thread, start)))

@@ -59,6 +59,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
     let anonymous_tenant = settings.service.anonymous_tenant().cloned();
     let ServiceSettings { http, grpc, metrics_public, console_public, journal, .. } = settings.service;
+    let shares = settings.service.shares.clone();
     let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     let outgoing = settings.service.outgoing.clone();
@@ -85,6 +86,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         outgoing,
         clock: Clock::System,
         io_threads: io_threads(),
+        shares,
     }
 }
 

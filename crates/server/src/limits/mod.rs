@@ -22,7 +22,7 @@ use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
 use openclaw_alert::TenantName;
-use openclaw_limiter::{CoreId, Limiter, Policy, Rate, Seed, Sizes};
+use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,20 +99,9 @@ impl Limits {
     ) -> Arc<TenantLimits> {
         let mut numbers = TenantNumbers::new(registry, config.name());
         let policies = PolicySet::new(&config.limits, &mut numbers);
-        for policy in policies.policies() {
-            let settings = &policy.settings;
-            let level = settings.total.map(|total| (numbers.level_of(policy), total));
-            let around = config.limits.total.map(|total| (numbers.tenant_level_id(), total));
-            for (id, total) in level.iter().chain(&around) {
-                self.limiter.set_level(*id, Rate::new(total.rate_per_s, total.burst), now_nanos);
-            }
-            let rate = Rate::new(settings.client.rate_per_s, settings.client.burst);
-            let within = [level.map(|(id, _)| id), around.map(|(id, _)| id)];
-            self.limiter.set_policy(policy.id, Policy { rate, within });
-        }
-        policies.install_descriptors(&self.limiter);
+        policies.install(&self.limiter, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
-        let counts = counts.for_policies(policies.policies(), self.cores);
+        let counts = counts.for_policies(policies.shown(), self.cores);
         Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
     }
 

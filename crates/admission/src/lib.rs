@@ -8,14 +8,22 @@
 
 #![forbid(unsafe_code)]
 
+mod adapt;
 mod fair;
 mod gate;
 mod policy;
+pub mod shares;
 
+pub use adapt::{
+    Answers, BackendTick, Base, Bounds, ClientState, Correction, FEATURES, Features, Health, Heard,
+    PLAIN_OUTPUT, Plain, Predictor, SERVING10, Shares, TICKS, UNREPORTED_LATENCY, WINDOWS_MIN, Window,
+};
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};
 pub use policy::{
-    Adaptation, Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit,
-    DescriptorTree, DomainSettings, LimitSettings, Numbers, Policy, PolicySet, PolicySettings, PolicyState,
-    RateSettings, Request, Rule, RuleLimit, RuleSettings, Unit, UnitRate, UnknownPolicy,
+    Adaptation, Answer, ClientList, ClientPatternError, Conditions, Descriptor, DescriptorAnswer,
+    DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree, DomainSettings, Holder,
+    LimitSettings, Numbers, POLICIES_MET_MAX, PathPattern, PathPatternError, Period, Policy, PolicySet,
+    PolicySettings, PolicyState, Quota, QuotaSettings, RateSettings, Request, Rule, RuleLimit, RuleSettings,
+    Shown, States, TOTAL, Unit, UnitRate, UnknownPolicy,
 };

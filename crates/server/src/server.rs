@@ -2,7 +2,8 @@
 
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
-use crate::doors::Doors;
+use crate::doors::{Doors, Listeners};
+use crate::grpc;
 use crate::handover::Follower;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
@@ -12,10 +13,11 @@ use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
-use crate::sockets::{Inherited, listen};
+use crate::shares::{Shares, SharesOptions, SharesTask};
+use crate::sockets::Inherited;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
-use openclaw_delivery::{Outgoing, SenderError, SenderOptions};
+use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
 use openclaw_journal::{
     Disk, FolderLock, LockError, Log, OpenError, OpenReport, RealDisk, Snapshot, StoredFrame, Writer,
 };
@@ -74,6 +76,8 @@ pub struct ServerOptions {
     pub clock: Clock,
     /// How many threads own sockets.
     pub io_threads: usize,
+    /// How limits are shared with other replicas; nothing where they are not.
+    pub shares: Option<SharesOptions>,
 }
 
 /// Why the service can't start.
@@ -108,6 +112,9 @@ pub enum StartError {
     /// Another process has the data folder.
     #[error(transparent)]
     Folder(#[from] LockError),
+    /// Redis can't be spoken to.
+    #[error("`buckets.redis.tls`: {0}")]
+    Shares(#[from] TlsSettingsError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -141,14 +148,12 @@ impl Server {
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
         // First of all: who can't be reached must not send anything either.
-        let are_shared = options.inherited.are_shared();
-        let listener = listen(options.http, options.inherited.http)
-            .map_err(|source| StartError::Listen { address: options.http, source })?;
+        let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
         let journal = JournalParts {
             folder: options.data.join("journal"),
             options: openclaw_journal::Options { keys: keys_of, ..options.journal },
-            follows: options.inherited.follows,
+            follows: listeners.follows,
             clock: Arc::clone(&clock),
         };
         // What waits for the disk, and certificates, beside the rest.
@@ -217,8 +222,10 @@ impl Server {
         let (seen, strangers) = (Seen::default(), Strangers::default());
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
         restoring.done().await;
-        let front = Arc::new(Front::new(Behind::All(Arc::clone(&app)), tls.clone()));
-        let doors = Doors::open(&front, listener, options.io_threads, &options.data, are_shared)?;
+        let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
+        let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
+        let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls);
+        let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
@@ -254,6 +261,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.doors.address
+    }
+
+    /// Where it listens for gRPC.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.doors.grpc_address
     }
 
     /// When some partition has something to do.

@@ -4,6 +4,7 @@ use super::descriptors::connections_max;
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
+use crate::grpc;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -47,10 +48,28 @@ pub(crate) struct IoThreads {
     /// Connections that came while all were welcome.
     kept: Arc<AtomicUsize>,
     stage: watch::Sender<Stage>,
+    /// For connections that can be told at any time that they end.
+    stop: watch::Sender<bool>,
+}
+
+/// What a listener's connections speak.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Protocol {
+    /// HTTP/1.
+    Http,
+    /// gRPC, which is HTTP/2.
+    Grpc,
+}
+
+/// What connections are served by.
+#[derive(Clone)]
+struct Fronts {
+    http: Arc<Front>,
+    grpc: Arc<grpc::Front>,
 }
 
 struct IoThread {
-    sockets: mpsc::UnboundedSender<(TcpStream, Counted)>,
+    sockets: mpsc::UnboundedSender<(TcpStream, Protocol, Counted)>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
@@ -77,16 +96,18 @@ impl Drop for Counted {
 
 impl IoThreads {
     /// Starts `count` threads.
-    pub(crate) fn start(count: usize, front: &Arc<Front>) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, http: Arc<Front>, grpc: Arc<grpc::Front>) -> io::Result<Self> {
         let (stage, at) = watch::channel(Stage::Open);
-        let start = |number| IoThread::start(number, Arc::clone(front), at.clone());
+        let (stop, stopped) = watch::channel(false);
+        let front = Arc::clone(&http);
+        let fronts = Fronts { http, grpc };
+        let start = |number| IoThread::start(number, fronts.clone(), at.clone(), stopped.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        let front = Arc::clone(front);
-        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage })
+        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage, stop })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
-    pub(crate) async fn accept(&self, listener: TcpListener) {
+    pub(crate) async fn accept(&self, listener: TcpListener, protocol: Protocol) {
         let mut stage = self.stage.subscribe();
         loop {
             let accepted = tokio::select! {
@@ -95,7 +116,7 @@ impl IoThreads {
                 () = reached(&mut stage, Stage::Closed) => return,
             };
             match accepted {
-                Ok((socket, _)) => self.hand_over(socket),
+                Ok((socket, _)) => self.hand_over(socket, protocol),
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -108,7 +129,7 @@ impl IoThreads {
         self.open() < self.connections_max
     }
 
-    fn hand_over(&self, socket: TcpStream) {
+    fn hand_over(&self, socket: TcpStream, protocol: Protocol) {
         // Answers are small and whole; waiting for more to send helps nobody.
         let _ = socket.set_nodelay(true);
         let least = self.threads.iter().min_by_key(|io| io.open.load(Ordering::Relaxed));
@@ -117,13 +138,19 @@ impl IoThreads {
             if *self.stage.borrow() == Stage::Open {
                 counts.push(Arc::clone(&self.kept));
             }
-            let _ = io.sockets.send((socket, Counted::new(counts)));
+            let _ = io.sockets.send((socket, protocol, Counted::new(counts)));
         }
+    }
+
+    /// Says when connections of many calls are to end.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// Tells all connections how far the end has come.
     pub(crate) fn set_stage(&self, stage: Stage) {
         self.front.leave(stage >= Stage::Leaving);
+        self.stop.send_replace(stage >= Stage::Leaving);
         self.stage.send_replace(stage);
     }
 
@@ -149,13 +176,18 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(number: usize, front: Arc<Front>, stage: watch::Receiver<Stage>) -> io::Result<Self> {
+    fn start(
+        number: usize,
+        fronts: Fronts,
+        stage: watch::Receiver<Stage>,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, front, stage));
+            runtime.block_on(run(incoming, fronts, stage, stopped));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -163,17 +195,21 @@ impl IoThread {
 }
 
 async fn run(
-    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Counted)>,
-    front: Arc<Front>,
+    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol, Counted)>,
+    fronts: Fronts,
     stage: watch::Receiver<Stage>,
+    stopped: watch::Receiver<bool>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
-    while let Some((socket, counted)) = incoming.recv().await {
+    while let Some((socket, protocol, counted)) = incoming.recv().await {
         let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else { continue };
-        let (front, stage) = (Arc::clone(&front), stage.clone());
+        let (fronts, stage, stopped) = (fronts.clone(), stage.clone(), stopped.clone());
         tokio::spawn(async move {
-            connection(socket, front, stage).await;
+            match protocol {
+                Protocol::Http => connection(socket, fronts.http, stage).await,
+                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stopped).await,
+            }
             drop(counted);
         });
     }

@@ -1,8 +1,8 @@
 //! Which rule holds a descriptor.
 
 use super::settings::{DomainSettings, RuleLimit, RuleSettings};
-use crate::policy::{Numbers, glob};
-use openclaw_limiter::{PolicyId, Rate};
+use crate::policy::{Numbers, Policy, glob};
+use openclaw_limiter::{self as limiter, Limiter, PolicyId, Rate};
 use std::sync::Arc;
 
 /// All rules of a tenant, by domain and by the entries that descriptors come
@@ -54,14 +54,14 @@ struct Node {
 /// Gives numbers while the tree is built.
 struct Builder<'b, N> {
     numbers: &'b mut N,
-    policies: &'b [super::super::Policy],
+    policies: &'b [Policy],
 }
 
 impl DescriptorTree {
     /// Numbers the rules of a tenant; `policies` are those that they name.
     pub(in crate::policy) fn new(
         settings: &[DomainSettings],
-        policies: &[super::super::Policy],
+        policies: &[Policy],
         numbers: &mut impl Numbers,
     ) -> Self {
         let mut builder = Builder { numbers, policies };
@@ -98,11 +98,9 @@ impl DescriptorTree {
         self.domains.iter().find(|(known, _)| **known == *domain).map(|(_, node)| node)
     }
 
-    /// Calls `each` with every rule that has a bucket of its own.
-    pub(in crate::policy) fn each_own(&self, mut each: impl FnMut(PolicyId, Rate)) {
-        for (_, node) in &self.domains {
-            node.each_own(&mut each);
-        }
+    /// Puts all rules in force; what is left of their buckets stays.
+    pub(in crate::policy) fn install(&self, limiter: &Limiter) {
+        self.domains.iter().for_each(|(_, node)| node.install(limiter));
     }
 }
 
@@ -134,12 +132,12 @@ impl Node {
         self.exact.iter().chain(&self.patterns).chain(&self.any)
     }
 
-    fn each_own(&self, each: &mut impl FnMut(PolicyId, Rate)) {
+    fn install(&self, limiter: &Limiter) {
         for rule in self.rules() {
             if let Some(RuleBucket::Own { policy, rate, .. }) = rule.bucket {
-                each(policy, rate);
+                limiter.set_policy(policy, limiter::Policy { rate, within: [None, None] });
             }
-            rule.below.each_own(each);
+            rule.below.install(limiter);
         }
     }
 }

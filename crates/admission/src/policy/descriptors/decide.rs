@@ -269,9 +269,9 @@ impl PolicySet {
                 DescriptorAnswer {
                     code: DescriptorCode::new(is_refused && !dry_run),
                     limit: Some(limit),
-                    remaining: shown(decision.remaining),
+                    remaining: shown(decision.remaining()),
                     burst: decision.rate.burst(),
-                    reset_after_nanos: decision.reset_after_nanos,
+                    reset_after_nanos: decision.reset_after_nanos(),
                     retry_after_nanos: retry_after(decision.verdict),
                     would_deny: is_refused && dry_run,
                     is_quota,

@@ -75,7 +75,7 @@ impl Overrides {
         let Some(free) = self.places(rate).find(|place| place.rate.load(Ordering::Acquire) == 0) else {
             return self.nearest(rate);
         };
-        limiter.set_policy(free.id, Policy { rate, within: [None, None] });
+        limiter.set_policy(free.id, Policy { rate, within: [None, None] }, 0);
         free.rate.store(rate.word(), Ordering::Release);
         Some(free)
     }

@@ -9,7 +9,7 @@ use openclaw_alert::Timestamp;
 use serde_json::json;
 
 /// Most rows in one request.
-pub const ROWS_MAX: usize = 50_000;
+const ROWS_MAX: usize = 50_000;
 /// Longest name of a client.
 const CLIENT_BYTES_MAX: usize = 256;
 /// A longer answer is a mistake of units.

@@ -76,8 +76,8 @@ impl PolicySet {
             policy,
             verdict: decision.verdict,
             limit: decision.rate.burst(),
-            remaining: decision.remaining,
-            reset_after_nanos: decision.reset_after_nanos,
+            remaining: decision.remaining(),
+            reset_after_nanos: decision.reset_after_nanos(),
         };
         let allowed = decision.verdict == Verdict::Allowed || policy.settings.dry_run;
         Ok(Answer { allowed, state: Some(state) })

@@ -12,6 +12,7 @@
 
 mod auth;
 mod clock;
+mod grpc;
 mod host;
 mod http;
 mod limits;
@@ -20,6 +21,7 @@ mod operator;
 mod reload;
 mod removal;
 mod server;
+mod shares;
 mod tenants;
 
 pub use auth::{
@@ -33,4 +35,5 @@ pub use limits::SeedError;
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
+pub use shares::{RedisOptions, SharesOptions};
 pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

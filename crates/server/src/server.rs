@@ -2,17 +2,19 @@
 
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
+use crate::grpc;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
+use crate::http::{App, Front, IoThreads, Options, Protocol, Seen, Strangers};
 use crate::limits::{Limits, SeedError, load_seed};
 use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
+use crate::shares::{Shares, SharesOptions, SharesTask};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
-use openclaw_delivery::{Outgoing, SenderError, SenderOptions};
+use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
@@ -68,6 +70,8 @@ pub struct ServerOptions {
     pub clock: Clock,
     /// How many threads own sockets.
     pub io_threads: usize,
+    /// How limits are shared with other replicas; nothing where they are not.
+    pub shares: Option<SharesOptions>,
 }
 
 /// Why the service can't start.
@@ -99,6 +103,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Redis can't be spoken to.
+    #[error("`buckets.redis.tls`: {0}")]
+    Shares(#[from] TlsSettingsError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -120,8 +127,9 @@ pub struct Server {
     app: Arc<App>,
     log: Log,
     address: SocketAddr,
+    grpc_address: Option<SocketAddr>,
     io: Arc<IoThreads>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -135,6 +143,8 @@ impl Server {
         // First of all: who can't be reached must not send anything either.
         let listener = listen(options.http)?;
         let address = listener.local_addr()?;
+        let grpc_listener = options.grpc.map(listen).transpose()?;
+        let grpc_address = grpc_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let metrics = Arc::new(Metrics::new());
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let clock = Arc::new(options.clock);
@@ -202,15 +212,22 @@ impl Server {
             started_at: clock.now(),
         });
         let front = Arc::new(Front::new(Arc::clone(&app), tls.clone()));
-        let io = Arc::new(IoThreads::start(options.io_threads, &front)?);
+        let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
+        let calls = Arc::new(grpc::Front::new(Arc::clone(&app), tls.clone(), calls));
+        let io = Arc::new(IoThreads::start(options.io_threads, front, Arc::clone(&calls))?);
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&app), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
-        let acceptor = Arc::clone(&io);
-        let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
-        let server = Self { host, app, log, address, io, accepting, tasks };
+        tasks.push(tokio::spawn(calls.keep_health(io.stopped())));
+        let accept = |listener, protocol| {
+            let io = Arc::clone(&io);
+            tokio::spawn(async move { io.accept(listener, protocol).await })
+        };
+        let mut accepting = vec![accept(listener, Protocol::Http)];
+        accepting.extend(grpc_listener.map(|listener| accept(listener, Protocol::Grpc)));
+        let server = Self { host, app, log, address, grpc_address, io, accepting, tasks };
         Ok((server, Opened { journal: report, recovery }))
     }
 
@@ -227,6 +244,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for gRPC.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// When some partition has something to do.
@@ -284,7 +307,9 @@ impl Server {
         let end = Instant::now() + deadline;
         self.host.begin_drain();
         self.io.stop();
-        let _ = self.accepting.await;
+        for accepting in self.accepting {
+            let _ = accepting.await;
+        }
         let connections = async {
             while self.io.open() > 0 && Instant::now() < end {
                 tokio::time::sleep(Duration::from_millis(5)).await;

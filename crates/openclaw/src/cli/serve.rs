@@ -43,6 +43,9 @@ async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<()
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
+    if let Some(address) = server.grpc_address() {
+        ui.note(format_args!("openclaw takes gRPC on {address}"))?;
+    }
     ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
     signals.wait_for_end(&server).await;
     tracing::info!("draining");
@@ -56,6 +59,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
     let anonymous_tenant = settings.service.anonymous_tenant().cloned();
     let ServiceSettings { http, grpc, metrics_public, console_public, journal, .. } = settings.service;
+    let shares = settings.service.shares.clone();
     let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
     let outgoing = settings.service.outgoing.clone();
@@ -82,6 +86,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         outgoing,
         clock: Clock::System,
         io_threads: io_threads(),
+        shares,
     }
 }
 

@@ -5,6 +5,7 @@
 //! the program is built from ([`Settings`], [`TenantConfig`]): what hasn't been
 //! checked can't reach a server. All faults of all files are told together.
 
+mod buckets;
 mod credentials;
 mod email;
 mod env;

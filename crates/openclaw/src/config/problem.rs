@@ -181,6 +181,16 @@ pub(crate) enum Problem {
     #[error("`{field}` {detail}")]
     Mapping { field: String, detail: String },
 
+    // Shared limits.
+    #[error("expected `redis://HOST[:PORT][/DATABASE]`, or `rediss://…` for TLS")]
+    RedisUrl,
+    #[error("the address holds a password, which logs would show: use `user` and `password`")]
+    RedisUrlWithPassword,
+    #[error("`tls` is for `rediss://`: this address is not")]
+    RedisTlsWithoutTls,
+    #[error("`{prefix}` can't begin names in Redis: use letters, digits and `-_.:`, 64 at most")]
+    RedisPrefix { prefix: String },
+
     // Limits and rating.
     #[error("`floor` is above `ceiling` in `{key}`")]
     FloorAboveCeiling { key: &'static str },

@@ -79,7 +79,7 @@ impl Front {
             }
             _ => {
                 let caller = self.app.auth.check(headers, None, peer)?;
-                self.app.limits.of(caller.allowed_tenant(Scope::Limit)?.name())
+                self.app.limits.of(caller.tenant_for(Scope::Limit)?)
             }
         };
         limits.ok_or_else(|| Denied::Tenant.into())

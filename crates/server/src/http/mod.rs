@@ -30,7 +30,7 @@ mod way_back;
 
 pub(crate) use service::{App, Front, Options};
 pub(crate) use strangers::Strangers;
-pub(crate) use threads::IoThreads;
+pub(crate) use threads::{IoThreads, Protocol};
 pub(crate) use way_back::Seen;
 
 use axum::body::Body;

@@ -4,6 +4,7 @@ use super::descriptors::connections_max;
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
+use crate::grpc;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -33,23 +34,40 @@ pub(crate) struct IoThreads {
     stop: watch::Sender<bool>,
 }
 
+/// What a listener's connections speak.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Protocol {
+    /// HTTP/1.
+    Http,
+    /// gRPC, which is HTTP/2.
+    Grpc,
+}
+
+/// What connections are served by.
+#[derive(Clone)]
+struct Fronts {
+    http: Arc<Front>,
+    grpc: Arc<grpc::Front>,
+}
+
 struct IoThread {
-    sockets: mpsc::UnboundedSender<TcpStream>,
+    sockets: mpsc::UnboundedSender<(TcpStream, Protocol)>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
 impl IoThreads {
     /// Starts `count` threads.
-    pub(crate) fn start(count: usize, front: &Arc<Front>) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, http: Arc<Front>, grpc: Arc<grpc::Front>) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let start = |number| IoThread::start(number, Arc::clone(front), stopped.clone());
+        let fronts = Fronts { http, grpc };
+        let start = |number| IoThread::start(number, fronts.clone(), stopped.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
         Ok(Self { threads, connections_max: connections_max(), stop })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
-    pub(crate) async fn accept(&self, listener: TcpListener) {
+    pub(crate) async fn accept(&self, listener: TcpListener, protocol: Protocol) {
         let mut stopped = self.stop.subscribe();
         loop {
             let accepted = tokio::select! {
@@ -58,7 +76,7 @@ impl IoThreads {
                 _ = stopped.changed() => return,
             };
             match accepted {
-                Ok((socket, _)) => self.hand_over(socket),
+                Ok((socket, _)) => self.hand_over(socket, protocol),
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -71,14 +89,19 @@ impl IoThreads {
         self.open() < self.connections_max
     }
 
-    fn hand_over(&self, socket: TcpStream) {
+    fn hand_over(&self, socket: TcpStream, protocol: Protocol) {
         // Answers are small and whole; waiting for more to send helps nobody.
         let _ = socket.set_nodelay(true);
         let least = self.threads.iter().min_by_key(|io| io.open.load(Ordering::Relaxed));
         if let Some(io) = least {
             io.open.fetch_add(1, Ordering::Relaxed);
-            let _ = io.sockets.send(socket);
+            let _ = io.sockets.send((socket, protocol));
         }
+    }
+
+    /// Says when it is told to stop.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// Tells all connections to end after what they are doing.
@@ -103,14 +126,14 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(number: usize, front: Arc<Front>, stopped: watch::Receiver<bool>) -> io::Result<Self> {
+    fn start(number: usize, fronts: Fronts, stopped: watch::Receiver<bool>) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&open);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, front, counter, stopped));
+            runtime.block_on(run(incoming, fronts, counter, stopped));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -118,21 +141,24 @@ impl IoThread {
 }
 
 async fn run(
-    mut incoming: mpsc::UnboundedReceiver<TcpStream>,
-    front: Arc<Front>,
+    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol)>,
+    fronts: Fronts,
     open: Arc<AtomicUsize>,
     stopped: watch::Receiver<bool>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
-    while let Some(socket) = incoming.recv().await {
+    while let Some((socket, protocol)) = incoming.recv().await {
         let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else {
             open.fetch_sub(1, Ordering::Relaxed);
             continue;
         };
-        let (front, open, stopped) = (Arc::clone(&front), Arc::clone(&open), stopped.clone());
+        let (fronts, open, stopped) = (fronts.clone(), Arc::clone(&open), stopped.clone());
         tokio::spawn(async move {
-            connection(socket, front, stopped).await;
+            match protocol {
+                Protocol::Http => connection(socket, fronts.http, stopped).await,
+                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stopped).await,
+            }
             open.fetch_sub(1, Ordering::Relaxed);
         });
     }

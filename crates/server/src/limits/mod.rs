@@ -5,11 +5,11 @@
 //! takes no lock, allocates nothing and waits for nobody.
 
 mod counts;
-mod descriptors;
 mod numbers;
+mod observe;
 mod seed;
 
-pub(crate) use descriptors::{Decided, Descriptor, Hits, Limit};
+pub(crate) use observe::Observation;
 pub use seed::SeedError;
 pub(crate) use seed::load as load_seed;
 
@@ -18,7 +18,9 @@ use crate::tenants::TenantConfig;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
-use openclaw_admission::{Answer, Descriptor, DescriptorAnswers, PolicySet, Request, UnknownPolicy};
+use openclaw_admission::{
+    Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
+};
 use openclaw_alert::TenantName;
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
 use std::cell::Cell;
@@ -141,6 +143,18 @@ impl Limits {
     ) -> DescriptorAnswers<'t> {
         let core = CoreId(CORE.get());
         tenant.policies.decide_descriptors(&self.limiter, core, domain, descriptors, now_nanos)
+    }
+
+    /// Gives a descriptor's tokens back.
+    pub(crate) fn give_back_descriptor<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        domain: &str,
+        descriptor: &Descriptor<'_>,
+        now_nanos: u64,
+    ) -> DescriptorAnswer<'t> {
+        let core = CoreId(CORE.get());
+        tenant.policies.give_back_descriptor(&self.limiter, core, domain, descriptor, now_nanos)
     }
 
     /// Decisions so far: by tenant, policy and result.

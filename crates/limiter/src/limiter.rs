@@ -4,7 +4,7 @@ use crate::clients::{Changed, Client, Clients, Unknown};
 use crate::learned::{self, Free, LearnedLines};
 use crate::level::Levels;
 use crate::policy::{Policies, Terms};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::table::Table;
 use crate::word::{NOW_MAX_NANOS, Tag};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::ops::Range;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 /// Clients of a batch whose memory is asked for at once: about as many lines as
 /// a core can wait for, and few enough to stay in its first cache.

@@ -209,10 +209,9 @@ pub(crate) fn change_owned<T>(
         }
         match word.compare_exchange_weak(seen, next, AcqRel, Acquire) {
             Ok(_) if owner.load(Acquire) == tag.0 => return Some(told),
-            Ok(_) => {
-                let _ = word.compare_exchange(next, seen, AcqRel, Relaxed);
-                return None;
-            }
+            // Another's by now. Where the change can't be taken back, someone has
+            // seen it and carried it on: it counts.
+            Ok(_) => return word.compare_exchange(next, seen, AcqRel, Relaxed).is_err().then_some(told),
             Err(other) => seen = other,
         }
     }

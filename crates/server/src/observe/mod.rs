@@ -1,8 +1,10 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
 mod exposition;
+mod lanes;
 
 pub(crate) use exposition::{Format, only_tenant};
+pub(crate) use lanes::LaneHistogram;
 
 use crate::host::Host;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
@@ -103,7 +105,7 @@ struct TotalCounters {
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Histograms<Request>,
+    requests: Family<Request, LaneHistogram, fn() -> LaneHistogram>,
     received: Family<Received, Counter>,
     way_back: Family<WayBack, Counter>,
     outcomes: Family<AtReceiver, Counter>,
@@ -136,6 +138,10 @@ fn request_histogram() -> Histogram {
     Histogram::new(REQUEST_SECONDS)
 }
 
+fn request_lanes() -> LaneHistogram {
+    LaneHistogram::new(&REQUEST_SECONDS)
+}
+
 fn score_histogram() -> Histogram {
     Histogram::new(SCORES)
 }
@@ -144,7 +150,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("openclaw"),
-            requests: Family::new_with_constructor(request_histogram as fn() -> Histogram),
+            requests: Family::new_with_constructor(request_lanes as fn() -> LaneHistogram),
             received: Family::default(),
             way_back: Family::default(),
             outcomes: Family::default(),
@@ -325,8 +331,18 @@ impl Metrics {
             400..=499 => "4xx",
             _ => "5xx",
         };
+        self.requests_of(tenant, route, code).observe(crate::limits::core(), took, 1);
+    }
+
+    /// Where requests of a kind are counted, for those who answer very many.
+    pub(crate) fn requests_of(
+        &self,
+        tenant: Option<&TenantName>,
+        route: &'static str,
+        code: &'static str,
+    ) -> LaneHistogram {
         let tenant = tenant.map_or_else(String::new, |tenant| tenant.as_str().to_owned());
-        self.requests.get_or_create(&Request { tenant, route, code }).observe(took.as_secs_f64());
+        self.requests.get_or_create_owned(&Request { tenant, route, code })
     }
 
     /// A request's alerts have been taken in, or not.
@@ -394,9 +410,11 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text.
-    pub(crate) fn write(&self, host: &Host, format: Format) -> String {
-        self.look(host);
+    /// All metrics as text; nothing of alerts where there is no host for them.
+    pub(crate) fn write(&self, host: Option<&Host>, format: Format) -> String {
+        if let Some(host) = host {
+            self.look(host);
+        }
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics can't be written");

@@ -57,7 +57,7 @@ impl Slow {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Call {
     Wait(u64),
     Back(u64),

@@ -1,6 +1,6 @@
 //! Starting, running, stopping.
 
-use crate::auth::{Auth, KeyFetcher, keep_uses};
+use crate::auth::{Auth, KeyFetcher, PassError, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
@@ -85,6 +85,9 @@ pub enum StartError {
     /// Clients' names can't be hashed as before.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// What stands behind proxies can't be told whom we let through.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// Certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -192,6 +195,8 @@ impl Server {
             metrics,
             reloader: Arc::clone(&reloader),
             limits,
+            passes: Passes::load(&options.data)?,
+            anonymous_tenant: options.anonymous_tenant,
             seen: Seen::default(),
             work: tokio::runtime::Handle::current(),
             options: Options {

@@ -2,6 +2,7 @@
 
 mod decide;
 mod settings;
+mod settle;
 
 pub use decide::{Answer, PolicyState, Request, UnknownPolicy};
 pub use settings::{Adaptation, LimitSettings, PolicySettings, RateSettings};

@@ -49,12 +49,14 @@ pub struct LimitSettings {
     pub policies: Vec<PolicySettings>,
     /// One bucket for all of the tenant's clients.
     pub total: Option<RateSettings>,
+    /// Whether answers also carry the older `X-RateLimit-*` headers.
+    pub x_ratelimit_headers: bool,
 }
 
 impl Default for LimitSettings {
     /// One policy, `default`, of 100 requests a second and 1000 at once.
     fn default() -> Self {
-        Self { policies: vec![PolicySettings::new("default")], total: None }
+        Self { policies: vec![PolicySettings::new("default")], total: None, x_ratelimit_headers: false }
     }
 }
 

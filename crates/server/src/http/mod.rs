@@ -10,6 +10,7 @@ mod alerts;
 mod body;
 mod console;
 mod cors;
+mod decisions;
 mod descriptors;
 mod feedback;
 mod ingest;

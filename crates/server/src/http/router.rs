@@ -46,6 +46,7 @@ const ROUTES: &[Route] = &[
     ("/api/v1/pagerduty/callback", || post(pagerduty::post)),
     ("/api/v1/servicenow/callback", || post(servicenow::post)),
     ("/api/v1/rate", || post(rate::post)),
+    ("/.well-known/jwks.json", || get(published)),
     ("/api/v1/silences", || any(gone)),
     ("/api/v1/status", || any(gone)),
 ];
@@ -102,7 +103,7 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Respon
         }
     };
     let format = Format::from_accept(parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    let text = app.metrics.write(&app.host, format);
+    let text = app.metrics.write(&app.host, &app.limits, format);
     let text = match tenant {
         Some(tenant) => only_tenant(&text, tenant.as_str()),
         None => text,
@@ -110,6 +111,15 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     let mut response = http::Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     Ok(response)
+}
+
+/// What verifies the passes that `/auth` gives.
+async fn published(State(app): State<Arc<App>>) -> Response {
+    let mut response = http::Response::new(Body::from(app.passes.published().to_owned()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// Alertmanager's old API, as Alertmanager answers it.

@@ -1,11 +1,12 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
+use super::decisions::Question;
 use super::ingest::{self, Door};
 use super::strangers::Strangers;
 use super::tls::Tls;
-use super::{Response, Seen, cors, origin, problem, router};
-use crate::auth::{Auth, Caller, Denied, Peer};
+use super::{Response, Seen, cors, decisions, origin, problem, router};
+use crate::auth::{Auth, Caller, Denied, Passes, Peer};
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::observe::Metrics;
@@ -31,6 +32,10 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) limits: Arc<Limits>,
+    /// For what stands behind proxies.
+    pub(crate) passes: Passes,
+    /// The tenant of those who ask for decisions without a credential.
+    pub(crate) anonymous_tenant: Option<TenantName>,
     /// What other tools have told us.
     pub(crate) seen: Seen,
     pub(crate) work: tokio::runtime::Handle,
@@ -59,7 +64,7 @@ impl App {
         Checked(self.caller(request).map(Arc::new))
     }
 
-    fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
+    pub(super) fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
         if request.is_of_other_site && is_basic(request.headers) {
             return Err(Denied::OtherSite);
         }
@@ -161,7 +166,7 @@ fn is_basic(headers: &HeaderMap) -> bool {
 
 /// What a connection is served by.
 pub(crate) struct Front {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
     router: Router,
     /// Without it connections are plain.
     pub(super) tls: Option<Arc<Tls>>,
@@ -179,6 +184,9 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
     let started = Instant::now();
     let call = cors::Call::of(&request);
     app.auth.settle(request.headers()).await;
+    if let Some(question) = Question::of(request.method(), Target::of(&request).path) {
+        return decisions::answer(front, question, request, started).await;
+    }
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
         (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),

@@ -138,9 +138,24 @@ async fn run(
     }
 }
 
+/// The other end of a connection, as text.
+#[derive(Clone)]
+pub(super) struct Address(Arc<str>);
+
+impl Address {
+    fn of(socket: &TcpStream) -> Self {
+        Self(socket.peer_addr().map_or("".into(), |address| address.ip().to_canonical().to_string().into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
+    let address = Address::of(&socket);
     let Some(tls) = &front.tls else {
-        return requests(socket, None, front, stopped).await;
+        return requests(socket, address, None, front, stopped).await;
     };
     let accepted = tokio::select! {
         accepted = tls.accept(socket) => accepted,
@@ -148,13 +163,14 @@ async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Re
     };
     if let Some(stream) = accepted {
         let peer = tls::peer(&stream);
-        requests(stream, peer, front, stopped).await;
+        requests(stream, address, peer, front, stopped).await;
     }
 }
 
 /// Serves a connection's requests. `peer` is its client certificate.
 async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
     mut stopped: watch::Receiver<bool>,
@@ -164,6 +180,7 @@ async fn requests(
         if let Some(peer) = &peer {
             request.extensions_mut().insert(Arc::clone(peer));
         }
+        request.extensions_mut().insert(address.clone());
         async move { Ok::<_, std::convert::Infallible>(serve(&front, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()

@@ -1,10 +1,16 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
+mod decisions;
 mod exposition;
+mod histogram;
 
+pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
 
 use crate::host::Host;
+use crate::limits::Limits;
+use decisions::Decisions;
+use histogram::{Times, TimesOf};
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
 use openclaw_pipeline::{Ended, Taken};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -103,7 +109,8 @@ struct TotalCounters {
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Histograms<Request>,
+    requests: TimesOf<Request>,
+    decisions: Decisions,
     received: Family<Received, Counter>,
     way_back: Family<WayBack, Counter>,
     outcomes: Family<AtReceiver, Counter>,
@@ -132,6 +139,10 @@ pub(crate) struct Metrics {
     totals: TotalCounters,
 }
 
+fn request_times() -> Times {
+    Times::new(&REQUEST_SECONDS)
+}
+
 fn request_histogram() -> Histogram {
     Histogram::new(REQUEST_SECONDS)
 }
@@ -144,7 +155,8 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("openclaw"),
-            requests: Family::new_with_constructor(request_histogram as fn() -> Histogram),
+            requests: Family::new_with_constructor(request_times as fn() -> Times),
+            decisions: Decisions::new(),
             received: Family::default(),
             way_back: Family::default(),
             outcomes: Family::default(),
@@ -192,6 +204,7 @@ impl Metrics {
             seconds(),
             self.requests.clone(),
         );
+        self.decisions.register(r);
         r.register("alerts_received", "Alerts taken in, by what became of them", self.received.clone());
         r.register("way_back", "What people did in other tools, by what became of it", self.way_back.clone());
         r.register("alert_outcomes", "Ends of alerts at their receivers", self.outcomes.clone());
@@ -318,15 +331,9 @@ impl Metrics {
         status: u16,
         took: Duration,
     ) {
-        let code = match status {
-            100..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
+        let code = class(status);
         let tenant = tenant.map_or_else(String::new, |tenant| tenant.as_str().to_owned());
-        self.requests.get_or_create(&Request { tenant, route, code }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Request { tenant, route, code }).observe(took);
     }
 
     /// A request's alerts have been taken in, or not.
@@ -395,8 +402,9 @@ impl Metrics {
     }
 
     /// All metrics as text.
-    pub(crate) fn write(&self, host: &Host, format: Format) -> String {
+    pub(crate) fn write(&self, host: &Host, limits: &Limits, format: Format) -> String {
         self.look(host);
+        self.decisions.look(limits, &self.requests);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics can't be written");
@@ -449,6 +457,16 @@ impl Metrics {
             self.passthrough.get_or_create(&labels).set(i64::from(is_on));
             self.shadow.get_or_create(&labels).set(i64::from(config.settings.is_shadow()));
         }
+    }
+}
+
+fn class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
     }
 }
 

@@ -168,7 +168,16 @@ impl Auth {
     }
 
     fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
-        let text = single(headers, AUTHORIZATION.as_str()).ok()??;
+        self.missing_of(single(headers, AUTHORIZATION.as_str()).ok()??)
+    }
+
+    /// Whether [`Self::settle`] would wait, for a request that has this
+    /// `Authorization`.
+    pub(crate) fn has_to_wait(&self, authorization: &str) -> bool {
+        self.missing_of(authorization).is_some()
+    }
+
+    fn missing_of(&self, text: &str) -> Option<Missing> {
         if text.len() < PUBLISHED_TOKEN_BYTES_MIN {
             return None;
         }

@@ -12,6 +12,7 @@ mod console;
 mod cors;
 mod decisions;
 mod descriptors;
+mod fast;
 mod feedback;
 mod ingest;
 mod messages;

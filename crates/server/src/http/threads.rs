@@ -1,6 +1,7 @@
 //! The I/O threads: a runtime of one thread each, which owns its connections.
 
 use super::descriptors::connections_max;
+use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
@@ -17,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -169,12 +170,15 @@ async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Re
 
 /// Serves a connection's requests. `peer` is its client certificate.
 async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let other = Other { address: address.as_str(), peer: peer.as_deref() };
+    let Some(received) = fast::serve(&mut stream, &front.app, other, stopped.clone()).await else { return };
+    let stream = Rewind::new(received, stream);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let front = Arc::clone(&front);
         if let Some(peer) = &peer {
@@ -201,7 +205,7 @@ async fn requests(
     }
 }
 
-async fn told(stopped: &mut watch::Receiver<bool>) {
+pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a stop as well.
     let _ = stopped.wait_for(|stop| *stop).await;
 }

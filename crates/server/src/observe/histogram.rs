@@ -45,7 +45,7 @@ impl Times {
 
 impl EncodeMetric for Times {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let ends = self.0.bounds.iter().copied().chain([f64::MAX]);
+        let ends = self.0.bounds.iter().copied().chain([f64::INFINITY]);
         let buckets: Vec<_> =
             ends.zip(self.0.counts.iter().map(|count| count.load(Ordering::Relaxed))).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();

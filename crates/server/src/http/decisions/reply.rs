@@ -18,6 +18,13 @@ impl Reply {
         self.body.clear();
     }
 
+    /// Gives room beyond `bytes` back.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        if self.body.capacity() > bytes {
+            self.body = Vec::new();
+        }
+    }
+
     /// Adds a header; nothing in it comes from a stranger unchecked.
     pub(super) fn field(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
         self.fields.extend_from_slice(name.as_bytes());

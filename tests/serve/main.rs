@@ -17,6 +17,7 @@ mod nginx;
 mod operator;
 mod pages;
 mod pki;
+mod rate;
 mod rating;
 mod reload;
 mod removal;

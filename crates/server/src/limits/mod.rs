@@ -7,9 +7,11 @@
 mod counts;
 mod numbers;
 mod observe;
+mod save;
 mod seed;
 
 pub(crate) use observe::Observation;
+pub(crate) use save::Saver;
 pub use seed::SeedError;
 pub(crate) use seed::load as load_seed;
 

@@ -1,5 +1,6 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
+mod access_logs;
 mod decisions;
 mod exposition;
 mod histogram;
@@ -138,6 +139,7 @@ pub(crate) struct Metrics {
     handshakes: Family<OfResult, Counter>,
     tls_reloads: Family<OfResult, Counter>,
     totals: TotalCounters,
+    pub(crate) access_logs: access_logs::AccessLogMetrics,
 }
 
 fn request_times() -> Times {
@@ -184,7 +186,9 @@ impl Metrics {
             handshakes: Family::default(),
             tls_reloads: Family::default(),
             totals: TotalCounters::default(),
+            access_logs: access_logs::AccessLogMetrics::default(),
         };
+        metrics.access_logs.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();

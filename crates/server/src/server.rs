@@ -159,6 +159,7 @@ impl Server {
         let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
         let limits = Arc::new(limits);
         limits.install(&tenants.all());
+        limits.keep_adapting()?;
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
         let disk = Arc::new(RealDisk::new(options.data.join("journal"))?);

@@ -4,20 +4,25 @@
 //! A decision touches the limiter's table and counters of this thread; it
 //! takes no lock, allocates nothing and waits for nobody.
 
+mod adapt;
+mod candidates;
 mod counts;
 mod numbers;
 mod observe;
 mod seed;
 
-pub(crate) use observe::Observation;
+pub(crate) use adapt::ClientLimits;
+pub(crate) use observe::{Observation, ObservationSink};
 pub use seed::SeedError;
 pub(crate) use seed::load as load_seed;
 
 use crate::clock::Clock;
 use crate::tenants::TenantConfig;
 use arc_swap::ArcSwap;
+use adapt::Adaptation;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
+use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
@@ -54,6 +59,8 @@ pub(crate) struct Limits {
     registry: Mutex<Registry>,
     tenants: ArcSwap<HashMap<TenantName, Arc<TenantLimits>>>,
     cores: usize,
+    adaptation: Adaptation,
+    sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
 }
 
 /// One tenant's limits in force.
@@ -61,6 +68,7 @@ pub(crate) struct TenantLimits {
     pub(crate) name: TenantName,
     pub(crate) policies: PolicySet,
     counts: Counts,
+    backend: Arc<BackendCounts>,
 }
 
 impl Limits {
@@ -69,11 +77,13 @@ impl Limits {
         let cores = cores + 1;
         let sizes = Sizes { clients: CLIENTS, policies: POLICIES, levels: LEVELS, cores: cores as u16 };
         Self {
-            limiter: Limiter::new(sizes, seed),
+            limiter: Limiter::new(sizes, seed).with_learned(adapt::LEARNED),
             clock,
             registry: Mutex::default(),
             tenants: ArcSwap::default(),
             cores,
+            adaptation: Adaptation::new(cores),
+            sinks: ArcSwap::default(),
         }
     }
 
@@ -88,6 +98,7 @@ impl Limits {
             (name, self.installed(config, known, &mut registry, now))
         });
         self.tenants.store(Arc::new(tenants.collect()));
+        self.install_adaptive();
     }
 
     fn installed(
@@ -102,7 +113,8 @@ impl Limits {
         policies.install(&self.limiter, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
-        Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
+        let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
+        Arc::new(TenantLimits { name: config.name().clone(), policies, counts, backend })
     }
 
     /// A tenant's limits.
@@ -129,6 +141,7 @@ impl Limits {
         let answer = tenant.policies.decide(&self.limiter, CoreId(core), request, now_nanos)?;
         if request.cost > 0 {
             tenant.counts.count(usize::from(core), &answer);
+            answer.states.iter().for_each(|state| self.consider(usize::from(core), state));
         }
         Ok(answer)
     }

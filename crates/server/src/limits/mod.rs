@@ -9,10 +9,12 @@ mod candidates;
 mod counts;
 mod numbers;
 mod observe;
+mod save;
 mod seed;
 
 pub(crate) use adapt::ClientLimits;
 pub(crate) use observe::{Observation, ObservationSink};
+pub(crate) use save::Saver;
 pub use seed::SeedError;
 pub(crate) use seed::load as load_seed;
 

@@ -180,6 +180,7 @@ impl Server {
         let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
         let limits = Arc::new(limits);
         limits.install(&tenants.all());
+        limits.keep_adapting()?;
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
         // The folder is ours, and so is what the process before this one saved.

@@ -2,7 +2,7 @@
 
 use super::quota::Quota;
 use super::{Policy, PolicySet};
-use openclaw_limiter::{CoreId, Limiter, Verdict};
+use openclaw_limiter::{CoreId, Key, Limiter, Verdict};
 use smallvec::SmallVec;
 
 /// Policies that one request meets at most; others are not asked.
@@ -50,6 +50,8 @@ pub type States<'s> = SmallVec<[PolicyState<'s>; POLICIES_MET_MAX + 1]>;
 pub struct PolicyState<'s> {
     /// Which.
     pub policy: &'s Policy,
+    /// What its client learns.
+    pub learns: Learns,
     /// Which of its limits is shown: the one that refuses for longest, or is
     /// nearest its end.
     pub shown: Shown<'s>,
@@ -61,6 +63,19 @@ pub struct PolicyState<'s> {
     pub remaining: u64,
     /// Until the bucket is full.
     pub reset_after_nanos: u64,
+}
+
+/// What a client learns under a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learns {
+    /// Nothing: the policy doesn't adapt.
+    Nothing,
+    /// Nothing yet.
+    Candidate(Key),
+    /// A limit that is shown.
+    Advised,
+    /// The limit that is in force.
+    Enforced,
 }
 
 /// A limit of a policy.

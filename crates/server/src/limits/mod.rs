@@ -4,13 +4,16 @@
 //! A decision touches the limiter's table and counters of this thread; it
 //! takes no lock, allocates nothing and waits for nobody.
 
+mod adapt;
+mod candidates;
 mod counts;
 mod numbers;
 mod observe;
 mod save;
 mod seed;
 
-pub(crate) use observe::Observation;
+pub(crate) use adapt::ClientLimits;
+pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
 pub(crate) use seed::{keep_secret, load as load_seed};
@@ -18,9 +21,11 @@ pub(crate) use seed::{keep_secret, load as load_seed};
 use crate::clock::Clock;
 use crate::observe::{DecisionRoute, Tally};
 use crate::tenants::TenantConfig;
+use adapt::Adaptation;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
+use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
@@ -57,6 +62,8 @@ pub(crate) struct Limits {
     registry: Mutex<Registry>,
     tenants: ArcSwap<HashMap<TenantName, Arc<TenantLimits>>>,
     cores: usize,
+    adaptation: Adaptation,
+    sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
 }
 
 /// One tenant's limits in force.
@@ -68,6 +75,7 @@ pub(crate) struct TenantLimits {
     /// How long it took to answer.
     pub(crate) tally: Arc<Tally>,
     counts: Counts,
+    backend: Arc<BackendCounts>,
 }
 
 impl Limits {
@@ -76,11 +84,13 @@ impl Limits {
         let cores = cores + 1;
         let sizes = Sizes { clients: CLIENTS, policies: POLICIES, levels: LEVELS, cores: cores as u16 };
         Self {
-            limiter: Limiter::new(sizes, seed),
+            limiter: Limiter::new(sizes, seed).with_learned(adapt::LEARNED),
             clock,
             registry: Mutex::default(),
             tenants: ArcSwap::default(),
             cores,
+            adaptation: Adaptation::new(cores),
+            sinks: ArcSwap::default(),
         }
     }
 
@@ -95,6 +105,7 @@ impl Limits {
             (name, self.installed(config, known, &mut registry, now))
         });
         self.tenants.store(Arc::new(tenants.collect()));
+        self.install_adaptive();
     }
 
     fn installed(
@@ -111,8 +122,10 @@ impl Limits {
         let counts = counts.for_policies(policies.shown(), self.cores);
         let tally =
             before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
+        let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
         let x_ratelimit_headers = config.limits.x_ratelimit_headers;
-        Arc::new(TenantLimits { name: config.name().clone(), policies, x_ratelimit_headers, tally, counts })
+        let name = config.name().clone();
+        Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend })
     }
 
     /// A tenant's limits.
@@ -139,6 +152,7 @@ impl Limits {
         let answer = tenant.policies.decide(&self.limiter, CoreId(core), request, now_nanos)?;
         if request.cost > 0 {
             tenant.counts.count(usize::from(core), &answer);
+            answer.states.iter().for_each(|state| self.consider(usize::from(core), state));
         }
         Ok(answer)
     }

@@ -6,6 +6,7 @@ use super::elsewhere;
 use super::front::{Front, told};
 use super::unvectored::Unvectored;
 use crate::auth::Peer;
+use crate::http::Stage;
 use crate::http::tls;
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
@@ -47,7 +48,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 type Incoming = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// Serves a connection until it ends.
-pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<Stage>) {
     let Some(tls) = &front.tls else {
         return serve(socket, None, front, stopped).await;
     };
@@ -61,7 +62,7 @@ pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped
     }
 }
 
-async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stopped: watch::Receiver<bool>)
+async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stopped: watch::Receiver<Stage>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -128,7 +129,7 @@ where
 }
 
 /// Answers what can be answered now; the rest in tasks of their own.
-fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<bool>) {
+fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<Stage>) {
     if batch.is_empty() {
         return;
     }

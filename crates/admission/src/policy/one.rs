@@ -52,8 +52,8 @@ impl Policy {
             limiter.set_level(level, rate(total), now_nanos);
         }
         let within = [self.total, around];
-        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within });
-        self.quotas.iter().for_each(|quota| quota.install(limiter));
+        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
+        self.quotas.iter().for_each(|quota| quota.install(limiter, now_nanos));
     }
 
     fn client<'r>(&self, asked: &Asked<'r>) -> &'r [u8] {
@@ -133,8 +133,8 @@ impl Policy {
             shown: Shown::Bucket,
             verdict: decision.verdict,
             limit: decision.rate.burst(),
-            remaining: decision.remaining,
-            reset_after_nanos: decision.reset_after_nanos,
+            remaining: decision.remaining(),
+            reset_after_nanos: decision.reset_after_nanos(),
         }
     }
 

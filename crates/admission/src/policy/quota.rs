@@ -59,9 +59,9 @@ impl Quota {
         &self.name
     }
 
-    pub(super) fn install(&self, limiter: &Limiter) {
+    pub(super) fn install(&self, limiter: &Limiter, now_nanos: u64) {
         let rate = Rate::new(TOKENS_PER_S, self.settings.limit);
-        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] });
+        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] }, now_nanos);
     }
 
     /// Takes tokens of the client's period, or none.
@@ -93,7 +93,7 @@ impl Quota {
         QuotaState {
             allowed: decision.verdict == Verdict::Allowed,
             is_never: ask.cost > self.settings.limit,
-            remaining: decision.remaining,
+            remaining: decision.remaining(),
             reset_after_nanos: end_nanos.saturating_sub(now_nanos),
         }
     }

@@ -2,19 +2,19 @@
 
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
-use crate::doors::Doors;
+use crate::doors::{Doors, Listeners};
 use crate::grpc;
 use crate::handover::Follower;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Behind, Core, Front, Fronts, Options, Seen, Strangers};
+use crate::http::{App, Behind, Core, Front, Options, Seen, Strangers};
 use crate::limits::{Limits, Saver, SeedError, load_seed};
 use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
 use crate::shares::SharesOptions;
-use crate::sockets::{Inherited, Listeners};
+use crate::sockets::Inherited;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
@@ -109,21 +109,15 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
-    /// Redis can't be spoken to.
-    #[error("`buckets.redis.tls`: {0}")]
-    Shares(#[from] TlsSettingsError),
     /// Another process has the data folder.
     #[error(transparent)]
     Folder(#[from] LockError),
+    /// Redis can't be spoken to.
+    #[error("`buckets.redis.tls`: {0}")]
+    Shares(#[from] TlsSettingsError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
-}
-
-impl From<(SocketAddr, io::Error)> for StartError {
-    fn from((address, source): (SocketAddr, io::Error)) -> Self {
-        Self::Listen { address, source }
-    }
 }
 
 /// What was found on the way up, for the log.
@@ -154,14 +148,12 @@ impl Server {
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
         // First of all: who can't be reached must not send anything either.
-        let are_shared = options.inherited.are_shared();
-        let follows = options.inherited.follows;
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
         let journal = JournalParts {
             folder: options.data.join("journal"),
             options: openclaw_journal::Options { keys: keys_of, ..options.journal },
-            follows,
+            follows: listeners.follows,
             clock: Arc::clone(&clock),
         };
         // What waits for the disk, and certificates, beside the rest.
@@ -230,12 +222,10 @@ impl Server {
         let (seen, strangers) = (Seen::default(), Strangers::default());
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
         restoring.done().await;
+        let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
         let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
-        let fronts = Fronts {
-            grpc: Arc::new(grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls)),
-            http: Arc::new(Front::new(Behind::All(Arc::clone(&app)), tls.clone())),
-        };
-        let doors = Doors::open(fronts, listeners, options.io_threads, &options.data, are_shared)?;
+        let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls);
+        let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));

@@ -3,16 +3,16 @@
 use super::Edge;
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
-use crate::doors::Doors;
+use crate::doors::{Doors, Listeners};
 use crate::grpc;
 use crate::handover::Follower;
 use crate::http::tls::{Tls, TlsOptions};
-use crate::http::{Behind, Core, Front, Fronts, Options};
+use crate::http::{Behind, Core, Front, Options};
 use crate::limits::{Limits, Saver, load_seed};
 use crate::observe::Metrics;
 use crate::reload::{ReloadError, Reloaded};
 use crate::server::{StartError, keep_keys, wait_until_free};
-use crate::sockets::{Inherited, Listeners};
+use crate::sockets::Inherited;
 use crate::tenants::{Registered, SettingsSource, TenantConfig, Tenants};
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Outgoing, Sender, SenderOptions};
@@ -68,11 +68,9 @@ impl EdgeServer {
     /// # Errors
     /// Nothing is left running.
     pub async fn start(options: EdgeOptions) -> Result<Self, StartError> {
-        let are_shared = options.inherited.are_shared();
-        let follows = options.inherited.follows;
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let disk = RealDisk::new(&options.data)?;
-        let lock = wait_until_free(follows, || disk.lock()).await?;
+        let lock = wait_until_free(listeners.follows, || disk.lock()).await?;
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(options.clock);
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
@@ -99,12 +97,10 @@ impl EdgeServer {
         });
         let edge = Arc::new(Edge::new(core, options.source, Arc::clone(&clock)));
         restoring.done().await;
+        let front = Front::new(Behind::Edge(Arc::clone(&edge)), tls.clone());
         let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
-        let fronts = Fronts {
-            grpc: Arc::new(grpc::Front::new(Arc::clone(&edge.core), tls.clone(), calls)),
-            http: Arc::new(Front::new(Behind::Edge(Arc::clone(&edge)), tls.clone())),
-        };
-        let doors = Doors::open(fronts, listeners, options.io_threads, &options.data, are_shared)?;
+        let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone(), calls);
+        let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&edge).keep_watch()),
             tokio::spawn(keep_keys(Arc::clone(&auth), Arc::new(Keys::open(&options.data)?))),

@@ -60,7 +60,8 @@ fn wanted(whole: &Whole) -> Result<String, BadRequest> {
         if entries.iter().any(|(key, _)| key.is_empty()) {
             return Err(BadRequest::NoKey);
         }
-        said += &format!(" {:?}", (Descriptor { entries: &entries, hits, limit }, descriptor.is_negative_hits));
+        said +=
+            &format!(" {:?}", (Descriptor { entries: &entries, hits, limit }, descriptor.is_negative_hits));
     }
     if whole.descriptors.is_empty() { Err(BadRequest::NoDescriptors) } else { Ok(said) }
 }

@@ -51,7 +51,8 @@ impl World {
         let descriptors = vec![DomainSettings { domain: "edge".into(), rules }];
         let sizes = Sizes { clients: 1000, policies: 200, levels: 2, cores: 1 };
         let limiter = Limiter::new(sizes, Seed::new([7; 16]));
-        let policies = PolicySet::new(&LimitSettings { descriptors, ..LimitSettings::default() }, &mut Count(0));
+        let policies =
+            PolicySet::new(&LimitSettings { descriptors, ..LimitSettings::default() }, &mut Count(0));
         policies.install_descriptors(&limiter);
         Self { limiter, policies }
     }
@@ -75,7 +76,8 @@ fn shown(response: &RateLimitResponse) -> String {
     for status in &response.statuses {
         let until = status.duration_until_reset.map(|until| format!("{until}"));
         let limit = status.current_limit.as_ref();
-        let limit = limit.map(|limit| format!("{} {:?} {:?}", limit.requests_per_unit, limit.unit(), limit.name));
+        let limit =
+            limit.map(|limit| format!("{} {:?} {:?}", limit.requests_per_unit, limit.unit(), limit.name));
         writeln!(text, "{:?} {limit:?} {} {until:?}", status.code(), status.limit_remaining).unwrap();
     }
     for header in &response.response_headers_to_add {

@@ -177,7 +177,7 @@ impl PolicySet {
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
         let place = Place { limiter, core, now_nanos };
-        let held = self.held(limiter, domain, descriptor);
+        let held = self.held(place, domain, descriptor);
         let taken = match held {
             Held::Policy { policy, .. } => Taken::Policies([Some(policy), self.total.as_ref()]),
             _ => Taken::Bucket,

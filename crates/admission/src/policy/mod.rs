@@ -9,6 +9,7 @@ mod glob;
 mod one;
 mod quota;
 mod settings;
+mod settle;
 
 pub use calendar::Period;
 pub use clients::{ClientList, ClientPatternError};
@@ -88,7 +89,7 @@ impl PolicySet {
         let around = self.around.map(|(level, _)| level);
         self.policies.iter().for_each(|policy| policy.install(limiter, around, now_nanos));
         self.total.iter().for_each(|total| total.install(limiter, None, now_nanos));
-        self.descriptors.install(limiter);
+        self.descriptors.install(limiter, now_nanos);
     }
 
     /// All that settings name.

@@ -52,8 +52,8 @@ impl Policy {
             limiter.set_level(level, rate(total), now_nanos);
         }
         let within = [self.total, around];
-        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within });
-        self.quotas.iter().for_each(|quota| quota.install(limiter));
+        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
+        self.quotas.iter().for_each(|quota| quota.install(limiter, now_nanos));
     }
 
     fn client<'r>(&self, asked: &Asked<'r>) -> &'r [u8] {
@@ -107,11 +107,22 @@ impl Policy {
 
     /// To the bucket, and to the first `quotas`.
     fn give_back_first(&self, quotas: usize, asked: &Asked<'_>) {
+        self.settle_first(quotas, asked, -i64::from(self.cost(asked)));
+    }
+
+    /// Takes `more` tokens whether they are there or not, or gives as many back.
+    pub(super) fn settle(&self, asked: &Asked<'_>, more: i64) {
+        if !self.settings.exempt.holds(asked.client) {
+            let more = more.saturating_mul(i64::from(self.settings.cost));
+            self.settle_first(self.quotas.len(), asked, more);
+        }
+    }
+
+    fn settle_first(&self, quotas: usize, asked: &Asked<'_>, more: i64) {
         let ask = self.question(asked);
-        let back = -i64::from(ask.cost);
-        asked.limiter.settle(asked.core, ask.policy, ask.key, back, asked.now_nanos);
+        asked.limiter.settle(asked.core, ask.policy, ask.key, more, asked.now_nanos);
         for quota in &self.quotas[..quotas] {
-            quota.give_back(asked, self.client(asked), ask.cost);
+            quota.settle(asked, self.client(asked), more);
         }
     }
 
@@ -133,8 +144,8 @@ impl Policy {
             shown: Shown::Bucket,
             verdict: decision.verdict,
             limit: decision.rate.burst(),
-            remaining: decision.remaining,
-            reset_after_nanos: decision.reset_after_nanos,
+            remaining: decision.remaining(),
+            reset_after_nanos: decision.reset_after_nanos(),
         }
     }
 

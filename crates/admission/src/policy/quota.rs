@@ -59,9 +59,9 @@ impl Quota {
         &self.name
     }
 
-    pub(super) fn install(&self, limiter: &Limiter) {
+    pub(super) fn install(&self, limiter: &Limiter, now_nanos: u64) {
         let rate = Rate::new(TOKENS_PER_S, self.settings.limit);
-        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] });
+        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] }, now_nanos);
     }
 
     /// Takes tokens of the client's period, or none.
@@ -76,10 +76,11 @@ impl Quota {
         self.state(&ask, &asked.limiter.peek(ask, end_nanos), end_nanos, asked.now_nanos)
     }
 
-    /// Puts back what was taken at the same time.
-    pub(super) fn give_back(&self, asked: &Asked<'_>, client: &[u8], cost: u32) {
-        let (ask, end_nanos) = self.question(asked, client, cost);
-        asked.limiter.settle(asked.core, ask.policy, ask.key, -i64::from(cost), end_nanos);
+    /// Takes `more` of the client's period whether they are there or not, or
+    /// gives as many back.
+    pub(super) fn settle(&self, asked: &Asked<'_>, client: &[u8], more: i64) {
+        let (ask, end_nanos) = self.question(asked, client, 0);
+        asked.limiter.settle(asked.core, ask.policy, ask.key, more, end_nanos);
     }
 
     fn question(&self, asked: &Asked<'_>, client: &[u8], cost: u32) -> (Ask, u64) {
@@ -93,7 +94,7 @@ impl Quota {
         QuotaState {
             allowed: decision.verdict == Verdict::Allowed,
             is_never: ask.cost > self.settings.limit,
-            remaining: decision.remaining,
+            remaining: decision.remaining(),
             reset_after_nanos: end_nanos.saturating_sub(now_nanos),
         }
     }

@@ -5,7 +5,7 @@ use super::proto::FILES;
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
 use super::status::Refusal;
 use crate::auth::{Denied, Peer};
-use crate::http::App;
+use crate::http::Core;
 use crate::http::tls::Tls;
 use crate::limits::TenantLimits;
 use http::HeaderMap;
@@ -35,7 +35,7 @@ pub(crate) struct Options {
 
 /// What a connection is served by.
 pub(crate) struct Front {
-    pub(super) app: Arc<App>,
+    pub(super) app: Arc<Core>,
     pub(super) routes: Routes,
     /// Without it connections are plain.
     pub(crate) tls: Option<Arc<Tls>>,
@@ -44,7 +44,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(app: Arc<App>, tls: Option<Arc<Tls>>, options: Options) -> Self {
+    pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>, options: Options) -> Self {
         let (health, server) = tonic_health::server::health_reporter();
         Self { routes: routes(&app, server), app, tls, options, health }
     }
@@ -86,7 +86,7 @@ impl Front {
     }
 }
 
-fn routes(app: &Arc<App>, health: HealthServer<impl Health>) -> Routes {
+fn routes(app: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
     let logs = AccessLogServiceServer::new(AccessLogs::new(Arc::clone(app)));
     let mut routes = Routes::new(logs.max_decoding_message_size(MESSAGE_BYTES_MAX)).add_service(health);
     let reflection = || {

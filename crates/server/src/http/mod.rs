@@ -10,7 +10,9 @@ mod alerts;
 mod body;
 mod console;
 mod cors;
+mod decisions;
 mod descriptors;
+mod fast;
 mod feedback;
 mod ingest;
 mod messages;
@@ -28,9 +30,9 @@ pub(crate) mod tls;
 mod told;
 mod way_back;
 
-pub(crate) use service::{App, Front, Options};
+pub(crate) use service::{App, Behind, Core, Front, Options};
 pub(crate) use strangers::Strangers;
-pub(crate) use threads::{IoThreads, Protocol};
+pub(crate) use threads::{IoThreads, Protocol, Stage};
 pub(crate) use way_back::Seen;
 
 use axum::body::Body;

@@ -1,6 +1,7 @@
 //! The I/O threads: a runtime of one thread each, which owns its connections.
 
 use super::descriptors::connections_max;
+use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -26,11 +27,29 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 /// After an accept that failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How far the end of this process has come, for connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// All are welcome.
+    Open,
+    /// Each connection ends with its next answer.
+    Leaving,
+    /// No new ones either.
+    Closed,
+    /// Those that ask for nothing end at once.
+    Ending,
+}
+
 /// All I/O threads.
 pub(crate) struct IoThreads {
     threads: Vec<IoThread>,
+    front: Arc<Front>,
     /// Of all threads together; further ones wait to be accepted.
     connections_max: usize,
+    /// Connections that came while all were welcome.
+    kept: Arc<AtomicUsize>,
+    stage: watch::Sender<Stage>,
+    /// For connections that can be told at any time that they end.
     stop: watch::Sender<bool>,
 }
 
@@ -51,29 +70,51 @@ struct Fronts {
 }
 
 struct IoThread {
-    sockets: mpsc::UnboundedSender<(TcpStream, Protocol)>,
+    sockets: mpsc::UnboundedSender<(TcpStream, Protocol, Counted)>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
+}
+
+/// A connection, as it is counted; no more when dropped.
+struct Counted(Vec<Arc<AtomicUsize>>);
+
+impl Counted {
+    fn new(counts: Vec<Arc<AtomicUsize>>) -> Self {
+        for count in &counts {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(counts)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        for count in &self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl IoThreads {
     /// Starts `count` threads.
     pub(crate) fn start(count: usize, http: Arc<Front>, grpc: Arc<grpc::Front>) -> io::Result<Self> {
+        let (stage, at) = watch::channel(Stage::Open);
         let (stop, stopped) = watch::channel(false);
+        let front = Arc::clone(&http);
         let fronts = Fronts { http, grpc };
-        let start = |number| IoThread::start(number, fronts.clone(), stopped.clone());
+        let start = |number| IoThread::start(number, fronts.clone(), at.clone(), stopped.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, connections_max: connections_max(), stop })
+        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage, stop })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
     pub(crate) async fn accept(&self, listener: TcpListener, protocol: Protocol) {
-        let mut stopped = self.stop.subscribe();
+        let mut stage = self.stage.subscribe();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept(), if self.has_room() => accepted,
                 () = tokio::time::sleep(ACCEPT_PAUSE), if !self.has_room() => continue,
-                _ = stopped.changed() => return,
+                () = reached(&mut stage, Stage::Closed) => return,
             };
             match accepted {
                 Ok((socket, _)) => self.hand_over(socket, protocol),
@@ -94,24 +135,34 @@ impl IoThreads {
         let _ = socket.set_nodelay(true);
         let least = self.threads.iter().min_by_key(|io| io.open.load(Ordering::Relaxed));
         if let Some(io) = least {
-            io.open.fetch_add(1, Ordering::Relaxed);
-            let _ = io.sockets.send((socket, protocol));
+            let mut counts = vec![Arc::clone(&io.open)];
+            if *self.stage.borrow() == Stage::Open {
+                counts.push(Arc::clone(&self.kept));
+            }
+            let _ = io.sockets.send((socket, protocol, Counted::new(counts)));
         }
     }
 
-    /// Says when it is told to stop.
+    /// Says when connections of many calls are to end.
     pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
     }
 
-    /// Tells all connections to end after what they are doing.
-    pub(crate) fn stop(&self) {
-        let _ = self.stop.send(true);
+    /// Tells all connections how far the end has come.
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.front.leave(stage >= Stage::Leaving);
+        self.stop.send_replace(stage >= Stage::Leaving);
+        self.stage.send_replace(stage);
     }
 
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
         self.threads.iter().map(|io| io.open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Connections that came while all were welcome, and haven't ended.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// Ends the threads, whatever they still do.
@@ -126,14 +177,18 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(number: usize, fronts: Fronts, stopped: watch::Receiver<bool>) -> io::Result<Self> {
+    fn start(
+        number: usize,
+        fronts: Fronts,
+        stage: watch::Receiver<Stage>,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&open);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, fronts, counter, stopped));
+            runtime.block_on(run(incoming, fronts, stage, stopped));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -141,55 +196,72 @@ impl IoThread {
 }
 
 async fn run(
-    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol)>,
+    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol, Counted)>,
     fronts: Fronts,
-    open: Arc<AtomicUsize>,
+    stage: watch::Receiver<Stage>,
     stopped: watch::Receiver<bool>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
-    while let Some((socket, protocol)) = incoming.recv().await {
-        let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else {
-            open.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        };
-        let (fronts, open, stopped) = (fronts.clone(), Arc::clone(&open), stopped.clone());
+    while let Some((socket, protocol, counted)) = incoming.recv().await {
+        let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else { continue };
+        let (fronts, stage, stopped) = (fronts.clone(), stage.clone(), stopped.clone());
         tokio::spawn(async move {
             match protocol {
-                Protocol::Http => connection(socket, fronts.http, stopped).await,
+                Protocol::Http => connection(socket, fronts.http, stage).await,
                 Protocol::Grpc => grpc::connection(socket, fronts.grpc, stopped).await,
             }
-            open.fetch_sub(1, Ordering::Relaxed);
+            drop(counted);
         });
     }
 }
 
-async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
+/// The other end of a connection, as text.
+#[derive(Clone)]
+pub(super) struct Address(Arc<str>);
+
+impl Address {
+    fn of(socket: &TcpStream) -> Self {
+        Self(socket.peer_addr().map_or("".into(), |address| address.ip().to_canonical().to_string().into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Receiver<Stage>) {
+    let address = Address::of(&socket);
     let Some(tls) = &front.tls else {
-        return requests(socket, None, front, stopped).await;
+        return requests(socket, address, None, front, stage).await;
     };
     let accepted = tokio::select! {
         accepted = tls.accept(socket) => accepted,
-        () = told(&mut stopped) => None,
+        () = reached(&mut stage, Stage::Ending) => None,
     };
     if let Some(stream) = accepted {
         let peer = tls::peer(&stream);
-        requests(stream, peer, front, stopped).await;
+        requests(stream, address, peer, front, stage).await;
     }
 }
 
 /// Serves a connection's requests. `peer` is its client certificate.
 async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
-    mut stopped: watch::Receiver<bool>,
+    mut stage: watch::Receiver<Stage>,
 ) {
+    let other = Other { address: address.as_str(), peer: peer.as_deref() };
+    let Some(received) = fast::serve(&mut stream, front.core(), other, stage.clone()).await else { return };
+    let stream = Rewind::new(received, stream);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let front = Arc::clone(&front);
         if let Some(peer) = &peer {
             request.extensions_mut().insert(Arc::clone(peer));
         }
+        request.extensions_mut().insert(address.clone());
         async move { Ok::<_, std::convert::Infallible>(serve(&front, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -200,7 +272,7 @@ async fn requests(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = told(&mut stopped) => {
+        () = reached(&mut stage, Stage::Ending) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -210,7 +282,8 @@ async fn requests(
     }
 }
 
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
+/// Comes back when the end has come as far as that.
+pub(crate) async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
+    // An error means that the sender is gone, which is the end as well.
+    let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }

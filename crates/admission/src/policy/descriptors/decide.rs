@@ -139,7 +139,7 @@ impl PolicySet {
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
         let place = Place { limiter, core, now_nanos };
-        self.decide_held(self.held(limiter, domain, descriptor), place)
+        self.decide_held(self.held(place, domain, descriptor), place)
     }
 
     /// Takes the tokens of all descriptors of a request, or none.
@@ -154,7 +154,7 @@ impl PolicySet {
         let place = Place { limiter, core, now_nanos };
         let held = descriptors.iter().map(|descriptor| {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
-            if is_replaced { Held::Unlimited } else { self.held(limiter, domain, descriptor) }
+            if is_replaced { Held::Unlimited } else { self.held(place, domain, descriptor) }
         });
         let held: SmallVec<[_; 4]> = held.collect();
         let mut each: SmallVec<[_; 4]> = held.iter().map(|held| self.decide_held(*held, place)).collect();
@@ -177,7 +177,7 @@ impl PolicySet {
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
         let place = Place { limiter, core, now_nanos };
-        let held = self.held(limiter, domain, descriptor);
+        let held = self.held(place, domain, descriptor);
         let taken = match held {
             Held::Policy { policy, .. } => Taken::Policies([Some(policy), self.total.as_ref()]),
             _ => Taken::Bucket,
@@ -199,9 +199,10 @@ impl PolicySet {
         among.iter().filter_map(rule).any(|rule| rule.settings.replaces.contains(name))
     }
 
-    fn held<'s, 'r>(&'s self, limiter: &Limiter, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
+    fn held<'s, 'r>(&'s self, place: Place<'_>, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
+        let limiter = place.limiter;
         let Descriptor { entries, hits, .. } = *descriptor;
-        if let Some(held) = self.overridden(limiter, domain, descriptor) {
+        if let Some(held) = self.overridden(place, domain, descriptor) {
             return held;
         }
         let Some(rule) = self.descriptors.matched(domain, entries) else {
@@ -226,8 +227,8 @@ impl PolicySet {
         }
     }
 
-    /// A domain without rules may be a policy's name: its clients are what the
-    /// entries say.
+    /// A domain without rules may be a policy's name. Its client is the value
+    /// of the only entry, as others call it, or else what all entries say.
     fn held_by_name<'s, 'r>(&'s self, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
         let Descriptor { entries, hits, .. } = *descriptor;
         let named = |policy: &&Policy| *policy.settings.name == *domain;
@@ -241,7 +242,7 @@ impl PolicySet {
 
     fn overridden<'r>(
         &self,
-        limiter: &Limiter,
+        place: Place<'_>,
         domain: &str,
         descriptor: &Descriptor<'r>,
     ) -> Option<Held<'_, 'r>> {
@@ -250,8 +251,8 @@ impl PolicySet {
         if rate.requests_per_unit == 0 {
             return Some(Held::Blocked { limit, dry_run: false, is_quota: false });
         }
-        let (policy, scope) = self.overrides.policy(limiter, domain, rate)?;
-        let key = limiter.key(scope, &bytes(descriptor.entries, None));
+        let (policy, scope) = self.overrides.policy(place.limiter, domain, rate, place.now_nanos)?;
+        let key = place.limiter.key(scope, &bytes(descriptor.entries, None));
         let ask = Ask { policy, key, cost: descriptor.hits };
         Some(Held::Bucket { ask, limit, dry_run: false, is_quota: false })
     }
@@ -269,9 +270,9 @@ impl PolicySet {
                 DescriptorAnswer {
                     code: DescriptorCode::new(is_refused && !dry_run),
                     limit: Some(limit),
-                    remaining: shown(decision.remaining),
+                    remaining: shown(decision.remaining()),
                     burst: decision.rate.burst(),
-                    reset_after_nanos: decision.reset_after_nanos,
+                    reset_after_nanos: decision.reset_after_nanos(),
                     retry_after_nanos: retry_after(decision.verdict),
                     would_deny: is_refused && dry_run,
                     is_quota,

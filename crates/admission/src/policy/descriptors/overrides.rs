@@ -41,9 +41,15 @@ impl Overrides {
     }
 
     /// The policy of a limit, and the scope of its clients in a domain.
-    pub(super) fn policy(&self, limiter: &Limiter, domain: &str, limit: UnitRate) -> Option<(PolicyId, u64)> {
+    pub(super) fn policy(
+        &self,
+        limiter: &Limiter,
+        domain: &str,
+        limit: UnitRate,
+        now_nanos: u64,
+    ) -> Option<(PolicyId, u64)> {
         let rate = Rate::new(limit.per_s(), limit.requests_per_unit);
-        let place = self.known(rate).or_else(|| self.taken(limiter, rate))?;
+        let place = self.known(rate).or_else(|| self.taken(limiter, rate, now_nanos))?;
         let word = place.rate.load(Ordering::Relaxed);
         let parts: [&[u8]; 3] = [&self.scope.to_le_bytes(), &word.to_le_bytes(), domain.as_bytes()];
         Some((place.id, fnv1a(&parts)))
@@ -64,7 +70,7 @@ impl Overrides {
 
     /// The lock is taken once for each limit: a policy is in force before its
     /// place can be found.
-    fn taken(&self, limiter: &Limiter, rate: Rate) -> Option<&Place> {
+    fn taken(&self, limiter: &Limiter, rate: Rate, now_nanos: u64) -> Option<&Place> {
         if self.places.iter().all(|place| place.rate.load(Ordering::Acquire) != 0) {
             return self.nearest(rate);
         }
@@ -75,7 +81,7 @@ impl Overrides {
         let Some(free) = self.places(rate).find(|place| place.rate.load(Ordering::Acquire) == 0) else {
             return self.nearest(rate);
         };
-        limiter.set_policy(free.id, Policy { rate, within: [None, None] });
+        limiter.set_policy(free.id, Policy { rate, within: [None, None] }, now_nanos);
         free.rate.store(rate.word(), Ordering::Release);
         Some(free)
     }

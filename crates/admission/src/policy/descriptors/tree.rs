@@ -99,8 +99,8 @@ impl DescriptorTree {
     }
 
     /// Puts all rules in force; what is left of their buckets stays.
-    pub(in crate::policy) fn install(&self, limiter: &Limiter) {
-        self.domains.iter().for_each(|(_, node)| node.install(limiter));
+    pub(in crate::policy) fn install(&self, limiter: &Limiter, now_nanos: u64) {
+        self.domains.iter().for_each(|(_, node)| node.install(limiter, now_nanos));
     }
 }
 
@@ -132,12 +132,12 @@ impl Node {
         self.exact.iter().chain(&self.patterns).chain(&self.any)
     }
 
-    fn install(&self, limiter: &Limiter) {
+    fn install(&self, limiter: &Limiter, now_nanos: u64) {
         for rule in self.rules() {
             if let Some(RuleBucket::Own { policy, rate, .. }) = rule.bucket {
-                limiter.set_policy(policy, limiter::Policy { rate, within: [None, None] });
+                limiter.set_policy(policy, limiter::Policy { rate, within: [None, None] }, now_nanos);
             }
-            rule.below.install(limiter);
+            rule.below.install(limiter, now_nanos);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! length and the scope to 64 bits; stirring these (MurmurHash3's last step,
 //! which is one to one) keeps names that count upwards from standing in rows.
 //! Of the 48 bits that are used, any two names meet with a chance of 2⁻⁴⁸. That
-//! is proven, and a third of the instructions of SipHash 1-3, so that the
+//! is proven, and half the instructions of SipHash 1-3, so that the
 //! processor can wait for several clients' memory at once.
 
 use siphasher::sip::SipHasher13;

@@ -24,7 +24,7 @@ pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};
 pub use policy::{
     Adaptation, Answer, ClientList, ClientPatternError, Conditions, Descriptor, DescriptorAnswer,
-    DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree, DomainSettings, Holder,
+    DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree, DomainSettings, Holder, Learns,
     LimitSettings, Numbers, POLICIES_MET_MAX, PathPattern, PathPatternError, Period, Policy, PolicySet,
     PolicySettings, PolicyState, Quota, QuotaSettings, RateSettings, Request, Rule, RuleLimit, RuleSettings,
     Shown, States, TOTAL, Unit, UnitRate, UnknownPolicy,

@@ -2,7 +2,7 @@
 
 use super::quota::Quota;
 use super::{Policy, PolicySet};
-use openclaw_limiter::{CoreId, Limiter, Verdict};
+use openclaw_limiter::{CoreId, Key, Limiter, Verdict};
 use smallvec::SmallVec;
 
 /// Policies that one request meets at most; others are not asked.
@@ -50,6 +50,8 @@ pub type States<'s> = SmallVec<[PolicyState<'s>; POLICIES_MET_MAX + 1]>;
 pub struct PolicyState<'s> {
     /// Which.
     pub policy: &'s Policy,
+    /// What its client learns.
+    pub learns: Learns,
     /// Which of its limits is shown: the one that refuses for longest, or is
     /// nearest its end.
     pub shown: Shown<'s>,
@@ -61,6 +63,19 @@ pub struct PolicyState<'s> {
     pub remaining: u64,
     /// Until the bucket is full.
     pub reset_after_nanos: u64,
+}
+
+/// What a client learns under a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learns {
+    /// Nothing: the policy doesn't adapt.
+    Nothing,
+    /// Nothing yet.
+    Candidate(Key),
+    /// A limit that is shown.
+    Advised,
+    /// The limit that is in force.
+    Enforced,
 }
 
 /// A limit of a policy.
@@ -110,7 +125,7 @@ impl PolicySet {
     ) -> Result<Answer<'_>, UnknownPolicy> {
         let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos };
         if let Some(name) = request.policy {
-            return self.named(name).map(|policy| self.decide_named(policy, asked)).ok_or(UnknownPolicy);
+            return self.named(name).map(|policy| self.decide_named(policy, asked));
         }
         if self.exempt.holds(request.client) {
             return Ok(Answer::unlimited());
@@ -132,11 +147,11 @@ impl PolicySet {
         round.answer()
     }
 
-    fn named(&self, name: &str) -> Option<&Policy> {
-        self.policies.iter().find(|policy| *policy.settings.name == *name)
+    pub(super) fn named(&self, name: &str) -> Result<&Policy, UnknownPolicy> {
+        self.policies.iter().find(|policy| *policy.settings.name == *name).ok_or(UnknownPolicy)
     }
 
-    fn met<'s>(&'s self, request: &Request<'_>, each: impl FnMut(&'s Policy)) {
+    pub(super) fn met<'s>(&'s self, request: &Request<'_>, each: impl FnMut(&'s Policy)) {
         let plan = match request.plan {
             "" => self.plan(request.client),
             plan => plan,

@@ -9,11 +9,12 @@ mod glob;
 mod one;
 mod quota;
 mod settings;
+mod settle;
 
 pub use calendar::Period;
 pub use clients::{ClientList, ClientPatternError};
 pub use conditions::{Conditions, PathPattern, PathPatternError};
-pub use decide::{Answer, POLICIES_MET_MAX, PolicyState, Request, Shown, States, UnknownPolicy};
+pub use decide::{Answer, Learns, POLICIES_MET_MAX, PolicyState, Request, Shown, States, UnknownPolicy};
 pub use descriptors::{
     Descriptor, DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree,
     DomainSettings, Rule, RuleLimit, RuleSettings, Unit, UnitRate,

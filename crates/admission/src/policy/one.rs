@@ -1,10 +1,15 @@
 //! One policy: its bucket and its quotas.
 
-use super::decide::{Asked, PolicyState, Shown};
+use super::decide::{Asked, Learns, PolicyState, Shown};
 use super::quota::{Quota, QuotaState};
-use super::settings::{Holder, PolicySettings};
+use super::settings::{Adaptation, Holder, PolicySettings};
 use super::{Numbers, rate};
-use openclaw_limiter::{self as limiter, Ask, Decision, LevelId, Limiter, PolicyId, RefusedBy, Verdict};
+use openclaw_limiter::{
+    self as limiter, Adaptive, Ask, Decision, Key, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
+};
+
+/// Latency that backends should keep to.
+const SLO_MS: u32 = 200;
 
 /// One policy in force.
 #[derive(Debug)]
@@ -39,6 +44,21 @@ impl Policy {
         &self.quotas
     }
 
+    /// Whether its clients learn limits of their own.
+    #[must_use]
+    pub fn is_adaptive(&self) -> bool {
+        self.settings.adaptation != Adaptation::Off && self.settings.per == Holder::Client
+    }
+
+    fn learns(&self, key: Key, decision: &Decision) -> Learns {
+        match decision.learned {
+            _ if !self.is_adaptive() => Learns::Nothing,
+            None => Learns::Candidate(key),
+            Some(_) if self.settings.adaptation == Adaptation::On => Learns::Enforced,
+            Some(_) => Learns::Advised,
+        }
+    }
+
     /// Whether every request meets it and it counts: then a bucket around it
     /// sees all of the tenant's requests.
     pub(super) fn is_for_all(&self) -> bool {
@@ -53,6 +73,7 @@ impl Policy {
         }
         let within = [self.total, around];
         limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
+        limiter.set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: SLO_MS }));
         self.quotas.iter().for_each(|quota| quota.install(limiter, now_nanos));
     }
 
@@ -75,7 +96,8 @@ impl Policy {
     /// Takes tokens of the bucket and of all quotas, or of none.
     pub(super) fn take(&self, asked: &Asked<'_>) -> PolicyState<'_> {
         let ask = self.question(asked);
-        let mut state = self.of_bucket(&asked.limiter.decide(asked.core, ask, asked.now_nanos));
+        let mut state = self.of_bucket(ask.key, &asked.limiter.decide(asked.core, ask, asked.now_nanos));
+        let learns = state.learns;
         for (at, quota) in self.quotas.iter().enumerate() {
             let was_refused = state.is_refused();
             let counted = match was_refused {
@@ -87,13 +109,13 @@ impl Policy {
             }
             state = state.nearer(self.of_quota(quota, &counted));
         }
-        state
+        PolicyState { learns, ..state }
     }
 
     /// What [`Policy::take`] would say.
     pub(super) fn peek(&self, asked: &Asked<'_>) -> PolicyState<'_> {
         let ask = self.question(asked);
-        let bucket = self.of_bucket(&asked.limiter.peek(ask, asked.now_nanos));
+        let bucket = self.of_bucket(ask.key, &asked.limiter.peek(ask, asked.now_nanos));
         self.quotas.iter().fold(bucket, |state, quota| {
             let counted = quota.peek(asked, self.client(asked), ask.cost);
             state.nearer(self.of_quota(quota, &counted))
@@ -107,11 +129,22 @@ impl Policy {
 
     /// To the bucket, and to the first `quotas`.
     fn give_back_first(&self, quotas: usize, asked: &Asked<'_>) {
+        self.settle_first(quotas, asked, -i64::from(self.cost(asked)));
+    }
+
+    /// Takes `more` tokens whether they are there or not, or gives as many back.
+    pub(super) fn settle(&self, asked: &Asked<'_>, more: i64) {
+        if !self.settings.exempt.holds(asked.client) {
+            let more = more.saturating_mul(i64::from(self.settings.cost));
+            self.settle_first(self.quotas.len(), asked, more);
+        }
+    }
+
+    fn settle_first(&self, quotas: usize, asked: &Asked<'_>, more: i64) {
         let ask = self.question(asked);
-        let back = -i64::from(ask.cost);
-        asked.limiter.settle(asked.core, ask.policy, ask.key, back, asked.now_nanos);
+        asked.limiter.settle(asked.core, ask.policy, ask.key, more, asked.now_nanos);
         for quota in &self.quotas[..quotas] {
-            quota.give_back(asked, self.client(asked), ask.cost);
+            quota.settle(asked, self.client(asked), more);
         }
     }
 
@@ -119,6 +152,7 @@ impl Policy {
     pub(super) fn denying(&self) -> PolicyState<'_> {
         PolicyState {
             policy: self,
+            learns: Learns::Nothing,
             shown: Shown::DenyList,
             verdict: Verdict::Refused { by: RefusedBy::Client, retry_after_nanos: u64::MAX },
             limit: 0,
@@ -127,9 +161,10 @@ impl Policy {
         }
     }
 
-    fn of_bucket(&self, decision: &Decision) -> PolicyState<'_> {
+    fn of_bucket(&self, key: Key, decision: &Decision) -> PolicyState<'_> {
         PolicyState {
             policy: self,
+            learns: self.learns(key, decision),
             shown: Shown::Bucket,
             verdict: decision.verdict,
             limit: decision.rate.burst(),
@@ -146,6 +181,7 @@ impl Policy {
         };
         PolicyState {
             policy: self,
+            learns: Learns::Nothing,
             shown: Shown::Quota(quota),
             verdict,
             limit: u64::from(quota.settings().limit),

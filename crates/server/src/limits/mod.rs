@@ -4,22 +4,28 @@
 //! A decision touches the limiter's table and counters of this thread; it
 //! takes no lock, allocates nothing and waits for nobody.
 
+mod adapt;
+mod candidates;
 mod counts;
 mod numbers;
 mod observe;
 mod save;
 mod seed;
 
-pub(crate) use observe::Observation;
+pub(crate) use adapt::ClientLimits;
+pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::load as load_seed;
+pub(crate) use seed::{keep_secret, load as load_seed};
 
 use crate::clock::Clock;
+use crate::observe::{DecisionRoute, Tally};
 use crate::tenants::TenantConfig;
+use adapt::Adaptation;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
+use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
@@ -56,13 +62,20 @@ pub(crate) struct Limits {
     registry: Mutex<Registry>,
     tenants: ArcSwap<HashMap<TenantName, Arc<TenantLimits>>>,
     cores: usize,
+    adaptation: Adaptation,
+    sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
 }
 
 /// One tenant's limits in force.
 pub(crate) struct TenantLimits {
     pub(crate) name: TenantName,
     pub(crate) policies: PolicySet,
+    /// Whether answers also carry the older `X-RateLimit-*` headers.
+    pub(crate) x_ratelimit_headers: bool,
+    /// How long it took to answer.
+    pub(crate) tally: Arc<Tally>,
     counts: Counts,
+    backend: Arc<BackendCounts>,
 }
 
 impl Limits {
@@ -71,11 +84,13 @@ impl Limits {
         let cores = cores + 1;
         let sizes = Sizes { clients: CLIENTS, policies: POLICIES, levels: LEVELS, cores: cores as u16 };
         Self {
-            limiter: Limiter::new(sizes, seed),
+            limiter: Limiter::new(sizes, seed).with_learned(adapt::LEARNED),
             clock,
             registry: Mutex::default(),
             tenants: ArcSwap::default(),
             cores,
+            adaptation: Adaptation::new(cores),
+            sinks: ArcSwap::default(),
         }
     }
 
@@ -90,6 +105,7 @@ impl Limits {
             (name, self.installed(config, known, &mut registry, now))
         });
         self.tenants.store(Arc::new(tenants.collect()));
+        self.install_adaptive();
     }
 
     fn installed(
@@ -104,7 +120,12 @@ impl Limits {
         policies.install(&self.limiter, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
-        Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
+        let tally =
+            before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
+        let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
+        let x_ratelimit_headers = config.limits.x_ratelimit_headers;
+        let name = config.name().clone();
+        Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend })
     }
 
     /// A tenant's limits.
@@ -131,6 +152,7 @@ impl Limits {
         let answer = tenant.policies.decide(&self.limiter, CoreId(core), request, now_nanos)?;
         if request.cost > 0 {
             tenant.counts.count(usize::from(core), &answer);
+            answer.states.iter().for_each(|state| self.consider(usize::from(core), state));
         }
         Ok(answer)
     }
@@ -157,6 +179,32 @@ impl Limits {
     ) -> DescriptorAnswer<'t> {
         let core = CoreId(CORE.get());
         tenant.policies.give_back_descriptor(&self.limiter, core, domain, descriptor, now_nanos)
+    }
+
+    /// Corrects what an allowed request has taken by `more` tokens.
+    ///
+    /// # Errors
+    /// Where a policy is named that the tenant doesn't have.
+    pub(crate) fn settle<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        request: &Request<'_>,
+        more: i64,
+        now_nanos: u64,
+    ) -> Result<Answer<'t>, UnknownPolicy> {
+        tenant.policies.settle(&self.limiter, CoreId(CORE.get()), request, more, now_nanos)
+    }
+
+    /// A request has been answered.
+    pub(crate) fn answered(&self, tenant: &TenantLimits, route: DecisionRoute, status: u16, took_nanos: u64) {
+        tenant.tally.count(usize::from(CORE.get()), route, status, took_nanos);
+    }
+
+    /// The time that answers took since this was last asked, by tenant.
+    pub(crate) fn drain_times(&self, mut each: impl FnMut(&TenantName, &Tally)) {
+        for tenant in self.tenants.load().values() {
+            each(&tenant.name, &tenant.tally);
+        }
     }
 
     /// Decisions so far: by tenant, policy and result.

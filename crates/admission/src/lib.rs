@@ -8,13 +8,24 @@
 
 #![forbid(unsafe_code)]
 
+mod adapt;
 mod fair;
 mod gate;
 mod policy;
+pub mod shares;
 
+pub use adapt::{
+    Adapter, AdaptivePolicies, AdaptivePolicy, Answers, Backend, BackendTick, Base, Bounds, Candidate,
+    ClientState, ClientView, Correction, FEATURES, Features, Health, Heard, PLAIN_OUTPUT, Plain, Predictor,
+    QUANTILES, SERVING10, Shares, TICKS, TenantFigures, TenantIndex, TickProgress, UNREPORTED_LATENCY,
+    WINDOWS_MIN, Window, WindowFigures,
+};
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};
 pub use policy::{
-    Adaptation, Answer, LimitSettings, Numbers, Policy, PolicySet, PolicySettings, PolicyState, RateSettings,
-    Request, UnknownPolicy,
+    Adaptation, Answer, ClientList, ClientPatternError, Conditions, Descriptor, DescriptorAnswer,
+    DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree, DomainSettings, Holder,
+    LimitSettings, Numbers, POLICIES_MET_MAX, PathPattern, PathPatternError, Period, Policy, PolicySet,
+    PolicySettings, PolicyState, Quota, QuotaSettings, RateSettings, Request, Rule, RuleLimit, RuleSettings,
+    Shown, States, TOTAL, Unit, UnitRate, UnknownPolicy,
 };

@@ -82,6 +82,14 @@ impl TlsSettings {
         self.client_config(&Arc::new(RootCertStore::empty())).map(drop)
     }
 
+    /// For connections that are not a receiver's.
+    ///
+    /// # Errors
+    /// Names the setting at fault.
+    pub fn of_client(&self) -> Result<ClientConfig, TlsSettingsError> {
+        self.client_config(&system_roots())
+    }
+
     pub(crate) fn name(&self) -> Result<Option<ServerName<'static>>, TlsSettingsError> {
         let Some(name) = &self.server_name else { return Ok(None) };
         let parsed = ServerName::try_from(name.clone());

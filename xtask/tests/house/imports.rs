@@ -6,7 +6,7 @@ use crate::tree::{Package, packages, relative};
 use regex::Regex;
 
 /// Each crate with the crates of ours that its shipped code may be built from.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("alert", &[]),
     ("limiter", &[]),
     ("sources", &["alert"]),
@@ -25,6 +25,8 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("openclaw", BELOW_OPENCLAW),
     // Its load must not share faults with the code that it measures.
     ("bench-alertmanager", &[]),
+    ("bench-peers", &[]),
+    ("bench-inprocess", &["limiter"]),
 ];
 
 const BELOW_SERVER: &[&str] = &[

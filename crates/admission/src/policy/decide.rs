@@ -1,7 +1,12 @@
 //! One question, asked of every policy that it meets.
 
+use super::quota::Quota;
 use super::{Policy, PolicySet};
-use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
+use openclaw_limiter::{CoreId, Limiter, Verdict};
+use smallvec::SmallVec;
+
+/// Policies that one request meets at most; others are not asked.
+pub const POLICIES_MET_MAX: usize = 8;
 
 /// May this client go on?
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +19,7 @@ pub struct Request<'r> {
     pub path: &'r str,
     /// The method that the client asks with; empty where nobody says.
     pub method: &'r str,
-    /// The client's plan; empty where nobody says.
+    /// The client's plan; empty where nobody says, then the settings say it.
     pub plan: &'r str,
     /// Tokens; 0 asks for the state alone.
     pub cost: u32,
@@ -25,20 +30,29 @@ pub struct Request<'r> {
 pub struct UnknownPolicy;
 
 /// What all policies together say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Answer<'s> {
     /// Whether the client may go on.
     pub allowed: bool,
-    /// The policy that is nearest its end, or the one that refuses; none where
-    /// no policy's conditions hold.
+    /// The refusing policy with the longest wait, or else the one nearest its
+    /// end; none where no policy's conditions hold. One in `dry_run` only
+    /// where no other is met.
     pub state: Option<PolicyState<'s>>,
+    /// All policies that were met, in order, the tenant's total last.
+    pub states: States<'s>,
 }
+
+/// What the policies say that a request has met, and the tenant's total.
+pub type States<'s> = SmallVec<[PolicyState<'s>; POLICIES_MET_MAX + 1]>;
 
 /// What one policy says.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyState<'s> {
     /// Which.
     pub policy: &'s Policy,
+    /// Which of its limits is shown: the one that refuses for longest, or is
+    /// nearest its end.
+    pub shown: Shown<'s>,
     /// Whether this policy, alone, lets the client on.
     pub verdict: Verdict,
     /// Tokens that a full bucket holds.
@@ -49,8 +63,41 @@ pub struct PolicyState<'s> {
     pub reset_after_nanos: u64,
 }
 
+/// A limit of a policy.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'s> {
+    /// Its token bucket.
+    Bucket,
+    /// One of its quotas.
+    Quota(&'s Quota),
+    /// That it always refuses this client.
+    DenyList,
+}
+
+/// What every policy is asked with.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r> {
+    pub(super) limiter: &'r Limiter,
+    pub(super) core: CoreId,
+    pub(super) client: &'r [u8],
+    pub(super) cost: u32,
+    pub(super) now_nanos: u64,
+}
+
+/// The policies asked so far.
+struct Round<'s, 'r> {
+    asked: Asked<'r>,
+    denied: bool,
+    refused: bool,
+    states: States<'s>,
+}
+
 impl PolicySet {
     /// Takes tokens of every policy that the request meets, or of none.
+    ///
+    /// Where one refuses, those before it get back what they gave and those
+    /// after it are only looked at. A policy in `dry_run` gives tokens where
+    /// it could and all others allow.
     ///
     /// # Errors
     /// Nothing is taken.
@@ -61,40 +108,146 @@ impl PolicySet {
         request: &Request<'_>,
         now_nanos: u64,
     ) -> Result<Answer<'_>, UnknownPolicy> {
-        let met = |policy: &&Policy| request.policy.is_none_or(|name| *policy.settings.name == *name);
-        let policy = self.policies.iter().find(met);
-        let Some(policy) = policy else {
-            return if request.policy.is_some() { Err(UnknownPolicy) } else { Ok(Answer::unlimited()) };
+        let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos };
+        if let Some(name) = request.policy {
+            return self.named(name).map(|policy| self.decide_named(policy, asked));
+        }
+        if self.exempt.holds(request.client) {
+            return Ok(Answer::unlimited());
+        }
+        let mut round = Round::new(asked, self.deny.holds(request.client));
+        self.met(request, |policy| round.ask(policy));
+        self.total.iter().for_each(|total| round.ask(total));
+        Ok(round.answer())
+    }
+
+    /// Takes tokens of a policy and of the tenant's total, or of none.
+    pub(super) fn decide_named<'s>(&'s self, policy: &'s Policy, asked: Asked<'_>) -> Answer<'s> {
+        if self.exempt.holds(asked.client) {
+            return Answer::unlimited();
+        }
+        let mut round = Round::new(asked, self.deny.holds(asked.client));
+        round.ask(policy);
+        self.total.iter().for_each(|total| round.ask(total));
+        round.answer()
+    }
+
+    pub(super) fn named(&self, name: &str) -> Result<&Policy, UnknownPolicy> {
+        self.policies.iter().find(|policy| *policy.settings.name == *name).ok_or(UnknownPolicy)
+    }
+
+    pub(super) fn met<'s>(&'s self, request: &Request<'_>, each: impl FnMut(&'s Policy)) {
+        let plan = match request.plan {
+            "" => self.plan(request.client),
+            plan => plan,
         };
-        let key = limiter.key(policy.scope, request.client);
-        let ask = Ask { policy: policy.id, key, cost: request.cost };
-        let decision = match request.cost {
-            0 => limiter.peek(ask, now_nanos),
-            _ => limiter.decide(core, ask, now_nanos),
+        let is_met = |policy: &&Policy| {
+            let when = &policy.settings.when;
+            when.are_none() || when.hold(request.path, request.method, plan)
         };
-        let state = PolicyState {
-            policy,
-            verdict: decision.verdict,
-            limit: decision.rate.burst(),
-            remaining: decision.remaining,
-            reset_after_nanos: decision.reset_after_nanos,
+        self.policies.iter().filter(is_met).take(POLICIES_MET_MAX).for_each(each);
+    }
+
+    fn plan(&self, client: &[u8]) -> &str {
+        self.plans.iter().find(|(_, clients)| clients.holds(client)).map_or("", |(plan, _)| plan)
+    }
+}
+
+impl<'s, 'r> Round<'s, 'r> {
+    fn new(asked: Asked<'r>, denied: bool) -> Self {
+        Self { asked, denied, refused: denied, states: States::new() }
+    }
+
+    fn ask(&mut self, policy: &'s Policy) {
+        let settings = &policy.settings;
+        if settings.exempt.holds(self.asked.client) {
+            return;
+        }
+        let state = if self.denied || settings.deny.holds(self.asked.client) {
+            policy.denying()
+        } else if self.refused || self.asked.cost == 0 {
+            policy.peek(&self.asked)
+        } else {
+            policy.take(&self.asked)
         };
-        let allowed = decision.verdict == Verdict::Allowed || policy.settings.dry_run;
-        Ok(Answer { allowed, state: Some(state) })
+        if state.is_refused() && !settings.dry_run && !self.refused {
+            self.refused = true;
+            self.give_back();
+        }
+        self.states.push(state);
+    }
+
+    /// All that were asked so far, since none of those that count has refused.
+    fn give_back(&mut self) {
+        if self.asked.cost == 0 {
+            return;
+        }
+        for state in self.states.iter_mut().filter(|state| !state.is_refused()) {
+            state.policy.give_back(&self.asked);
+            *state = state.policy.peek(&self.asked);
+        }
+    }
+
+    fn answer(self) -> Answer<'s> {
+        let allowed = !self.refused;
+        let told =
+            |state: &&PolicyState<'_>| allowed || (state.is_refused() && !state.policy.settings.dry_run);
+        let state = self.states.iter().filter(told).copied().reduce(PolicyState::worse);
+        Answer { allowed, state, states: self.states }
+    }
+}
+
+impl<'s> PolicyState<'s> {
+    /// Whether this policy, alone, doesn't let the client on.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.verdict != Verdict::Allowed
+    }
+
+    /// What people are to see of two policies.
+    fn worse(self, other: Self) -> Self {
+        match (self.policy.settings.dry_run, other.policy.settings.dry_run) {
+            (true, false) => other,
+            (false, true) => self,
+            _ => self.nearer(other),
+        }
+    }
+
+    /// The one that refuses for longer, or else is nearer its end.
+    pub(super) fn nearer(self, other: Self) -> Self {
+        let wait = |state: &Self| match state.verdict {
+            Verdict::Allowed => None,
+            Verdict::Refused { retry_after_nanos, .. } => Some(retry_after_nanos),
+        };
+        let share = |one: &Self, of: &Self| u128::from(one.remaining) * u128::from(of.limit);
+        let is_nearer = match (wait(&self), wait(&other)) {
+            (None, None) => share(&other, &self) < share(&self, &other),
+            (mine, its) => its > mine,
+        };
+        if is_nearer { other } else { self }
+    }
+
+    /// As fields and answers call it: the policy's name, with the period of a
+    /// quota.
+    #[must_use]
+    pub fn name(&self) -> &'s str {
+        match self.shown {
+            Shown::Quota(quota) => quota.name(),
+            Shown::Bucket | Shown::DenyList => &self.policy.settings.name,
+        }
     }
 }
 
 impl Answer<'_> {
     /// No policy has anything to say.
     fn unlimited() -> Self {
-        Self { allowed: true, state: None }
+        Self { allowed: true, state: None, states: States::new() }
     }
 
     /// What it is called in metrics and answers.
     #[must_use]
     pub fn result(&self) -> &'static str {
-        let refused = self.state.is_some_and(|state| state.verdict != Verdict::Allowed);
-        match (self.allowed, refused) {
+        match (self.allowed, self.states.iter().any(PolicyState::is_refused)) {
             (true, false) => "allow",
             (true, true) => "would_deny",
             (false, _) => "deny",

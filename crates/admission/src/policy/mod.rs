@@ -1,30 +1,47 @@
 //! May this client go on? A tenant's named limits on its own clients.
 
+mod calendar;
+mod clients;
+mod conditions;
 mod decide;
+mod descriptors;
+mod glob;
+mod one;
+mod quota;
 mod settings;
 mod settle;
 
-pub use decide::{Answer, PolicyState, Request, UnknownPolicy};
-pub use settings::{Adaptation, LimitSettings, PolicySettings, RateSettings};
+pub use calendar::Period;
+pub use clients::{ClientList, ClientPatternError};
+pub use conditions::{Conditions, PathPattern, PathPatternError};
+pub use decide::{Answer, POLICIES_MET_MAX, PolicyState, Request, Shown, States, UnknownPolicy};
+pub use descriptors::{
+    Descriptor, DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree,
+    DomainSettings, Rule, RuleLimit, RuleSettings, Unit, UnitRate,
+};
+pub use one::Policy;
+pub use quota::Quota;
+pub use settings::{Adaptation, Holder, LimitSettings, PolicySettings, QuotaSettings, RateSettings};
 
-use openclaw_limiter::{LevelId, PolicyId};
+use descriptors::Overrides;
+use openclaw_limiter::{LevelId, Limiter, PolicyId, Rate};
 use std::sync::Arc;
+
+/// The name of the policy that stands for all of a tenant's clients.
+pub const TOTAL: &str = "total";
 
 /// A tenant's policies, in order, with their numbers in the limiter.
 #[derive(Debug)]
 pub struct PolicySet {
     policies: Vec<Policy>,
-}
-
-/// One policy in force.
-#[derive(Debug)]
-pub struct Policy {
-    /// What the settings say.
-    pub settings: PolicySettings,
-    /// Its number in the limiter.
-    pub id: PolicyId,
-    /// What its clients' keys are hashed with; the same after every start.
-    pub scope: u64,
+    /// Where it can't be a level around the only policy.
+    total: Option<Policy>,
+    around: Option<(LevelId, Rate)>,
+    exempt: ClientList,
+    deny: ClientList,
+    plans: Vec<(Arc<str>, ClientList)>,
+    descriptors: DescriptorTree,
+    overrides: Overrides,
 }
 
 /// Where policies get their numbers in the limiter; a name keeps its number
@@ -41,16 +58,65 @@ pub trait Numbers {
 impl PolicySet {
     /// Numbers the policies of a tenant.
     pub fn new(settings: &LimitSettings, numbers: &mut impl Numbers) -> Self {
-        let policies = settings.policies.iter().map(|settings| {
-            let (id, scope) = numbers.policy(&settings.name);
-            Policy { settings: settings.clone(), id, scope }
-        });
-        Self { policies: policies.collect() }
+        let policies: Vec<_> =
+            settings.policies.iter().map(|settings| Policy::new(settings, numbers)).collect();
+        let descriptors = DescriptorTree::new(&settings.descriptors, &policies, numbers);
+        let overrides = if descriptors.is_empty() { Overrides::none() } else { Overrides::new(numbers) };
+        let (mut total, mut around) = (None, None);
+        if let Some(shared) = settings.total {
+            match &policies[..] {
+                [only] if only.is_for_all() => around = Some((numbers.tenant_level(), rate(shared))),
+                _ => total = Some(Policy::new(&total_settings(shared), numbers)),
+            }
+        }
+        Self {
+            policies,
+            total,
+            around,
+            exempt: settings.exempt.clone(),
+            deny: settings.deny.clone(),
+            plans: settings.plans.clone(),
+            descriptors,
+            overrides,
+        }
     }
 
-    /// All of them.
+    /// Puts all of them in force; what clients have left stays.
+    pub fn install(&self, limiter: &Limiter, now_nanos: u64) {
+        if let Some((level, rate)) = self.around {
+            limiter.set_level(level, rate, now_nanos);
+        }
+        let around = self.around.map(|(level, _)| level);
+        self.policies.iter().for_each(|policy| policy.install(limiter, around, now_nanos));
+        self.total.iter().for_each(|total| total.install(limiter, None, now_nanos));
+        self.descriptors.install(limiter, now_nanos);
+    }
+
+    /// All that settings name.
     #[must_use]
     pub fn policies(&self) -> &[Policy] {
         &self.policies
     }
+
+    /// All that decisions may show: those that settings name, and the tenant's
+    /// total.
+    pub fn shown(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter().chain(&self.total)
+    }
+
+    /// Limits by descriptors.
+    #[must_use]
+    pub fn descriptors(&self) -> &DescriptorTree {
+        &self.descriptors
+    }
+}
+
+/// The tenant's total as a policy: it is asked once, however many policies a
+/// request meets.
+fn total_settings(total: RateSettings) -> PolicySettings {
+    PolicySettings { per: Holder::Tenant, client: total, ..PolicySettings::new(TOTAL) }
+}
+
+fn rate(settings: RateSettings) -> Rate {
+    Rate::new(settings.rate_per_s, settings.burst)
 }

@@ -1,6 +1,7 @@
 //! Costs that are known only afterwards.
 
-use super::{Answer, Policy, PolicySet, Request, UnknownPolicy};
+use super::decide::Asked;
+use super::{Answer, PolicySet, Request, UnknownPolicy};
 use openclaw_limiter::{CoreId, Limiter};
 
 impl PolicySet {
@@ -18,10 +19,13 @@ impl PolicySet {
         more: i64,
         now_nanos: u64,
     ) -> Result<Answer<'_>, UnknownPolicy> {
-        let met = |policy: &&Policy| request.policy.is_none_or(|name| *policy.settings.name == *name);
-        if let Some(policy) = self.policies.iter().find(met) {
-            let key = limiter.key(policy.scope, request.client);
-            limiter.settle(core, policy.id, key, more, now_nanos);
+        let asked = Asked { limiter, core, client: request.client, cost: 0, now_nanos };
+        if !self.exempt.holds(request.client) {
+            match request.policy {
+                Some(name) => self.named(name)?.settle(&asked, more),
+                None => self.met(request, |policy| policy.settle(&asked, more)),
+            }
+            self.total.iter().for_each(|total| total.settle(&asked, more));
         }
         self.decide(limiter, core, &Request { cost: 0, ..*request }, now_nanos)
     }

@@ -5,6 +5,7 @@
 //! the program is built from ([`Settings`], [`TenantConfig`]): what hasn't been
 //! checked can't reach a server. All faults of all files are told together.
 
+mod buckets;
 mod credentials;
 mod email;
 mod env;
@@ -13,6 +14,7 @@ mod global;
 mod http_config;
 mod inhibit;
 mod intervals;
+mod limits;
 mod matchers;
 mod msteams;
 mod names;

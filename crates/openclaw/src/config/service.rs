@@ -1,5 +1,6 @@
 //! The main file, `openclaw.yaml`.
 
+use super::buckets::{self, BucketsSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::outgoing::{self, OutgoingSection};
@@ -13,7 +14,7 @@ use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
 use openclaw_alert::TenantName;
 use openclaw_delivery::Outgoing;
-use openclaw_server::{ClientAuth, TlsOptions};
+use openclaw_server::{ClientAuth, SharesOptions, TlsOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -217,17 +218,6 @@ section! {
     }
 }
 
-section! {
-    /// How replicas share rate limits.
-    BucketsSection {
-        /// Not at all.
-        in_process: NothingToSet,
-        /// Through Redis.
-        #[schemars(skip)]
-        redis: OtherEngine,
-    }
-}
-
 choice! {
     /// Whether a client must show a certificate.
     ClientAuthWord {
@@ -280,6 +270,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) log_format: LogFormat,
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
+    /// How replicas share limits; nothing where they don't.
+    pub(crate) shares: Option<SharesOptions>,
     anonymous_tenant: Option<At<Tenant>>,
     operator_tenant: Option<At<Tenant>>,
     operator_tokens: Vec<At<Tenant>>,
@@ -443,6 +435,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         anonymous_tenant: auth.anonymous_tenant.into_set(),
         operator_tokens: auth.operator_tokens.into_value().unwrap_or_default(),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
+        shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
     }
 }
 

@@ -167,6 +167,20 @@ impl Auth {
         }
     }
 
+    /// Whether [`Self::settle`] has nothing to wait for.
+    pub(crate) fn is_settled(&self, headers: &HeaderMap) -> bool {
+        self.waits_for(headers).is_none()
+    }
+
+    /// [`Auth::check`] of somebody who has shown no credential and is taken
+    /// for `tenant`: no other may be named.
+    pub(crate) fn check_anonymous(&self, headers: &HeaderMap, tenant: &TenantName) -> Result<(), Denied> {
+        match single(headers, TENANT_HEADER)? {
+            Some(named) if named != tenant.as_str() => Err(Denied::Tenant),
+            _ => Ok(()),
+        }
+    }
+
     fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
         self.missing_of(single(headers, AUTHORIZATION.as_str()).ok()??)
     }

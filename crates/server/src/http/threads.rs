@@ -5,6 +5,7 @@ use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
+use crate::grpc;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,40 +27,97 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 /// After an accept that failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How far the end of this process has come, for connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// All are welcome.
+    Open,
+    /// Each connection ends with its next answer.
+    Leaving,
+    /// No new ones either.
+    Closed,
+    /// Those that ask for nothing end at once.
+    Ending,
+}
+
 /// All I/O threads.
 pub(crate) struct IoThreads {
     threads: Vec<IoThread>,
+    front: Arc<Front>,
     /// Of all threads together; further ones wait to be accepted.
     connections_max: usize,
+    /// Connections that came while all were welcome.
+    kept: Arc<AtomicUsize>,
+    stage: watch::Sender<Stage>,
+    /// For connections that can be told at any time that they end.
     stop: watch::Sender<bool>,
 }
 
+/// What a listener's connections speak.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Protocol {
+    /// HTTP/1.
+    Http,
+    /// gRPC, which is HTTP/2.
+    Grpc,
+}
+
+/// What connections are served by.
+#[derive(Clone)]
+struct Fronts {
+    http: Arc<Front>,
+    grpc: Arc<grpc::Front>,
+}
+
 struct IoThread {
-    sockets: mpsc::UnboundedSender<TcpStream>,
+    sockets: mpsc::UnboundedSender<(TcpStream, Protocol, Counted)>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
+/// A connection, as it is counted; no more when dropped.
+struct Counted(Vec<Arc<AtomicUsize>>);
+
+impl Counted {
+    fn new(counts: Vec<Arc<AtomicUsize>>) -> Self {
+        for count in &counts {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(counts)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        for count in &self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl IoThreads {
     /// Starts `count` threads.
-    pub(crate) fn start(count: usize, front: &Arc<Front>) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, http: Arc<Front>, grpc: Arc<grpc::Front>) -> io::Result<Self> {
+        let (stage, at) = watch::channel(Stage::Open);
         let (stop, stopped) = watch::channel(false);
-        let start = |number| IoThread::start(number, Arc::clone(front), stopped.clone());
+        let front = Arc::clone(&http);
+        let fronts = Fronts { http, grpc };
+        let start = |number| IoThread::start(number, fronts.clone(), at.clone(), stopped.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, connections_max: connections_max(), stop })
+        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage, stop })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
-    pub(crate) async fn accept(&self, listener: TcpListener) {
-        let mut stopped = self.stop.subscribe();
+    pub(crate) async fn accept(&self, listener: TcpListener, protocol: Protocol) {
+        let mut stage = self.stage.subscribe();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept(), if self.has_room() => accepted,
                 () = tokio::time::sleep(ACCEPT_PAUSE), if !self.has_room() => continue,
-                _ = stopped.changed() => return,
+                () = reached(&mut stage, Stage::Closed) => return,
             };
             match accepted {
-                Ok((socket, _)) => self.hand_over(socket),
+                Ok((socket, _)) => self.hand_over(socket, protocol),
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -72,24 +130,39 @@ impl IoThreads {
         self.open() < self.connections_max
     }
 
-    fn hand_over(&self, socket: TcpStream) {
+    fn hand_over(&self, socket: TcpStream, protocol: Protocol) {
         // Answers are small and whole; waiting for more to send helps nobody.
         let _ = socket.set_nodelay(true);
         let least = self.threads.iter().min_by_key(|io| io.open.load(Ordering::Relaxed));
         if let Some(io) = least {
-            io.open.fetch_add(1, Ordering::Relaxed);
-            let _ = io.sockets.send(socket);
+            let mut counts = vec![Arc::clone(&io.open)];
+            if *self.stage.borrow() == Stage::Open {
+                counts.push(Arc::clone(&self.kept));
+            }
+            let _ = io.sockets.send((socket, protocol, Counted::new(counts)));
         }
     }
 
-    /// Tells all connections to end after what they are doing.
-    pub(crate) fn stop(&self) {
-        let _ = self.stop.send(true);
+    /// Says when connections of many calls are to end.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Tells all connections how far the end has come.
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.front.leave(stage >= Stage::Leaving);
+        self.stop.send_replace(stage >= Stage::Leaving);
+        self.stage.send_replace(stage);
     }
 
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
         self.threads.iter().map(|io| io.open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Connections that came while all were welcome, and haven't ended.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// Ends the threads, whatever they still do.
@@ -104,14 +177,18 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(number: usize, front: Arc<Front>, stopped: watch::Receiver<bool>) -> io::Result<Self> {
+    fn start(
+        number: usize,
+        fronts: Fronts,
+        stage: watch::Receiver<Stage>,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&open);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, front, counter, stopped));
+            runtime.block_on(run(incoming, fronts, stage, stopped));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -119,22 +196,22 @@ impl IoThread {
 }
 
 async fn run(
-    mut incoming: mpsc::UnboundedReceiver<TcpStream>,
-    front: Arc<Front>,
-    open: Arc<AtomicUsize>,
+    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol, Counted)>,
+    fronts: Fronts,
+    stage: watch::Receiver<Stage>,
     stopped: watch::Receiver<bool>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
-    while let Some(socket) = incoming.recv().await {
-        let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else {
-            open.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        };
-        let (front, open, stopped) = (Arc::clone(&front), Arc::clone(&open), stopped.clone());
+    while let Some((socket, protocol, counted)) = incoming.recv().await {
+        let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else { continue };
+        let (fronts, stage, stopped) = (fronts.clone(), stage.clone(), stopped.clone());
         tokio::spawn(async move {
-            connection(socket, front, stopped).await;
-            open.fetch_sub(1, Ordering::Relaxed);
+            match protocol {
+                Protocol::Http => connection(socket, fronts.http, stage).await,
+                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stopped).await,
+            }
+            drop(counted);
         });
     }
 }
@@ -153,18 +230,18 @@ impl Address {
     }
 }
 
-async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
+async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Receiver<Stage>) {
     let address = Address::of(&socket);
     let Some(tls) = &front.tls else {
-        return requests(socket, address, None, front, stopped).await;
+        return requests(socket, address, None, front, stage).await;
     };
     let accepted = tokio::select! {
         accepted = tls.accept(socket) => accepted,
-        () = told(&mut stopped) => None,
+        () = reached(&mut stage, Stage::Ending) => None,
     };
     if let Some(stream) = accepted {
         let peer = tls::peer(&stream);
-        requests(stream, address, peer, front, stopped).await;
+        requests(stream, address, peer, front, stage).await;
     }
 }
 
@@ -174,10 +251,10 @@ async fn requests(
     address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
-    mut stopped: watch::Receiver<bool>,
+    mut stage: watch::Receiver<Stage>,
 ) {
     let other = Other { address: address.as_str(), peer: peer.as_deref() };
-    let Some(received) = fast::serve(&mut stream, &front.app, other, stopped.clone()).await else { return };
+    let Some(received) = fast::serve(&mut stream, front.core(), other, stage.clone()).await else { return };
     let stream = Rewind::new(received, stream);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let front = Arc::clone(&front);
@@ -195,7 +272,7 @@ async fn requests(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = told(&mut stopped) => {
+        () = reached(&mut stage, Stage::Ending) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -205,7 +282,8 @@ async fn requests(
     }
 }
 
-pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
+/// Comes back when the end has come as far as that.
+pub(crate) async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
+    // An error means that the sender is gone, which is the end as well.
+    let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }

@@ -1,7 +1,7 @@
 //! Decisions, counted by each thread for itself.
 
 use openclaw_admission::{Answer, Policy};
-use openclaw_limiter::{PolicyId, Verdict};
+use openclaw_limiter::PolicyId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,8 +28,12 @@ pub(super) struct Counts(Vec<Arc<OfPolicy>>);
 impl Counts {
     /// The same for these policies, in their order; policies that have gone
     /// stay, at the end.
-    pub(super) fn for_policies(mut self, policies: &[Policy], cores: usize) -> Self {
-        let mut all = Vec::with_capacity(policies.len());
+    pub(super) fn for_policies<'p>(
+        mut self,
+        policies: impl Iterator<Item = &'p Policy>,
+        cores: usize,
+    ) -> Self {
+        let mut all = Vec::new();
         for policy in policies {
             let known = self.0.iter().position(|known| known.id == policy.id);
             all.push(
@@ -40,16 +44,20 @@ impl Counts {
         Self(all)
     }
 
+    /// What each policy said; one that allowed what another refused counts
+    /// nothing, since nothing was taken of it.
     pub(super) fn count(&self, core: usize, answer: &Answer<'_>) {
-        let Some(state) = &answer.state else { return };
-        let Some(policy) = self.0.iter().find(|policy| policy.id == state.policy.id) else { return };
-        let result = match (answer.allowed, state.verdict) {
-            (true, Verdict::Allowed) => 0,
-            (false, _) => 1,
-            (true, Verdict::Refused { .. }) => 2,
-        };
-        if let Some(line) = policy.cores.get(core) {
-            line.0[result].fetch_add(1, Ordering::Relaxed);
+        for state in &answer.states {
+            let result = match (answer.allowed, state.is_refused(), state.policy.settings.dry_run) {
+                (true, false, _) => 0,
+                (_, true, false) => 1,
+                (_, true, true) => 2,
+                (false, false, _) => continue,
+            };
+            let Some(policy) = self.0.iter().find(|policy| policy.id == state.policy.id) else { continue };
+            if let Some(line) = policy.cores.get(core) {
+                line.0[result].fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 

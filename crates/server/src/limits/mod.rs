@@ -6,8 +6,12 @@
 
 mod counts;
 mod numbers;
+mod observe;
+mod save;
 mod seed;
 
+pub(crate) use observe::Observation;
+pub(crate) use save::Saver;
 pub use seed::SeedError;
 pub(crate) use seed::{keep_secret, load as load_seed};
 
@@ -17,9 +21,11 @@ use crate::tenants::TenantConfig;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
-use openclaw_admission::{Answer, PolicySet, Request, UnknownPolicy};
+use openclaw_admission::{
+    Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
+};
 use openclaw_alert::TenantName;
-use openclaw_limiter::{CoreId, Limiter, Policy, Rate, Seed, Sizes};
+use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +43,11 @@ thread_local! {
 /// Gives this thread its number, from 1; all threads without one share 0.
 pub(crate) fn set_core(number: usize) {
     CORE.set(u16::try_from(number).unwrap_or(0));
+}
+
+/// The number that [`set_core`] gave this thread.
+pub(crate) fn core() -> usize {
+    usize::from(CORE.get())
 }
 
 /// The limits of all tenants.
@@ -95,19 +106,9 @@ impl Limits {
     ) -> Arc<TenantLimits> {
         let mut numbers = TenantNumbers::new(registry, config.name());
         let policies = PolicySet::new(&config.limits, &mut numbers);
-        for policy in policies.policies() {
-            let settings = &policy.settings;
-            let level = settings.total.map(|total| (numbers.level_of(policy), total));
-            let around = config.limits.total.map(|total| (numbers.tenant_level_id(), total));
-            for (id, total) in level.iter().chain(&around) {
-                self.limiter.set_level(*id, Rate::new(total.rate_per_s, total.burst), now_nanos);
-            }
-            let rate = Rate::new(settings.client.rate_per_s, settings.client.burst);
-            let within = [level.map(|(id, _)| id), around.map(|(id, _)| id)];
-            self.limiter.set_policy(policy.id, Policy { rate, within });
-        }
+        policies.install(&self.limiter, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
-        let counts = counts.for_policies(policies.policies(), self.cores);
+        let counts = counts.for_policies(policies.shown(), self.cores);
         let tally =
             before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
         let x_ratelimit_headers = config.limits.x_ratelimit_headers;
@@ -140,6 +141,30 @@ impl Limits {
             tenant.counts.count(usize::from(core), &answer);
         }
         Ok(answer)
+    }
+
+    /// Takes the tokens of all descriptors of a request, or none.
+    pub(crate) fn decide_descriptors<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        domain: &str,
+        descriptors: &[Descriptor<'_>],
+        now_nanos: u64,
+    ) -> DescriptorAnswers<'t> {
+        let core = CoreId(CORE.get());
+        tenant.policies.decide_descriptors(&self.limiter, core, domain, descriptors, now_nanos)
+    }
+
+    /// Gives a descriptor's tokens back.
+    pub(crate) fn give_back_descriptor<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        domain: &str,
+        descriptor: &Descriptor<'_>,
+        now_nanos: u64,
+    ) -> DescriptorAnswer<'t> {
+        let core = CoreId(CORE.get());
+        tenant.policies.give_back_descriptor(&self.limiter, core, domain, descriptor, now_nanos)
     }
 
     /// Corrects what an allowed request has taken by `more` tokens.

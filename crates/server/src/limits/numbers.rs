@@ -1,7 +1,7 @@
 //! The numbers of policies and shared buckets in the limiter. A name keeps its
 //! number for the life of the process.
 
-use openclaw_admission::{Numbers, Policy};
+use openclaw_admission::Numbers;
 use openclaw_alert::TenantName;
 use openclaw_limiter::{LevelId, PolicyId};
 use std::collections::HashMap;
@@ -23,14 +23,6 @@ pub(super) struct TenantNumbers<'r> {
 impl<'r> TenantNumbers<'r> {
     pub(super) fn new(registry: &'r mut Registry, tenant: &TenantName) -> Self {
         Self { registry, tenant: tenant.clone() }
-    }
-
-    pub(super) fn level_of(&mut self, policy: &Policy) -> LevelId {
-        self.policy_level(&policy.settings.name)
-    }
-
-    pub(super) fn tenant_level_id(&mut self) -> LevelId {
-        self.tenant_level()
     }
 
     fn level(&mut self, of: Option<Arc<str>>) -> LevelId {

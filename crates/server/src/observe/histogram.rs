@@ -29,9 +29,15 @@ impl Times {
     }
 
     pub(super) fn observe(&self, took: Duration) {
+        self.observe_many(took, 1);
+    }
+
+    /// Counts `times` that took as long.
+    pub(crate) fn observe_many(&self, took: Duration, times: u64) {
         let seconds = took.as_secs_f64();
         let bucket = self.0.bounds.partition_point(|bound| *bound < seconds);
-        self.add(bucket, 1, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.add(bucket, times, nanos.saturating_mul(times));
     }
 
     /// Adds `count` times to a bucket, `nanos` together.

@@ -6,11 +6,12 @@ mod histogram;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
+pub(crate) use histogram::Times;
 
 use crate::host::Host;
 use crate::limits::Limits;
 use decisions::Decisions;
-use histogram::{Times, TimesOf};
+use histogram::TimesOf;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
 use openclaw_pipeline::{Ended, Taken};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -331,9 +332,18 @@ impl Metrics {
         status: u16,
         took: Duration,
     ) {
-        let code = class(status);
+        self.requests_of(tenant, route, class(status)).observe(took);
+    }
+
+    /// Where requests of a kind are counted, for those who answer very many.
+    pub(crate) fn requests_of(
+        &self,
+        tenant: Option<&TenantName>,
+        route: &'static str,
+        code: &'static str,
+    ) -> Times {
         let tenant = tenant.map_or_else(String::new, |tenant| tenant.as_str().to_owned());
-        self.requests.get_or_create(&Request { tenant, route, code }).observe(took);
+        self.requests.get_or_create_owned(&Request { tenant, route, code })
     }
 
     /// A request's alerts have been taken in, or not.
@@ -401,9 +411,11 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text.
-    pub(crate) fn write(&self, host: &Host, limits: &Limits, format: Format) -> String {
-        self.look(host);
+    /// All metrics as text; nothing of alerts where there is no host for them.
+    pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
+        if let Some(host) = host {
+            self.look(host);
+        }
         self.decisions.look(limits, &self.requests);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {

@@ -5,7 +5,7 @@ use super::head::Head;
 use super::rate::{limits_of, name_of};
 use super::{Answered, Reply, Whose, json};
 use crate::http::problem::Problem;
-use crate::http::service::App;
+use crate::http::service::Core;
 use crate::limits::TenantLimits;
 use openclaw_admission::{Answer, Request, UnknownPolicy};
 use openclaw_state::Scope;
@@ -53,7 +53,7 @@ fn one() -> u32 {
 }
 
 pub(super) fn answer(
-    app: &App,
+    core: &Core,
     head: &Head<'_>,
     body: &[u8],
     now_nanos: u64,
@@ -61,7 +61,7 @@ pub(super) fn answer(
     whose: &mut Whose,
 ) -> Answered {
     let caller = head.caller.as_ref().map_err(|denied| *denied)?;
-    let tenant = whose.insert(limits_of(app, caller.tenant_for(Scope::Limit)?)?);
+    let tenant = whose.insert(limits_of(core, caller.tenant_for(Scope::Limit)?)?);
     let own_name = name_of(caller.who());
     let items = Items::read(body)?;
     reply.json();
@@ -71,7 +71,7 @@ pub(super) fn answer(
         if index > 0 {
             reply.body.push(b',');
         }
-        match item.decide(app, tenant, &own_name, now_nanos) {
+        match item.decide(core, tenant, &own_name, now_nanos) {
             Ok(answer) => json::decision(&mut reply.body, &answer),
             Err(UnknownPolicy) => unknown(&mut reply.body, &item.policy.0),
         }
@@ -90,7 +90,7 @@ fn unknown(out: &mut Vec<u8>, policy: &str) {
 impl Item<'_> {
     fn decide<'t>(
         &self,
-        app: &App,
+        core: &Core,
         tenant: &'t TenantLimits,
         own_name: &str,
         now_nanos: u64,
@@ -106,9 +106,9 @@ impl Item<'_> {
         match self.settle {
             Some(Settle { reserved, actual }) => {
                 let more = i64::from(actual) - i64::from(reserved);
-                app.limits.settle(tenant, &request, more, now_nanos)
+                core.limits.settle(tenant, &request, more, now_nanos)
             }
-            None => app.limits.decide(tenant, &request, now_nanos),
+            None => core.limits.decide(tenant, &request, now_nanos),
         }
     }
 }

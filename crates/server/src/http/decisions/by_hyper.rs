@@ -3,7 +3,7 @@
 use super::{Head, Question, Reply, Whose, decide};
 use crate::auth::Denied;
 use crate::http::problem::{Problem, internal};
-use crate::http::service::{App, Front, Target};
+use crate::http::service::{Core, Front, Target};
 use crate::http::threads::Address;
 use crate::http::{BODY_BYTES_MAX, Response, body};
 use axum::body::Body;
@@ -25,10 +25,10 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
     started: Instant,
 ) -> Response {
-    let app = &front.app;
+    let core = front.core();
     let (parts, body) = request.into_parts();
-    let (whose, response) = match read(app, question, &parts, body).await {
-        Ok(body) if body.len() <= INLINE_BYTES_MAX => respond(app, question, &parts, &body),
+    let (whose, response) = match read(core, question, &parts, body).await {
+        Ok(body) if body.len() <= INLINE_BYTES_MAX => respond(core, question, &parts, &body),
         Ok(body) => elsewhere(front, question, parts, body).await,
         Err(problem) => (None, problem.into_response()),
     };
@@ -36,40 +36,40 @@ pub(crate) async fn answer(
     match whose {
         Some(limits) => {
             let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-            app.limits.answered(&limits, question.route(), status, nanos);
+            core.limits.answered(&limits, question.route(), status, nanos);
         }
-        None => app.metrics.answered(None, question.route().name(), status, took),
+        None => core.metrics.answered(None, question.route().name(), status, took),
     }
     response
 }
 
 /// The body, which only a batch has. Of who is turned away it is not read.
 async fn read(
-    app: &App,
+    core: &Core,
     question: Question,
     parts: &Parts,
     incoming: Incoming,
 ) -> Result<bytes::Bytes, Problem> {
-    if question != Question::Decisions || app.caller(&Target::in_front(parts)).is_err() {
+    if question != Question::Decisions || core.caller(&Target::in_front(parts)).is_err() {
         return Ok(bytes::Bytes::new());
     }
     Ok(body::read(incoming, BODY_BYTES_MAX).await?)
 }
 
 async fn elsewhere(front: &Front, question: Question, parts: Parts, body: bytes::Bytes) -> (Whose, Response) {
-    let app = Arc::clone(&front.app);
-    let answered = front.app.work.spawn(async move { respond(&app, question, &parts, &body) });
+    let core = Arc::clone(front.core());
+    let answered = front.core().work.spawn(async move { respond(&core, question, &parts, &body) });
     answered.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request was cut off");
         (None, internal())
     })
 }
 
-fn respond(app: &App, question: Question, parts: &Parts, body: &[u8]) -> (Whose, Response) {
+fn respond(core: &Core, question: Question, parts: &Parts, body: &[u8]) -> (Whose, Response) {
     let mut reply = Reply::default();
     reply.clear();
-    let whose = match head(app, parts) {
-        Ok(head) => decide(app, question, &head, body, app.limits.now_nanos(), &mut reply),
+    let whose = match head(core, parts) {
+        Ok(head) => decide(core, question, &head, body, core.limits.now_nanos(), &mut reply),
         Err(denied) => {
             reply.problem(&denied.into());
             None
@@ -78,11 +78,11 @@ fn respond(app: &App, question: Question, parts: &Parts, body: &[u8]) -> (Whose,
     (whose, reply.into_response())
 }
 
-fn head<'r>(app: &App, parts: &'r Parts) -> Result<Head<'r>, Denied> {
+fn head<'r>(core: &Core, parts: &'r Parts) -> Result<Head<'r>, Denied> {
     let target = Target::in_front(parts);
     let headers = target.headers;
     Ok(Head {
-        caller: app.caller(&target),
+        caller: core.caller(&target),
         has_credential: headers.contains_key(AUTHORIZATION) || target.peer.is_some(),
         named_tenant: target.tenant.or(single(headers, crate::auth::TENANT_HEADER)?.map(lossless)),
         address: parts.extensions.get::<Address>().map_or("", Address::as_str),

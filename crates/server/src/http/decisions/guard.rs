@@ -9,13 +9,13 @@ use super::rate::{decide, limits_of, name_of};
 use super::{Answered, Reply, Whose, fields, json};
 use crate::auth::Bearer;
 use crate::http::problem::Problem;
-use crate::http::service::App;
+use crate::http::service::Core;
 use http::StatusCode;
 use openclaw_alert::Timestamp;
 use openclaw_state::Scope;
 
 pub(super) fn answer(
-    app: &App,
+    core: &Core,
     head: &Head<'_>,
     now_nanos: u64,
     reply: &mut Reply,
@@ -26,12 +26,12 @@ pub(super) fn answer(
     let mut ask = Ask::parse(head.query)?;
     ask.or_of_headers(head);
     let client = ask.client.clone().unwrap_or_else(|| name_of(caller.who()));
-    let tenant = whose.insert(limits_of(app, name)?);
-    let answer = decide(app, tenant, &ask, &client, now_nanos)?;
+    let tenant = whose.insert(limits_of(core, name)?);
+    let answer = decide(core, tenant, &ask, &client, now_nanos)?;
     if answer.allowed {
         let bearer = Bearer { tenant: name, who: caller.who(), scopes: caller.scopes(), client: &client };
         let now = Timestamp::from_nanos(i64::try_from(now_nanos).unwrap_or(i64::MAX));
-        let pass = app.passes.pass(bearer, now).ok_or_else(unsigned)?;
+        let pass = core.passes.pass(bearer, now).ok_or_else(unsigned)?;
         reply.status = 204;
         reply.not_stored();
         reply.text_field("x-openclaw-tenant", name.as_str());

@@ -19,7 +19,7 @@ pub(super) use head::{Head, Question};
 pub(super) use reply::Reply;
 
 use super::problem::Problem;
-use super::service::App;
+use super::service::Core;
 use crate::limits::TenantLimits;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) type Whose = Option<Arc<TenantLimits>>;
 
 /// Answers a question; `now_nanos` is one reading of the clock for all of it.
 pub(super) fn decide(
-    app: &App,
+    core: &Core,
     question: Question,
     head: &Head<'_>,
     body: &[u8],
@@ -37,9 +37,9 @@ pub(super) fn decide(
 ) -> Whose {
     let mut whose = None;
     let answered = match question {
-        Question::Rate => rate::answer(app, head, now_nanos, reply, &mut whose),
-        Question::Decisions => batch::answer(app, head, body, now_nanos, reply, &mut whose),
-        Question::Auth => guard::answer(app, head, now_nanos, reply, &mut whose),
+        Question::Rate => rate::answer(core, head, now_nanos, reply, &mut whose),
+        Question::Decisions => batch::answer(core, head, body, now_nanos, reply, &mut whose),
+        Question::Auth => guard::answer(core, head, now_nanos, reply, &mut whose),
     };
     if let Err(problem) = answered {
         reply.problem(&problem);

@@ -5,7 +5,7 @@ use super::head::Head;
 use super::{Answered, Reply, Whose, fields, json};
 use crate::auth::{Denied, Who};
 use crate::http::problem::Problem;
-use crate::http::service::App;
+use crate::http::service::Core;
 use crate::limits::TenantLimits;
 use http::StatusCode;
 use openclaw_admission::{Answer, Request};
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) fn answer(
-    app: &App,
+    core: &Core,
     head: &Head<'_>,
     now_nanos: u64,
     reply: &mut Reply,
@@ -24,13 +24,13 @@ pub(super) fn answer(
     let ask = Ask::parse(head.query)?;
     let (tenant, client) = match &head.caller {
         Ok(caller) => {
-            let limits = limits_of(app, caller.tenant_for(Scope::Limit)?)?;
+            let limits = limits_of(core, caller.tenant_for(Scope::Limit)?)?;
             (limits, ask.client.clone().unwrap_or_else(|| name_of(caller.who())))
         }
-        Err(denied) => (limits_of(app, anonymous(app, head, &ask, *denied)?)?, head.address.into()),
+        Err(denied) => (limits_of(core, anonymous(core, head, &ask, *denied)?)?, head.address.into()),
     };
     let tenant = whose.insert(tenant);
-    let answer = decide(app, tenant, &ask, &client, now_nanos)?;
+    let answer = decide(core, tenant, &ask, &client, now_nanos)?;
     if !answer.allowed {
         reply.status = 429;
     }
@@ -43,12 +43,12 @@ pub(super) fn answer(
 /// The tenant of those who show no credential. Their address is the client:
 /// who may name any client has no limit.
 fn anonymous<'a>(
-    app: &'a App,
+    core: &'a Core,
     head: &Head<'_>,
     ask: &Ask<'_>,
     denied: Denied,
 ) -> Result<&'a TenantName, Problem> {
-    let tenant = app.anonymous_tenant.as_ref().filter(|_| !head.has_credential).ok_or(denied)?;
+    let tenant = core.anonymous_tenant.as_ref().filter(|_| !head.has_credential).ok_or(denied)?;
     if head.named_tenant.is_some_and(|named| named != tenant.as_str()) {
         return Err(denied.into());
     }
@@ -67,12 +67,12 @@ pub(super) fn name_of(who: &Who) -> Cow<'static, str> {
     }
 }
 
-pub(super) fn limits_of(app: &App, tenant: &TenantName) -> Result<Arc<TenantLimits>, Denied> {
-    app.limits.of(tenant).ok_or(Denied::Tenant)
+pub(super) fn limits_of(core: &Core, tenant: &TenantName) -> Result<Arc<TenantLimits>, Denied> {
+    core.limits.of(tenant).ok_or(Denied::Tenant)
 }
 
 pub(super) fn decide<'t>(
-    app: &App,
+    core: &Core,
     tenant: &'t TenantLimits,
     ask: &Ask<'_>,
     client: &str,
@@ -86,7 +86,7 @@ pub(super) fn decide<'t>(
         plan: &ask.plan,
         cost: ask.cost,
     };
-    app.limits.decide(tenant, &request, now_nanos).map_err(|_| {
+    core.limits.decide(tenant, &request, now_nanos).map_err(|_| {
         let name: String = ask.policy.iter().flat_map(|name| name.chars()).take(80).collect();
         Problem::new(StatusCode::NOT_FOUND, format!("the tenant has no policy `{name}`"))
     })

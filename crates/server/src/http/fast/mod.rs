@@ -14,7 +14,8 @@ mod vigil;
 pub(super) use rewind::Rewind;
 
 use super::decisions::{Head, Question, Reply, decide};
-use super::service::App;
+use super::service::Core;
+use super::threads::Stage;
 use crate::auth::{Peer, Shown};
 use bytes::{Buf, BytesMut};
 use head::{Hot, Judged, Kind};
@@ -54,12 +55,12 @@ pub(super) struct Other<'c> {
 /// first request on that is not answered here; nothing where it has ended.
 pub(super) async fn serve(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    app: &App,
+    core: &Core,
     other: Other<'_>,
-    stopped: watch::Receiver<bool>,
+    stage: watch::Receiver<Stage>,
 ) -> Option<BytesMut> {
     let mut connection =
-        Connection { app, other, vigil: Vigil::new(stopped), received: BytesMut::new(), answers: Vec::new() };
+        Connection { core, other, vigil: Vigil::new(stage), received: BytesMut::new(), answers: Vec::new() };
     match connection.run(stream).await {
         Ok(End::Elsewhere) => return Some(connection.received),
         Ok(End::Closed) => {}
@@ -70,7 +71,7 @@ pub(super) async fn serve(
 }
 
 struct Connection<'c> {
-    app: &'c App,
+    core: &'c Core,
     other: Other<'c>,
     vigil: Vigil,
     received: BytesMut,
@@ -135,15 +136,15 @@ impl Connection<'_> {
     /// Answers the requests that are whole.
     fn answer(&mut self) -> Next {
         let mut began = Instant::now();
-        let now_nanos = self.app.limits.now_nanos();
+        let now_nanos = self.core.limits.now_nanos();
         loop {
             let hot = match head::judge(&self.received) {
                 Judged::Hot(hot) => hot,
                 Judged::Partial => return Next::Read,
                 Judged::Elsewhere => return Next::Elsewhere,
             };
-            let closes = hot.closes || self.vigil.is_stopping();
-            let asked = Asked { app: self.app, other: self.other, hot: &hot, closes };
+            let closes = hot.closes || self.vigil.is_leaving();
+            let asked = Asked { core: self.core, other: self.other, hot: &hot, closes };
             if !asked.answer(now_nanos, &mut began, &mut self.answers) {
                 return Next::Elsewhere;
             }
@@ -172,7 +173,7 @@ impl Connection<'_> {
 
 /// One request.
 struct Asked<'a> {
-    app: &'a App,
+    core: &'a Core,
     other: Other<'a>,
     hot: &'a Hot<'a>,
     closes: bool,
@@ -190,15 +191,15 @@ impl Asked<'_> {
         };
         REPLY.with_borrow_mut(|reply| {
             reply.clear();
-            let whose = decide(self.app, question, &head, self.hot.body, now_nanos, reply);
+            let whose = decide(self.core, question, &head, self.hot.body, now_nanos, reply);
             self.write(reply, now_nanos, answers);
             let ended = Instant::now();
             let took = ended.saturating_duration_since(std::mem::replace(began, ended));
             match &whose {
                 Some(limits) => {
-                    self.app.limits.answered(limits, question.route(), reply.status, took.as_nanos() as u64);
+                    self.core.limits.answered(limits, question.route(), reply.status, took.as_nanos() as u64);
                 }
-                None => self.app.metrics.answered(None, question.route().name(), reply.status, took),
+                None => self.core.metrics.answered(None, question.route().name(), reply.status, took),
             }
             reply.give_back(KEPT_BYTES);
         });
@@ -214,8 +215,8 @@ impl Asked<'_> {
             path_tenant: None,
             peer: self.other.peer,
         };
-        let caller = self.app.auth.check_shown(shown);
-        if caller.is_err() && headers.authorization.is_some_and(|text| self.app.auth.has_to_wait(text)) {
+        let caller = self.core.auth.check_shown(shown);
+        if caller.is_err() && headers.authorization.is_some_and(|text| self.core.auth.has_to_wait(text)) {
             return None;
         }
         Some(Head {

@@ -3,7 +3,7 @@
 //! Both are asked to wake the task once, and then cost a look at a flag: no
 //! timer is set or lifted for a request.
 
-use super::super::threads::{HEAD_TIMEOUT, told};
+use super::super::threads::{HEAD_TIMEOUT, Stage, reached};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +20,8 @@ pub(super) enum Over {
 }
 
 pub(super) struct Vigil {
-    flag: watch::Receiver<bool>,
+    flag: watch::Receiver<Stage>,
+    stage: Stage,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     silence: Pin<Box<Sleep>>,
     is_set: bool,
@@ -28,10 +29,13 @@ pub(super) struct Vigil {
 }
 
 impl Vigil {
-    pub(super) fn new(mut stopped: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(mut stage: watch::Receiver<Stage>) -> Self {
+        let mut flag = stage.clone();
+        let seen = *flag.borrow_and_update();
         Self {
-            flag: stopped.clone(),
-            stop: Box::pin(async move { told(&mut stopped).await }),
+            stage: seen,
+            flag,
+            stop: Box::pin(async move { reached(&mut stage, Stage::Ending).await }),
             silence: Box::pin(sleep(HEAD_TIMEOUT)),
             is_set: false,
             has_progressed: false,
@@ -43,10 +47,20 @@ impl Vigil {
         self.has_progressed = true;
     }
 
-    /// Whether the server stops.
-    pub(super) fn is_stopping(&self) -> bool {
-        // An error means that the sender is gone, which is a stop as well.
-        self.flag.has_changed().unwrap_or(true)
+    /// Whether the next answer is the connection's last.
+    pub(super) fn is_leaving(&mut self) -> bool {
+        self.stage() >= Stage::Leaving
+    }
+
+    /// As long as nothing changes, a look at a flag.
+    fn stage(&mut self) -> Stage {
+        match self.flag.has_changed() {
+            Ok(false) => {}
+            Ok(true) => self.stage = *self.flag.borrow_and_update(),
+            // The sender is gone, which is the end as well.
+            Err(_) => self.stage = Stage::Ending,
+        }
+        self.stage
     }
 
     /// To be called when there is nothing to read.
@@ -56,7 +70,7 @@ impl Vigil {
             let _ = self.stop.as_mut().poll(cx);
             let _ = self.silence.as_mut().poll(cx);
         }
-        if self.is_stopping() {
+        if self.stage() >= Stage::Ending {
             return Poll::Ready(Over::Stopped);
         }
         if !self.silence.is_elapsed() {

@@ -1,0 +1,123 @@
+//! From outputs to a bucket that may be put in force.
+
+use super::estimator::PLAIN_OUTPUT;
+use super::state::ClientState;
+use super::{Correction, TICKS, Window};
+use crate::RateSettings;
+use libm::{expm1f, log1pf};
+
+/// Farthest that an output moves a limit: a factor of e⁴.
+const REACH_MAX: f32 = 4.0;
+/// Outputs beyond this are no predictions.
+const OUTPUT_MAX: f32 = 64.0;
+/// Largest logarithm that is turned back into a number.
+const LOG_MAX: f32 = 22.0;
+/// Of a fall, the part that is followed in one window: a client that pauses
+/// finds most of its bucket again.
+const FALL: f32 = 0.5;
+/// Windows count at most so many times what was granted, so that who takes
+/// all it gets doesn't buy itself more at once.
+const GROWTH_MAX: f32 = 1.5;
+
+/// What an adaptive policy allows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Never below.
+    pub floor: RateSettings,
+    /// Never above.
+    pub ceiling: RateSettings,
+}
+
+impl Bounds {
+    /// The nearest bucket that is neither below the floor nor above the
+    /// ceiling; where they contradict each other, the ceiling.
+    #[must_use]
+    pub fn hold(&self, rate_per_s: f32, burst: f32) -> RateSettings {
+        let rate = f64::from(rate_per_s).max(self.floor.rate_per_s).min(self.ceiling.rate_per_s);
+        let burst = (burst.ceil() as u32).max(self.floor.burst).min(self.ceiling.burst);
+        RateSettings { rate_per_s: rate, burst }
+    }
+}
+
+/// How one client's window ended, beside what had been predicted for it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Outcome {
+    /// |predicted - seen| / (seen + 1), of rate and of burst.
+    pub(super) errors: [f32; 2],
+    /// Whether all that came was within what had been advised.
+    pub(super) is_within: bool,
+}
+
+impl ClientState {
+    /// Whether enough is known to advise.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.windows() >= super::WINDOWS_MIN
+    }
+
+    /// Tokens a tick and burst that were advised for the running window.
+    #[must_use]
+    pub fn advice(&self) -> (f32, f32) {
+        let [rate, burst] = self.advised();
+        let a_tick = expm1f(rate).max(0.02) / TICKS as f32;
+        (a_tick, expm1f(burst).max(1.0) + a_tick)
+    }
+
+    /// Learns from a window that has ended, held beside what was predicted;
+    /// `granted` is the bucket that the client had.
+    pub(super) fn end(&mut self, window: Window, correction: Correction, granted: Grant) -> Outcome {
+        let outcome = self.judge(window, correction);
+        self.roll(granted.clip(window));
+        outcome
+    }
+
+    fn judge(&mut self, window: Window, correction: Correction) -> Outcome {
+        if !self.is_known() {
+            return Outcome::default();
+        }
+        let (advised, mut outcome) = (self.advised(), Outcome { is_within: true, ..Outcome::default() });
+        let seen = [window.count, window.burst];
+        for at in 0..2 {
+            let is_beyond = log1pf(seen[at]) > advised[at];
+            outcome.errors[at] = (expm1f(advised[at]) - seen[at]).abs() / (seen[at] + 1.0);
+            outcome.is_within &= !is_beyond;
+            correction.learn(&mut self.correction_mut()[at], is_beyond);
+        }
+        outcome
+    }
+
+    /// Takes in a prediction for the next window. An output that is none gives
+    /// way to the plain estimator's; gives whether there was such a one.
+    pub(super) fn predicted(&mut self, output: [f32; 2]) -> bool {
+        let (base, before, shifts) = (self.base(), self.advised(), self.correction());
+        let mut advised = before;
+        let mut is_sound = true;
+        for at in 0..2 {
+            let is_output = output[at].abs() <= OUTPUT_MAX;
+            is_sound &= is_output;
+            let shifted = if is_output { output[at] } else { PLAIN_OUTPUT } + shifts[at];
+            let reach = (base.scale[at] * shifted).clamp(-REACH_MAX, REACH_MAX);
+            let next = (base.centre[at] + reach).clamp(0.0, LOG_MAX);
+            advised[at] = if next < before[at] { before[at] + FALL * (next - before[at]) } else { next };
+        }
+        self.advise(advised);
+        is_sound
+    }
+}
+
+/// The bucket that a client had.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Grant {
+    pub(super) bucket: RateSettings,
+    /// Whether the backend suffers: then nobody grows.
+    pub(super) is_strained: bool,
+}
+
+impl Grant {
+    fn clip(self, window: Window) -> Window {
+        let times = if self.is_strained { 1.0 } else { GROWTH_MAX };
+        let count = self.bucket.rate_per_s as f32 * TICKS as f32 * times;
+        let burst = self.bucket.burst as f32 * times;
+        Window { count: window.count.min(count.max(1.0)), burst: window.burst.min(burst.max(1.0)) }
+    }
+}

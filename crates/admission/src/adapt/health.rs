@@ -1,0 +1,98 @@
+//! How much a tenant's backend bears: Gradient2, one for all of its clients.
+//!
+//! What the backend fails to do and how slow it is speaks of the backend, not
+//! of the client who happened to ask. It shrinks everybody's allowance, in
+//! fair shares, and gives it back as soon as answers are quick again.
+
+/// What was heard of a backend within one tick.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct BackendTick {
+    /// Answers.
+    pub answers: u32,
+    /// 5xx among them, and time-outs.
+    pub failures: u32,
+    /// Mean time to answer.
+    pub latency_ms: f32,
+    /// Tokens that were let through to it.
+    pub admitted: f32,
+}
+
+/// Latency that is borne: this many times what is usual.
+const TOLERANCE: f32 = 1.5;
+/// Failures that are usual.
+const FAILURES_USUAL: f32 = 0.05;
+/// What the backend bears at least and at most, in times of what it usually
+/// answers.
+const BEARS: (f32, f32) = (0.25, 8.0);
+/// Growth in one good tick.
+const GIVE_BACK: f32 = 1.1;
+/// Answers within a tick that tell something.
+const ANSWERS_MIN: u32 = 8;
+
+/// What a backend bears.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Health {
+    bears: f32,
+    usual_latency_ms: f32,
+    usual_admitted: f32,
+    is_strained: bool,
+}
+
+impl Health {
+    /// Takes in one tick.
+    pub fn tick(&mut self, seen: &BackendTick) {
+        if seen.answers < ANSWERS_MIN || !seen.latency_ms.is_finite() {
+            // Nobody says that it suffers.
+            return self.recover(seen.admitted);
+        }
+        let gradient = self.gradient(seen);
+        self.is_strained = gradient < 1.0;
+        if self.is_strained {
+            let next = self.bears * gradient + self.bears.max(0.0).sqrt();
+            self.bears += 0.2 * (next - self.bears);
+            self.bound();
+        } else {
+            self.recover(seen.admitted);
+        }
+    }
+
+    /// Below 1 while the backend suffers.
+    fn gradient(&mut self, seen: &BackendTick) -> f32 {
+        let latency_ms = seen.latency_ms.max(0.001);
+        if self.usual_latency_ms == 0.0 {
+            self.usual_latency_ms = latency_ms;
+        }
+        self.usual_latency_ms += 0.002 * (latency_ms - self.usual_latency_ms);
+        if self.usual_latency_ms > 2.0 * latency_ms {
+            self.usual_latency_ms *= 0.95;
+        }
+        let slow = TOLERANCE * self.usual_latency_ms / latency_ms;
+        let failed = seen.failures as f32 / seen.answers as f32;
+        slow.min(1.0 + FAILURES_USUAL - failed).clamp(0.5, 1.0)
+    }
+
+    fn recover(&mut self, admitted: f32) {
+        self.is_strained = false;
+        let weight = if self.usual_admitted == 0.0 { 1.0 } else { 0.01 };
+        self.usual_admitted += weight * (admitted.max(0.0) - self.usual_admitted);
+        self.bears *= GIVE_BACK;
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        let (least, most) = (BEARS.0 * self.usual_admitted, BEARS.1 * self.usual_admitted);
+        self.bears = if self.bears > 0.0 { self.bears.clamp(least, most) } else { most };
+    }
+
+    /// Tokens a tick that the backend bears.
+    #[must_use]
+    pub fn bears(&self) -> f32 {
+        self.bears
+    }
+
+    /// Whether it suffers now.
+    #[must_use]
+    pub fn is_strained(&self) -> bool {
+        self.is_strained
+    }
+}

@@ -1,0 +1,37 @@
+//! Limits that learn: each client's bucket follows what it needs, between a
+//! floor and a ceiling.
+//!
+//! Time comes in ticks of a second, twelve to a window. A window that ends
+//! becomes features ([`ClientState::features`]), a [`Predictor`] says what the
+//! next one needs, a [`Correction`] holds it to the coverage that was asked
+//! for, and [`Bounds`] have the last word. The client is judged by its own
+//! faults alone; what its backend suffers shrinks everybody's share
+//! ([`Health`], [`Shares`]).
+
+mod adapter;
+mod advice;
+mod answers;
+mod candidates;
+mod conform;
+mod estimator;
+mod features;
+mod figures;
+mod health;
+mod share;
+mod state;
+mod tally;
+mod tenant;
+
+pub use adapter::{Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, TenantIndex, TickProgress};
+pub use advice::Bounds;
+pub use answers::{Answers, Heard, UNREPORTED_LATENCY};
+pub use candidates::Candidate;
+pub use conform::Correction;
+pub use estimator::{PLAIN_OUTPUT, Plain, Predictor};
+pub use features::{Base, FEATURES, Features, SERVING10};
+pub use figures::{QUANTILES, WindowFigures};
+pub use health::{BackendTick, Health};
+pub use share::Shares;
+pub use state::{ClientState, WINDOWS_MIN};
+pub use tally::{TICKS, Window};
+pub use tenant::{Backend, TenantFigures};

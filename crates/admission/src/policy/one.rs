@@ -1,0 +1,167 @@
+//! One policy: its bucket and its quotas.
+
+use super::decide::{Asked, PolicyState, Shown};
+use super::quota::{Quota, QuotaState};
+use super::settings::{Holder, PolicySettings};
+use super::{Numbers, rate};
+use openclaw_limiter::{self as limiter, Ask, Decision, LevelId, Limiter, PolicyId, RefusedBy, Verdict};
+
+/// One policy in force.
+#[derive(Debug)]
+pub struct Policy {
+    /// What the settings say.
+    pub settings: PolicySettings,
+    /// Its number in the limiter.
+    pub id: PolicyId,
+    /// What its clients' keys are hashed with; the same after every start.
+    pub scope: u64,
+    quotas: Vec<Quota>,
+    /// The bucket that all its clients share.
+    total: Option<LevelId>,
+}
+
+impl Policy {
+    pub(super) fn new(settings: &PolicySettings, numbers: &mut impl Numbers) -> Self {
+        let (id, scope) = numbers.policy(&settings.name);
+        let quotas = settings.quotas.iter().map(|quota| Quota::new(quota, &settings.name, numbers));
+        Self {
+            quotas: quotas.collect(),
+            total: settings.total.is_some().then(|| numbers.policy_level(&settings.name)),
+            settings: settings.clone(),
+            id,
+            scope,
+        }
+    }
+
+    /// Its quotas, in order.
+    #[must_use]
+    pub fn quotas(&self) -> &[Quota] {
+        &self.quotas
+    }
+
+    /// Whether every request meets it and it counts: then a bucket around it
+    /// sees all of the tenant's requests.
+    pub(super) fn is_for_all(&self) -> bool {
+        let settings = &self.settings;
+        settings.when.are_none() && settings.exempt.is_empty() && settings.cost == 1 && !settings.dry_run
+    }
+
+    /// Puts it in force; what its clients have left stays.
+    pub(super) fn install(&self, limiter: &Limiter, around: Option<LevelId>, now_nanos: u64) {
+        if let Some((level, total)) = self.total.zip(self.settings.total) {
+            limiter.set_level(level, rate(total), now_nanos);
+        }
+        let within = [self.total, around];
+        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
+        self.quotas.iter().for_each(|quota| quota.install(limiter, now_nanos));
+    }
+
+    fn client<'r>(&self, asked: &Asked<'r>) -> &'r [u8] {
+        match self.settings.per {
+            Holder::Client => asked.client,
+            Holder::Tenant => b"",
+        }
+    }
+
+    fn cost(&self, asked: &Asked<'_>) -> u32 {
+        asked.cost.saturating_mul(self.settings.cost)
+    }
+
+    fn question(&self, asked: &Asked<'_>) -> Ask {
+        let key = asked.limiter.key(self.scope, self.client(asked));
+        Ask { policy: self.id, key, cost: self.cost(asked) }
+    }
+
+    /// Takes tokens of the bucket and of all quotas, or of none.
+    pub(super) fn take(&self, asked: &Asked<'_>) -> PolicyState<'_> {
+        let ask = self.question(asked);
+        let mut state = self.of_bucket(&asked.limiter.decide(asked.core, ask, asked.now_nanos));
+        for (at, quota) in self.quotas.iter().enumerate() {
+            let was_refused = state.is_refused();
+            let counted = match was_refused {
+                true => quota.peek(asked, self.client(asked), ask.cost),
+                false => quota.take(asked, self.client(asked), ask.cost),
+            };
+            if !counted.allowed && !was_refused {
+                self.give_back_first(at, asked);
+            }
+            state = state.nearer(self.of_quota(quota, &counted));
+        }
+        state
+    }
+
+    /// What [`Policy::take`] would say.
+    pub(super) fn peek(&self, asked: &Asked<'_>) -> PolicyState<'_> {
+        let ask = self.question(asked);
+        let bucket = self.of_bucket(&asked.limiter.peek(ask, asked.now_nanos));
+        self.quotas.iter().fold(bucket, |state, quota| {
+            let counted = quota.peek(asked, self.client(asked), ask.cost);
+            state.nearer(self.of_quota(quota, &counted))
+        })
+    }
+
+    /// Puts back what was taken at the same time.
+    pub(super) fn give_back(&self, asked: &Asked<'_>) {
+        self.give_back_first(self.quotas.len(), asked);
+    }
+
+    /// To the bucket, and to the first `quotas`.
+    fn give_back_first(&self, quotas: usize, asked: &Asked<'_>) {
+        self.settle_first(quotas, asked, -i64::from(self.cost(asked)));
+    }
+
+    /// Takes `more` tokens whether they are there or not, or gives as many back.
+    pub(super) fn settle(&self, asked: &Asked<'_>, more: i64) {
+        if !self.settings.exempt.holds(asked.client) {
+            let more = more.saturating_mul(i64::from(self.settings.cost));
+            self.settle_first(self.quotas.len(), asked, more);
+        }
+    }
+
+    fn settle_first(&self, quotas: usize, asked: &Asked<'_>, more: i64) {
+        let ask = self.question(asked);
+        asked.limiter.settle(asked.core, ask.policy, ask.key, more, asked.now_nanos);
+        for quota in &self.quotas[..quotas] {
+            quota.settle(asked, self.client(asked), more);
+        }
+    }
+
+    /// Refuses whatever is left.
+    pub(super) fn denying(&self) -> PolicyState<'_> {
+        PolicyState {
+            policy: self,
+            shown: Shown::DenyList,
+            verdict: Verdict::Refused { by: RefusedBy::Client, retry_after_nanos: u64::MAX },
+            limit: 0,
+            remaining: 0,
+            reset_after_nanos: 0,
+        }
+    }
+
+    fn of_bucket(&self, decision: &Decision) -> PolicyState<'_> {
+        PolicyState {
+            policy: self,
+            shown: Shown::Bucket,
+            verdict: decision.verdict,
+            limit: decision.rate.burst(),
+            remaining: decision.remaining(),
+            reset_after_nanos: decision.reset_after_nanos(),
+        }
+    }
+
+    fn of_quota<'s>(&'s self, quota: &'s Quota, state: &QuotaState) -> PolicyState<'s> {
+        let retry_after_nanos = if state.is_never { u64::MAX } else { state.reset_after_nanos };
+        let verdict = match state.allowed {
+            true => Verdict::Allowed,
+            false => Verdict::Refused { by: RefusedBy::Client, retry_after_nanos },
+        };
+        PolicyState {
+            policy: self,
+            shown: Shown::Quota(quota),
+            verdict,
+            limit: u64::from(quota.settings().limit),
+            remaining: state.remaining,
+            reset_after_nanos: state.reset_after_nanos,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What all connections share.
+
+use super::access_log::AccessLogs;
+use super::proto::FILES;
+use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
+use super::status::Refusal;
+use crate::auth::{Denied, Peer};
+use crate::http::Core;
+use crate::http::tls::Tls;
+use crate::limits::TenantLimits;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use openclaw_alert::TenantName;
+use openclaw_state::Scope;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::server::HealthReporter;
+
+/// Bytes of a message that tonic decodes; Envoy sends access logs from 16 KiB
+/// on.
+pub(super) const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+const RATE_LIMIT: &str = "envoy.service.ratelimit.v3.RateLimitService";
+const ACCESS_LOG: &str = "envoy.service.accesslog.v3.AccessLogService";
+
+/// What the settings say about gRPC.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// The tenant of those without a credential.
+    pub(crate) anonymous_tenant: Option<TenantName>,
+}
+
+/// What a connection is served by.
+pub(crate) struct Front {
+    pub(super) app: Arc<Core>,
+    pub(super) routes: Routes,
+    /// Without it connections are plain.
+    pub(crate) tls: Option<Arc<Tls>>,
+    options: Options,
+    health: HealthReporter,
+}
+
+impl Front {
+    pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>, options: Options) -> Self {
+        let (health, server) = tonic_health::server::health_reporter();
+        Self { routes: routes(&app, server), app, tls, options, health }
+    }
+
+    /// Runs for the life of the server: what health says.
+    pub(crate) async fn keep_health(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
+        self.say(ServingStatus::Serving).await;
+        told(&mut stopped).await;
+        self.say(ServingStatus::NotServing).await;
+    }
+
+    async fn say(&self, status: ServingStatus) {
+        for service in ["", RATE_LIMIT, ACCESS_LOG] {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+
+    /// Whose limits a call is about.
+    ///
+    /// # Errors
+    /// Where the credential isn't good for that; whoever shows none may be let
+    /// in all the same, by the settings.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Result<Arc<TenantLimits>, Refusal> {
+        let limits = match &self.options.anonymous_tenant {
+            Some(tenant) if peer.is_none() && !headers.contains_key(AUTHORIZATION) => {
+                self.app.auth.check_anonymous(headers, tenant)?;
+                self.app.limits.of(tenant)
+            }
+            _ => {
+                let caller = self.app.auth.check(headers, None, peer)?;
+                self.app.limits.of(caller.tenant_for(Scope::Limit)?)
+            }
+        };
+        limits.ok_or_else(|| Denied::Tenant.into())
+    }
+}
+
+fn routes(app: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
+    let logs = AccessLogServiceServer::new(AccessLogs::new(Arc::clone(app)));
+    let mut routes = Routes::new(logs.max_decoding_message_size(MESSAGE_BYTES_MAX)).add_service(health);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILES)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // What is registered is part of the program: it is whole, as a test shows.
+    if let (Ok(v1), Ok(v1alpha)) = (reflection().build_v1(), reflection().build_v1alpha()) {
+        routes = routes.add_service(v1).add_service(v1alpha);
+    }
+    routes.prepare()
+}
+
+/// Comes back when the server stops.
+pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

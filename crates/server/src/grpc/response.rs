@@ -1,0 +1,172 @@
+//! `RateLimitResponse`, written without anything in between.
+
+use super::message::Message;
+use openclaw_admission::{DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, Unit};
+
+const OK: u64 = 1;
+const OVER_LIMIT: u64 = 2;
+
+/// A frame's flag and length.
+pub(super) const HEAD_BYTES: usize = 5;
+
+/// What Envoy shall tell its client, and its own filters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'t> {
+    pub(super) tenant: &'t str,
+    /// What a limit without a name is called.
+    pub(super) domain: &'t str,
+    /// Also the fields that came before the draft's.
+    pub(super) x_ratelimit: bool,
+}
+
+/// Writes a frame of gRPC.
+pub(super) fn write(out: &mut Vec<u8>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
+    let head = out.len();
+    out.extend_from_slice(&[0; HEAD_BYTES]);
+    body(&mut Message::at_end_of(out), answers, told);
+    let length = (out.len() - head - HEAD_BYTES) as u32;
+    out[head + 1..head + HEAD_BYTES].copy_from_slice(&length.to_be_bytes());
+}
+
+fn body(out: &mut Message<'_>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
+    out.varint(1, if answers.is_over { OVER_LIMIT } else { OK });
+    for answer in &answers.each {
+        out.nested(2, |out| status(out, answer));
+    }
+    let nearest = nearest(&answers.each);
+    if let Some((answer, limit)) = nearest {
+        headers(out, answer, limit, told);
+    }
+    out.nested(6, |out| metadata(out, nearest, answers.is_over, told));
+}
+
+type Limited<'a, 't> = (&'a DescriptorAnswer<'t>, &'a DescriptorLimit<'t>);
+
+/// One that refuses, or else the one nearest its end.
+fn nearest<'a, 't>(answers: &'a [DescriptorAnswer<'t>]) -> Option<Limited<'a, 't>> {
+    let limited = answers.iter().filter_map(|answer| Some((answer, answer.limit.as_ref()?)));
+    limited.min_by_key(|(answer, _)| (answer.code == DescriptorCode::Ok, answer.remaining))
+}
+
+fn status(out: &mut Message<'_>, answer: &DescriptorAnswer<'_>) {
+    out.varint(1, if answer.code == DescriptorCode::Ok { OK } else { OVER_LIMIT });
+    if let Some(limit) = &answer.limit {
+        out.nested(2, |out| {
+            out.varint(1, u64::from(limit.rate.requests_per_unit));
+            out.varint(2, number(limit.rate.unit));
+            out.text(3, limit.name.unwrap_or_default());
+        });
+    }
+    out.varint(3, u64::from(answer.remaining));
+    if answer.limit.is_some() {
+        out.nested(4, |out| {
+            out.varint(1, answer.reset_after_nanos / 1_000_000_000);
+            out.varint(2, answer.reset_after_nanos % 1_000_000_000);
+        });
+    }
+}
+
+/// In Envoy's list of units.
+fn number(unit: Unit) -> u64 {
+    match unit {
+        Unit::Second => 1,
+        Unit::Minute => 2,
+        Unit::Hour => 3,
+        Unit::Day => 4,
+        Unit::Month => 5,
+        Unit::Year => 6,
+        Unit::Week => 7,
+    }
+}
+
+fn headers(
+    out: &mut Message<'_>,
+    answer: &DescriptorAnswer<'_>,
+    limit: &DescriptorLimit<'_>,
+    told: Told<'_>,
+) {
+    let name = limit.name.unwrap_or(told.domain);
+    let (reset_s, more_s) = (seconds_up(answer.reset_after_nanos), answer.retry_after_nanos.map(seconds_up));
+    header(out, "ratelimit-policy", |out| {
+        quoted(out, name);
+        parameter(out, ";q=", answer.burst);
+        parameter(out, ";w=", window_s(answer.burst, limit));
+    });
+    header(out, "ratelimit", |out| {
+        quoted(out, name);
+        parameter(out, ";r=", u64::from(answer.remaining));
+        parameter(out, ";t=", more_s.unwrap_or(reset_s));
+    });
+    if let Some(more_s) = more_s.filter(|_| answer.code == DescriptorCode::OverLimit) {
+        header(out, "retry-after", |out| out.number(more_s.max(1)));
+    }
+    if told.x_ratelimit {
+        header(out, "x-ratelimit-limit", |out| out.number(answer.burst));
+        header(out, "x-ratelimit-remaining", |out| out.number(u64::from(answer.remaining)));
+        header(out, "x-ratelimit-reset", |out| out.number(reset_s));
+    }
+}
+
+/// Seconds in which an empty bucket fills, at least one.
+fn window_s(burst: u64, limit: &DescriptorLimit<'_>) -> u64 {
+    let requests = u64::from(limit.rate.requests_per_unit).max(1);
+    burst.saturating_mul(limit.rate.unit.seconds()).div_ceil(requests).max(1)
+}
+
+fn seconds_up(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000_000_000)
+}
+
+fn header(out: &mut Message<'_>, name: &str, write: impl FnOnce(&mut Message<'_>)) {
+    out.nested(3, |out| {
+        out.text(1, name);
+        out.nested(2, write);
+    });
+}
+
+/// A string of structured fields: printable ASCII.
+fn quoted(out: &mut Message<'_>, text: &str) {
+    out.raw("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => {
+                out.raw("\\");
+                out.raw(char.encode_utf8(&mut [0; 4]));
+            }
+            ' '..='~' => out.raw(char.encode_utf8(&mut [0; 4])),
+            _ => out.raw("?"),
+        }
+    }
+    out.raw("\"");
+}
+
+fn parameter(out: &mut Message<'_>, name: &str, value: u64) {
+    out.raw(name);
+    out.number(value);
+}
+
+/// For `envoy.filters.http.ratelimit`.
+fn metadata(out: &mut Message<'_>, nearest: Option<Limited<'_, '_>>, is_over: bool, told: Told<'_>) {
+    text(out, "tenant", told.tenant);
+    let Some((answer, limit)) = nearest else { return text(out, "reason", "no_limit") };
+    text(out, "policy", limit.name.unwrap_or(told.domain));
+    text(out, "model", "static");
+    let reason = match (is_over, answer.would_deny) {
+        (true, _) => "over_limit",
+        (false, true) => "would_deny",
+        (false, false) => "allow",
+    };
+    text(out, "reason", reason);
+}
+
+/// A text in a `google.protobuf.Struct`.
+fn text(out: &mut Message<'_>, name: &str, value: &str) {
+    out.nested(1, |out| {
+        out.text(1, name);
+        out.nested(2, |out| out.text(3, value));
+    });
+}
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;

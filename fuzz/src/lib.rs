@@ -1,11 +1,16 @@
 //! What must hold for any input, one function a parser. A fuzz target calls
 //! one of them.
 
+use head::Judged;
 use openclaw_alert::{Content, Timestamp};
 use openclaw_sources::{
     Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty, standard_webhooks,
     way_back::{self, Deed, servicenow, slack},
 };
+
+#[path = "../../crates/server/src/http/fast/head.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod head;
 
 /// 2026-03-01T12:34:56Z.
 const NOW: Timestamp = Timestamp::from_secs(1_772_368_496);
@@ -138,6 +143,27 @@ pub fn signatures(input: &[u8]) {
     assert!(standard_webhooks::verify("a secret", &request, NOW).is_err());
 }
 
+/// What a connection has sent: what is answered of it has one reading.
+pub fn request_heads(received: &[u8]) {
+    let Judged::Hot(hot) = head::judge(received) else { return };
+    let (head, body) = received[..hot.length].split_at(hot.length - hot.body.len());
+    assert_eq!(body, hot.body);
+    assert!(head.len() <= head::HEAD_BYTES_MAX && body.len() <= head::BODY_BYTES_MAX);
+    // What follows changes nothing, and a part of it is never whole.
+    assert_eq!(head::judge(&received[..hot.length]), Judged::Hot(hot));
+    for end in [0, head.len() / 2, head.len().saturating_sub(1)] {
+        assert_eq!(head::judge(&received[..end]), Judged::Partial);
+    }
+    // By a reading that is much simpler.
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let named = |name: &str| text.lines().filter(|line| line.starts_with(&format!("{name}:"))).count();
+    assert_eq!(named("transfer-encoding") + named("expect") + named("upgrade"), 0);
+    for name in ["host", "authorization", "content-length", "connection", "x-scope-orgid"] {
+        assert!(named(name) <= 1, "{name}");
+    }
+    assert!(body.is_empty() || named("content-length") == 1);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,5 +209,29 @@ mod tests {
             detected(behind);
             way_back(behind);
         }
+    }
+
+    #[test]
+    fn heads_hold_on_damaged_seeds() {
+        let seeds = [
+            "GET /api/v1/rate?client=a&cost=2 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\nGET /",
+            "POST /api/v1/decisions HTTP/1.1\r\nContent-Length: 4\r\nConnection: close\r\n\r\n[{}]",
+            "HEAD /auth HTTP/1.1\r\nX-Original-URI: /a\r\nContent-Length: 0\r\nX-OpenClaw-Client: \u{e9}\r\n\r\n",
+        ];
+        let (mut random, mut hot) = (0x5eed_u64, 0);
+        for round in 0..30_000 {
+            let mut input = seeds[round % seeds.len()].as_bytes().to_vec();
+            for _ in 0..next_random(&mut random) % 4 {
+                let at = next_random(&mut random) % input.len();
+                match next_random(&mut random) % 3 {
+                    0 => input[at] = next_random(&mut random) as u8,
+                    1 => drop(input.remove(at)),
+                    _ => input.insert(at, b"\r\n: ?/4aT\t"[next_random(&mut random) % 10]),
+                }
+            }
+            request_heads(&input);
+            hot += usize::from(matches!(head::judge(&input), Judged::Hot(_)));
+        }
+        assert!(hot > 5_000, "{hot}");
     }
 }

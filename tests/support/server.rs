@@ -28,9 +28,16 @@ pub(crate) struct ServeOptions {
     pub(crate) variables: Vec<(String, String)>,
     /// A program and its arguments that start the server in their turn.
     pub(crate) wrapper: Vec<String>,
+    /// What `serve` is told beside its settings.
+    pub(crate) arguments: Vec<&'static str>,
 }
 
 impl ServeOptions {
+    pub(crate) fn argument(mut self, argument: &'static str) -> Self {
+        self.arguments.push(argument);
+        self
+    }
+
     pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
         self
@@ -135,6 +142,7 @@ impl Folder {
         let mut child = self
             .command(options)
             .args(["serve", "--config", "openclaw.yaml"])
+            .args(&options.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

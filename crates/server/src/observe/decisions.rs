@@ -89,7 +89,7 @@ impl Tally {
         for route in DecisionRoute::ALL {
             for class in 0..CLASSES {
                 let drained = threads().map(|thread| thread.0[route as usize][class].drain());
-                let sum = drained.fold(Drained::default(), Drained::and);
+                let sum = drained.fold(Drained::default(), |sum, drained| sum.and(&drained));
                 if sum.buckets.iter().any(|count| *count > 0) {
                     each(route, (class as u16 + 2) * 100, sum);
                 }
@@ -115,8 +115,8 @@ impl Counts {
 }
 
 impl Drained {
-    fn and(mut self, other: Self) -> Self {
-        self.buckets.iter_mut().zip(other.buckets).for_each(|(sum, count)| *sum += count);
+    fn and(mut self, other: &Self) -> Self {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(sum, count)| *sum += count);
         self.nanos += other.nanos;
         self
     }

@@ -120,9 +120,11 @@ fn asked<'b>(request: &httparse::Request<'_, 'b>) -> Result<(Kind, &'b str), Oth
 }
 
 fn length(value: &[u8]) -> Result<usize, Other> {
-    let is_number = !value.is_empty() && value.len() <= 6 && value.iter().all(u8::is_ascii_digit);
+    if value.is_empty() || value.len() > 6 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Other);
+    }
     let bytes = value.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit & 0xf));
-    if is_number && bytes <= BODY_BYTES_MAX { Ok(bytes) } else { Err(Other) }
+    if bytes <= BODY_BYTES_MAX { Ok(bytes) } else { Err(Other) }
 }
 
 impl<'b> Headers<'b> {
@@ -252,7 +254,7 @@ mod tests {
             let request = RATE.replace("GET /api/v1/rate?client=a HTTP/1.1", first);
             assert_eq!(judge(request.as_bytes()), Judged::Elsewhere, "{first}");
         }
-        for value in ["", "+4", "4 ", "0x4", "4,4", "65537", "9999999", "-1"] {
+        for value in ["", "+4", "4 ", "0x4", "4,4", "65537", "9999999", "99999999999999999999999", "-1"] {
             let batch = format!("POST /api/v1/decisions HTTP/1.1\r\nContent-Length: {value}\r\n\r\n[{{}}]");
             let is_trimmed = value.trim() == "4";
             assert_eq!(judge(batch.as_bytes()) == Judged::Elsewhere, !is_trimmed, "{value:?}");

@@ -14,6 +14,7 @@ mod descriptors;
 mod feedback;
 mod ingest;
 mod messages;
+mod observations;
 mod origin;
 mod problem;
 mod rate;

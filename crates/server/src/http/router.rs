@@ -4,7 +4,7 @@ use super::ingest::Door;
 use super::problem::Problem;
 use super::service::{Answered, App, Behind, Core, Options, Target, allowed, caller};
 use super::way_back::{pagerduty, servicenow, slack};
-use super::{Response, alertmanager, alerts, console, feedback, messages, rate, reload};
+use super::{Response, alertmanager, alerts, console, feedback, messages, observations, rate, reload};
 use crate::edge::Edge;
 use crate::observe::{Format, only_tenant};
 use axum::Router;
@@ -27,7 +27,10 @@ const V2: &str = "/api/v2/";
 type Route<S> = (&'static str, fn() -> MethodRouter<S>);
 
 /// What is answered on the work runtime in every role.
-const CORE: &[Route<Arc<Core>>] = &[];
+const CORE: &[Route<Arc<Core>>] = &[
+    ("/api/v1/observations", || post(observations::post)),
+    ("/api/v1/limits", || get(observations::limits)),
+];
 
 /// What is answered on the work runtime by whoever limits alone.
 const EDGE: &[Route<Arc<Edge>>] = &[
@@ -118,14 +121,14 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     let (parts, _) = request.into_parts();
     let tenant =
         tenant_shown(&app.options, &parts, |scope| Ok(allowed(&parts, &app, scope)?.name().clone()))?;
-    Ok(shown(&parts, tenant.as_ref(), |format| app.metrics.write(Some(&app.host), format)))
+    Ok(shown(&parts, tenant.as_ref(), |format| app.metrics.write(Some(&app.host), &app.limits, format)))
 }
 
 async fn edge_metrics(State(edge): State<Arc<Edge>>, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let tenant =
         tenant_shown(&edge.core.options, &parts, |scope| Ok(caller(&parts)?.tenant_for(scope)?.clone()))?;
-    Ok(shown(&parts, tenant.as_ref(), |format| edge.core.metrics.write(None, format)))
+    Ok(shown(&parts, tenant.as_ref(), |format| edge.core.metrics.write(None, &edge.core.limits, format)))
 }
 
 /// Whose metrics are shown; all where nobody is named.

@@ -7,7 +7,7 @@ use super::observe::BackendCounts;
 use crate::clock::Clock;
 use arc_swap::ArcSwap;
 use openclaw_admission::{
-    AdaptivePolicies, AdaptivePolicy, Adapter, Bounds, ClientView, Learns, Plain, Policy, PolicyState, Shown,
+    Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, Learns, Plain, Policy, PolicyState, Shown,
     TenantFigures, TenantIndex,
 };
 use openclaw_alert::TenantName;

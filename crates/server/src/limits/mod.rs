@@ -20,8 +20,8 @@ pub(crate) use seed::load as load_seed;
 
 use crate::clock::Clock;
 use crate::tenants::TenantConfig;
-use arc_swap::ArcSwap;
 use adapt::Adaptation;
+use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
 use observe::BackendCounts;

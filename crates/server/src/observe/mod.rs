@@ -1,5 +1,6 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
+mod adapt;
 mod exposition;
 mod lanes;
 
@@ -7,6 +8,7 @@ pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use lanes::LaneHistogram;
 
 use crate::host::Host;
+use crate::limits::Limits;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
 use openclaw_pipeline::{Ended, Taken};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -131,6 +133,7 @@ pub(crate) struct Metrics {
     key_fetches: Family<OfTenant, Counter>,
     handshakes: Family<OfResult, Counter>,
     tls_reloads: Family<OfResult, Counter>,
+    adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
 }
 
@@ -176,8 +179,10 @@ impl Metrics {
             key_fetches: Family::default(),
             handshakes: Family::default(),
             tls_reloads: Family::default(),
+            adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
         };
+        metrics.adapt.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();
@@ -411,7 +416,8 @@ impl Metrics {
     }
 
     /// All metrics as text; nothing of alerts where there is no host for them.
-    pub(crate) fn write(&self, host: Option<&Host>, format: Format) -> String {
+    pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
+        self.adapt.look(limits);
         if let Some(host) = host {
             self.look(host);
         }

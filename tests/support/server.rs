@@ -175,6 +175,13 @@ impl Server {
         Some(line.rsplit('/').next()?.parse().unwrap())
     }
 
+    /// Where it says that it takes gRPC.
+    pub(crate) fn grpc(&self) -> SocketAddr {
+        let log = self.log();
+        let line = log.lines().find_map(|line| line.strip_prefix("openclaw takes gRPC on "));
+        line.expect("it says where").parse().unwrap()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

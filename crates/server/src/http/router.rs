@@ -30,6 +30,7 @@ type Route<S> = (&'static str, fn() -> MethodRouter<S>);
 const CORE: &[Route<Arc<Core>>] = &[
     ("/api/v1/observations", || post(observations::post)),
     ("/api/v1/limits", || get(observations::limits)),
+    ("/.well-known/jwks.json", || get(published)),
 ];
 
 /// What is answered on the work runtime by whoever limits alone.
@@ -186,6 +187,15 @@ fn matches_route(route: &str, path: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// What verifies the passes that `/auth` gives.
+async fn published(State(core): State<Arc<Core>>) -> Response {
+    let mut response = http::Response::new(Body::from(core.passes.published().to_owned()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// Alertmanager's old API, as Alertmanager answers it.

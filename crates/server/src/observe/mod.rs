@@ -1,14 +1,19 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
 mod adapt;
+mod access_logs;
+mod decisions;
 mod exposition;
-mod lanes;
+mod histogram;
 
+pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
-pub(crate) use lanes::LaneHistogram;
+pub(crate) use histogram::Times;
 
 use crate::host::Host;
 use crate::limits::Limits;
+use decisions::Decisions;
+use histogram::TimesOf;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
 use openclaw_pipeline::{Ended, Taken};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -107,7 +112,8 @@ struct TotalCounters {
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Request, LaneHistogram, fn() -> LaneHistogram>,
+    requests: TimesOf<Request>,
+    decisions: Decisions,
     received: Family<Received, Counter>,
     way_back: Family<WayBack, Counter>,
     outcomes: Family<AtReceiver, Counter>,
@@ -135,14 +141,15 @@ pub(crate) struct Metrics {
     tls_reloads: Family<OfResult, Counter>,
     adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
+    pub(crate) access_logs: access_logs::AccessLogMetrics,
+}
+
+fn request_times() -> Times {
+    Times::new(&REQUEST_SECONDS)
 }
 
 fn request_histogram() -> Histogram {
     Histogram::new(REQUEST_SECONDS)
-}
-
-fn request_lanes() -> LaneHistogram {
-    LaneHistogram::new(&REQUEST_SECONDS)
 }
 
 fn score_histogram() -> Histogram {
@@ -153,7 +160,8 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("openclaw"),
-            requests: Family::new_with_constructor(request_lanes as fn() -> LaneHistogram),
+            requests: Family::new_with_constructor(request_times as fn() -> Times),
+            decisions: Decisions::new(),
             received: Family::default(),
             way_back: Family::default(),
             outcomes: Family::default(),
@@ -181,8 +189,10 @@ impl Metrics {
             tls_reloads: Family::default(),
             adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
+            access_logs: access_logs::AccessLogMetrics::default(),
         };
         metrics.adapt.register(&mut metrics.registry);
+        metrics.access_logs.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();
@@ -203,6 +213,7 @@ impl Metrics {
             seconds(),
             self.requests.clone(),
         );
+        self.decisions.register(r);
         r.register("alerts_received", "Alerts taken in, by what became of them", self.received.clone());
         r.register("way_back", "What people did in other tools, by what became of it", self.way_back.clone());
         r.register("alert_outcomes", "Ends of alerts at their receivers", self.outcomes.clone());
@@ -329,14 +340,7 @@ impl Metrics {
         status: u16,
         took: Duration,
     ) {
-        let code = match status {
-            100..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
-        self.requests_of(tenant, route, code).observe(crate::limits::core(), took, 1);
+        self.requests_of(tenant, route, class(status)).observe(took);
     }
 
     /// Where requests of a kind are counted, for those who answer very many.
@@ -345,7 +349,7 @@ impl Metrics {
         tenant: Option<&TenantName>,
         route: &'static str,
         code: &'static str,
-    ) -> LaneHistogram {
+    ) -> Times {
         let tenant = tenant.map_or_else(String::new, |tenant| tenant.as_str().to_owned());
         self.requests.get_or_create_owned(&Request { tenant, route, code })
     }
@@ -421,6 +425,7 @@ impl Metrics {
         if let Some(host) = host {
             self.look(host);
         }
+        self.decisions.look(limits, &self.requests);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics can't be written");
@@ -473,6 +478,16 @@ impl Metrics {
             self.passthrough.get_or_create(&labels).set(i64::from(is_on));
             self.shadow.get_or_create(&labels).set(i64::from(config.settings.is_shadow()));
         }
+    }
+}
+
+fn class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
     }
 }
 

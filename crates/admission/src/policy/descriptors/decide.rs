@@ -227,8 +227,8 @@ impl PolicySet {
         }
     }
 
-    /// A domain without rules may be a policy's name: its clients are what the
-    /// entries say.
+    /// A domain without rules may be a policy's name. Its client is the value
+    /// of the only entry, as others call it, or else what all entries say.
     fn held_by_name<'s, 'r>(&'s self, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
         let Descriptor { entries, hits, .. } = *descriptor;
         let named = |policy: &&Policy| *policy.settings.name == *domain;

@@ -1,7 +1,7 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
-mod adapt;
 mod access_logs;
+mod adapt;
 mod decisions;
 mod exposition;
 mod histogram;

@@ -16,6 +16,7 @@ mod lies;
 mod listing;
 mod metrics;
 mod nginx;
+mod nginx_limits;
 mod operator;
 mod pages;
 mod pki;

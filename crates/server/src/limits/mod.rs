@@ -120,9 +120,9 @@ impl Limits {
         policies.install(&self.limiter, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
-        let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
         let tally =
             before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
+        let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
         let x_ratelimit_headers = config.limits.x_ratelimit_headers;
         let name = config.name().clone();
         Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend })

@@ -2,7 +2,8 @@
 
 use super::quota::Quota;
 use super::{Policy, PolicySet};
-use openclaw_limiter::{CoreId, Key, Limiter, Verdict};
+use crate::Candidate;
+use openclaw_limiter::{CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
 
 /// Policies that one request meets at most; others are not asked.
@@ -71,7 +72,7 @@ pub enum Learns {
     /// Nothing: the policy doesn't adapt.
     Nothing,
     /// Nothing yet.
-    Candidate(Key),
+    Candidate(Candidate),
     /// A limit that is shown.
     Advised,
     /// The limit that is in force.

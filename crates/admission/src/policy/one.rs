@@ -4,6 +4,7 @@ use super::decide::{Asked, Learns, PolicyState, Shown};
 use super::quota::{Quota, QuotaState};
 use super::settings::{Adaptation, Holder, PolicySettings};
 use super::{Numbers, rate};
+use crate::Candidate;
 use openclaw_limiter::{
     self as limiter, Adaptive, Ask, Decision, Key, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
 };
@@ -53,7 +54,7 @@ impl Policy {
     fn learns(&self, key: Key, decision: &Decision) -> Learns {
         match decision.learned {
             _ if !self.is_adaptive() => Learns::Nothing,
-            None => Learns::Candidate(key),
+            None => Learns::Candidate(Candidate { policy: self.id, key }),
             Some(_) if self.settings.adaptation == Adaptation::On => Learns::Enforced,
             Some(_) => Learns::Advised,
         }

@@ -105,18 +105,21 @@ impl Limits {
 
     /// Notes a client that might learn.
     #[inline]
-    pub(super) fn consider(&self, core: usize, state: &PolicyState<'_>) {
-        if let Learns::Candidate(key) = state.learns {
-            self.adaptation.candidates.push(core, state.policy.id, key);
+    pub(super) fn consider(&self, core: u16, learns: Learns) {
+        if let Learns::Candidate(candidate) = learns {
+            self.adaptation.candidates.push(usize::from(core), candidate);
         }
     }
 
     /// What has set the limit that is shown.
-    pub(crate) fn model(&self, state: &PolicyState<'_>) -> &str {
-        match (state.learns, state.shown) {
-            (Learns::Enforced, Shown::Bucket) => &self.adaptation.model,
-            _ => STATIC,
-        }
+    pub(crate) fn model(&self, state: Option<&PolicyState<'_>>) -> &str {
+        let shown = state.filter(|state| matches!(state.shown, Shown::Bucket));
+        self.model_of(shown.map_or(Learns::Nothing, |state| state.learns))
+    }
+
+    /// What has set a limit.
+    pub(crate) fn model_of(&self, learns: Learns) -> &str {
+        if learns == Learns::Enforced { &self.adaptation.model } else { STATIC }
     }
 
     /// One tick of all who learn. Between batches others may go first.

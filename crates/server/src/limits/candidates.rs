@@ -36,9 +36,10 @@ impl Queues {
     }
 
     #[inline]
-    pub(super) fn push(&self, core: usize, policy: PolicyId, key: Key) {
+    pub(super) fn push(&self, core: usize, candidate: Candidate) {
         let Some(ring) = self.0.get(core) else { return };
         let at = ring.next.fetch_add(1, Ordering::Relaxed) as usize % PLACES;
+        let Candidate { policy, key } = candidate;
         ring.places[at].key.store(key.word(), Ordering::Relaxed);
         ring.places[at].check.store(check(policy, key.word()), Ordering::Relaxed);
     }
@@ -78,7 +79,9 @@ mod tests {
             for thread in 1..4_u64 {
                 let queues = &queues;
                 scope.spawn(move || {
-                    (0..50_000).for_each(|at| queues.push(0, PolicyId(thread as u16), key(at * 4 + thread)));
+                    let candidate =
+                        |at: u64| Candidate { policy: PolicyId(thread as u16), key: key(at * 4 + thread) };
+                    (0..50_000).for_each(|at| queues.push(0, candidate(at)));
                 });
             }
             for _ in 0..200 {
@@ -88,7 +91,7 @@ mod tests {
                 }
             }
         });
-        queues.push(7, PolicyId(1), key(1));
+        queues.push(7, Candidate { policy: PolicyId(1), key: key(1) });
         assert!(queues.drain().len() <= PLACES);
         assert_eq!(queues.drain(), []);
     }

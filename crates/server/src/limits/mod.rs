@@ -152,7 +152,7 @@ impl Limits {
         let answer = tenant.policies.decide(&self.limiter, CoreId(core), request, now_nanos)?;
         if request.cost > 0 {
             tenant.counts.count(usize::from(core), &answer);
-            answer.states.iter().for_each(|state| self.consider(usize::from(core), state));
+            answer.states.iter().for_each(|state| self.consider(core, state.learns));
         }
         Ok(answer)
     }
@@ -165,8 +165,12 @@ impl Limits {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'t> {
-        let core = CoreId(CORE.get());
-        tenant.policies.decide_descriptors(&self.limiter, core, domain, descriptors, now_nanos)
+        let core = CORE.get();
+        let limiter = &self.limiter;
+        let answers =
+            tenant.policies.decide_descriptors(limiter, CoreId(core), domain, descriptors, now_nanos);
+        answers.each.iter().for_each(|answer| self.consider(core, answer.learns));
+        answers
     }
 
     /// Gives a descriptor's tokens back.

@@ -1,6 +1,7 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
 mod access_logs;
+mod adapt;
 mod decisions;
 mod exposition;
 mod histogram;
@@ -138,6 +139,7 @@ pub(crate) struct Metrics {
     key_fetches: Family<OfTenant, Counter>,
     handshakes: Family<OfResult, Counter>,
     tls_reloads: Family<OfResult, Counter>,
+    adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
     pub(crate) access_logs: access_logs::AccessLogMetrics,
 }
@@ -185,9 +187,11 @@ impl Metrics {
             key_fetches: Family::default(),
             handshakes: Family::default(),
             tls_reloads: Family::default(),
+            adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
             access_logs: access_logs::AccessLogMetrics::default(),
         };
+        metrics.adapt.register(&mut metrics.registry);
         metrics.access_logs.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
@@ -417,6 +421,7 @@ impl Metrics {
 
     /// All metrics as text; nothing of alerts where there is no host for them.
     pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
+        self.adapt.look(limits);
         if let Some(host) = host {
             self.look(host);
         }

@@ -2,7 +2,7 @@
 
 use super::settings::{RuleLimit, Unit, UnitRate};
 use super::tree::{Rule, RuleBucket};
-use crate::policy::decide::{Answer, Asked};
+use crate::policy::decide::{Answer, Asked, Learns};
 use crate::policy::{Policy, PolicySet};
 use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
@@ -47,6 +47,8 @@ pub struct DescriptorAnswer<'s> {
     pub would_deny: bool,
     /// Refuses only together with all others such.
     pub is_quota: bool,
+    /// What the client of its policy learns.
+    pub learns: Learns,
     taken: Taken<'s>,
 }
 
@@ -276,6 +278,7 @@ impl PolicySet {
                     retry_after_nanos: retry_after(decision.verdict),
                     would_deny: is_refused && dry_run,
                     is_quota,
+                    learns: Learns::Nothing,
                     taken: if is_refused || ask.cost == 0 { Taken::Nothing } else { Taken::Bucket },
                 }
             }
@@ -357,8 +360,14 @@ fn of_policy<'s>(
         retry_after_nanos: answer.state.and_then(|state| retry_after(state.verdict)),
         would_deny: answer.result() == "would_deny" || (!answer.allowed && dry_run),
         is_quota: settings.is_some_and(|settings| settings.is_quota),
+        learns: learns(policy, answer),
         taken: taken(answer, hits),
     }
+}
+
+fn learns(policy: &Policy, answer: &Answer<'_>) -> Learns {
+    let own = answer.states.iter().find(|state| state.policy.id == policy.id);
+    own.map_or(Learns::Nothing, |state| state.learns)
 }
 
 fn retry_after(verdict: Verdict) -> Option<u64> {
@@ -416,6 +425,7 @@ impl<'s> DescriptorAnswer<'s> {
             retry_after_nanos: None,
             would_deny: dry_run,
             is_quota,
+            learns: Learns::Nothing,
             taken: Taken::Nothing,
         }
     }
@@ -431,6 +441,7 @@ impl<'s> DescriptorAnswer<'s> {
             retry_after_nanos: None,
             would_deny: false,
             is_quota: false,
+            learns: Learns::Nothing,
             taken: Taken::Nothing,
         }
     }

@@ -19,6 +19,7 @@ mod nginx;
 mod operator;
 mod pages;
 mod pki;
+mod rate;
 mod rating;
 mod reload;
 mod removal;

@@ -1,6 +1,6 @@
 //! Starting, running, stopping.
 
-use crate::auth::{Auth, KeyFetcher, keep_uses};
+use crate::auth::{Auth, KeyFetcher, PassError, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
 use crate::grpc;
@@ -95,6 +95,9 @@ pub enum StartError {
     /// Clients' names can't be hashed as before.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// What stands behind proxies can't be told whom we let through.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// Certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -212,6 +215,8 @@ impl Server {
             tenants,
             metrics,
             limits,
+            passes: Passes::load(&options.data)?,
+            anonymous_tenant: options.anonymous_tenant.clone(),
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,

@@ -9,6 +9,7 @@ mod glob;
 mod one;
 mod quota;
 mod settings;
+mod settle;
 
 pub use calendar::Period;
 pub use clients::{ClientList, ClientPatternError};

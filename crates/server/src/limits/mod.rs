@@ -13,9 +13,10 @@ mod seed;
 pub(crate) use observe::Observation;
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::load as load_seed;
+pub(crate) use seed::{keep_secret, load as load_seed};
 
 use crate::clock::Clock;
+use crate::observe::{DecisionRoute, Tally};
 use crate::tenants::TenantConfig;
 use arc_swap::ArcSwap;
 use counts::Counts;
@@ -44,11 +45,6 @@ pub(crate) fn set_core(number: usize) {
     CORE.set(u16::try_from(number).unwrap_or(0));
 }
 
-/// The number that [`set_core`] gave this thread.
-pub(crate) fn core() -> usize {
-    usize::from(CORE.get())
-}
-
 /// The limits of all tenants.
 pub(crate) struct Limits {
     limiter: Limiter,
@@ -62,6 +58,10 @@ pub(crate) struct Limits {
 pub(crate) struct TenantLimits {
     pub(crate) name: TenantName,
     pub(crate) policies: PolicySet,
+    /// Whether answers also carry the older `X-RateLimit-*` headers.
+    pub(crate) x_ratelimit_headers: bool,
+    /// How long it took to answer.
+    pub(crate) tally: Arc<Tally>,
     counts: Counts,
 }
 
@@ -104,7 +104,10 @@ impl Limits {
         policies.install(&self.limiter, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
-        Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
+        let tally =
+            before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
+        let x_ratelimit_headers = config.limits.x_ratelimit_headers;
+        Arc::new(TenantLimits { name: config.name().clone(), policies, x_ratelimit_headers, tally, counts })
     }
 
     /// A tenant's limits.
@@ -157,6 +160,32 @@ impl Limits {
     ) -> DescriptorAnswer<'t> {
         let core = CoreId(CORE.get());
         tenant.policies.give_back_descriptor(&self.limiter, core, domain, descriptor, now_nanos)
+    }
+
+    /// Corrects what an allowed request has taken by `more` tokens.
+    ///
+    /// # Errors
+    /// Where a policy is named that the tenant doesn't have.
+    pub(crate) fn settle<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        request: &Request<'_>,
+        more: i64,
+        now_nanos: u64,
+    ) -> Result<Answer<'t>, UnknownPolicy> {
+        tenant.policies.settle(&self.limiter, CoreId(CORE.get()), request, more, now_nanos)
+    }
+
+    /// A request has been answered.
+    pub(crate) fn answered(&self, tenant: &TenantLimits, route: DecisionRoute, status: u16, took_nanos: u64) {
+        tenant.tally.count(usize::from(CORE.get()), route, status, took_nanos);
+    }
+
+    /// The time that answers took since this was last asked, by tenant.
+    pub(crate) fn drain_times(&self, mut each: impl FnMut(&TenantName, &Tally)) {
+        for tenant in self.tenants.load().values() {
+            each(&tenant.name, &tenant.tally);
+        }
     }
 
     /// Decisions so far: by tenant, policy and result.

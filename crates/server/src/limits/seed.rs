@@ -33,16 +33,20 @@ fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
     }
 }
 
-/// Written beside and renamed: a seed is whole or not there.
 fn make(path: &Path) -> io::Result<[u8; 16]> {
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    keep_secret(path, &seed)?;
+    Ok(seed)
+}
+
+/// Written beside and renamed: a secret is whole or not there.
+pub(crate) fn keep_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&seed)?;
+    file.write_all(secret)?;
     file.sync_all()?;
-    fs::rename(&new, path)?;
-    Ok(seed)
+    fs::rename(&new, path)
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ impl AccessLogMetrics {
     /// A tenant's entries have come; those that are not taken are of requests
     /// under way, or say no client or no status.
     pub(crate) fn came(&self, tenant: &TenantName, taken: usize, left_out: usize) {
-        for (result, count) in [("taken", taken), ("left_out", left_out)].into_iter().filter(|(_, n)| *n > 0) {
+        for (result, count) in [("taken", taken), ("left_out", left_out)].into_iter().filter(|(_, n)| *n > 0)
+        {
             let labels = Entries { tenant: tenant.to_string(), result };
             self.entries.get_or_create(&labels).inc_by(count as u64);
         }

@@ -62,12 +62,14 @@ fn frames_that_are_none_are_refused_and_the_connection_goes_on() {
             (vec![0, 0xff, 0xff, 0xff, 0xff], "3"),
             (whole, "0"),
         ] {
-            let (response, mut out) = send.clone().ready().await.unwrap().send_request(request(&key), false).unwrap();
+            let (response, mut out) =
+                send.clone().ready().await.unwrap().send_request(request(&key), false).unwrap();
             out.send_data(body.clone().into(), true).unwrap();
             assert_eq!(status(response.await.unwrap()).await, want, "{body:?}");
         }
         // Byte by byte, as nobody sends it.
-        let (response, mut out) = send.clone().ready().await.unwrap().send_request(request(&key), false).unwrap();
+        let (response, mut out) =
+            send.clone().ready().await.unwrap().send_request(request(&key), false).unwrap();
         for byte in frame() {
             out.send_data(vec![byte].into(), false).unwrap();
             tokio::task::yield_now().await;
@@ -112,7 +114,11 @@ fn calls_taken_back_by_the_thousand_end_their_connection_alone() {
 fn other_protocols_get_nothing_and_harm_nothing() {
     let world = World::new(PLAIN);
     let address = world.server.grpc();
-    for bytes in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], &[0xff; 4096], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\xff"] {
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        &[0xff; 4096],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\xff",
+    ] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let _ = stream.write_all(bytes);

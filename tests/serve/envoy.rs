@@ -38,13 +38,17 @@ impl Envoy {
         // A machine under test is slow at times, and what is not answered must show.
         config = config.replace("timeout: 0.02s", "timeout: 5s");
         config = config.replace("failure_mode_deny: false", "failure_mode_deny: true");
+        config = config.replace("${OPENCLAW_KEY}", key);
         let file = folder.join("envoy.yaml");
         std::fs::write(&file, config).unwrap();
         let command = || {
             let mut command = Command::new(program);
             command.arg("-c").arg(&file).args(["--log-level", "warning", "--concurrency", "1"]);
-            command.args(["--use-dynamic-base-id"]).env("OPENCLAW_KEY", key);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+                .arg("--use-dynamic-base-id")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             command
         };
         assert!(command().args(["--mode", "validate"]).status().unwrap().success(), "the file is valid");

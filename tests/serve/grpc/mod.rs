@@ -94,7 +94,7 @@ fn codes(response: &RateLimitResponse) -> Vec<i32> {
 #[test]
 fn a_client_goes_on_until_its_bucket_is_empty() {
     let world = World::new(PLAIN);
-    let first = world.ask(vec![client("a")]);
+    let first = world.ask(vec![hits("a", BURST / 2)]);
     assert_eq!((first.overall_code, codes(&first)), (OK, vec![OK]));
     let limit = first.statuses[0].current_limit.as_ref().unwrap();
     assert_eq!((limit.requests_per_unit, limit.unit, limit.name.as_str()), (100, 1, POLICY));

@@ -186,7 +186,12 @@ impl Desk {
         let request = RateLimitRequest::read(message(frame)?)?;
         let answers = self.decided(tenant, &request);
         let model = self.front.app.limits.predictor();
-        let told = Told { tenant: tenant.name.as_str(), domain: request.domain, model, x_ratelimit: false };
+        let told = Told {
+            tenant: tenant.name.as_str(),
+            domain: request.domain,
+            model,
+            x_ratelimit: tenant.x_ratelimit_headers,
+        };
         self.out.clear();
         response::write(&mut self.out, &answers, told);
         Ok(Bytes::copy_from_slice(&self.out))

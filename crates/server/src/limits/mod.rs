@@ -50,11 +50,6 @@ pub(crate) fn set_core(number: usize) {
     CORE.set(u16::try_from(number).unwrap_or(0));
 }
 
-/// The number that [`set_core`] gave this thread.
-pub(crate) fn core() -> usize {
-    usize::from(CORE.get())
-}
-
 /// The limits of all tenants.
 pub(crate) struct Limits {
     limiter: Limiter,

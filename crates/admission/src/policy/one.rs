@@ -75,7 +75,6 @@ impl Policy {
         let within = [self.total, around];
         limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
         limiter.set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: SLO_MS }));
-        self.quotas.iter().for_each(|quota| quota.install(limiter, now_nanos));
     }
 
     fn client<'r>(&self, asked: &Asked<'r>) -> &'r [u8] {

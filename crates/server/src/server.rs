@@ -5,8 +5,8 @@ use crate::clock::Clock;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
-use crate::limits::{Limits, SeedError, load_seed};
-use crate::observe::{Metrics, Totals};
+use crate::limits::{Limits, SeedError, keep_seed, load_seed};
+use crate::observe::{Metrics, ShareMetrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
@@ -15,11 +15,12 @@ use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
 use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
+use openclaw_limiter::Seed;
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
@@ -129,6 +130,7 @@ pub struct Server {
     io: Arc<IoThreads>,
     accepting: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
+    shares: Option<SharesTask>,
 }
 
 impl Server {
@@ -141,7 +143,12 @@ impl Server {
         // First of all: who can't be reached must not send anything either.
         let listener = listen(options.http)?;
         let address = listener.local_addr()?;
-        let metrics = Arc::new(Metrics::new());
+        let share_metrics = ShareMetrics::default();
+        let mut metrics = Metrics::new();
+        if options.shares.is_some() {
+            metrics.register_shares(&share_metrics);
+        }
+        let metrics = Arc::new(metrics);
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let clock = Arc::new(options.clock);
         let keys = Arc::new(Keys::open(&options.data)?);
@@ -152,8 +159,8 @@ impl Server {
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
-        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
-        let limits = Arc::new(limits);
+        let shares = options.shares.map(|shares| Shares::new(shares, share_metrics)).transpose()?;
+        let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         let began = Instant::now();
         let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
@@ -216,7 +223,8 @@ impl Server {
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let acceptor = Arc::clone(&io);
         let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
-        let server = Self { host, app, log, address, io, accepting, tasks };
+        let shares = shares.map(|shares| shares.start(Arc::clone(&app.limits)));
+        let server = Self { shares, host, app, log, address, io, accepting, tasks };
         Ok((server, Opened { journal: report, recovery }))
     }
 
@@ -297,6 +305,9 @@ impl Server {
             }
         };
         tokio::join!(connections, self.host.drain(deadline));
+        if let Some(shares) = self.shares {
+            shares.stop().await;
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
         let (host, log, io, app) = (self.host, self.log, self.io, self.app);
         let ended = tokio::task::spawn_blocking(move || {
@@ -313,6 +324,26 @@ impl Server {
             tracing::error!(%error, "the last steps were cut off");
         }
     }
+}
+
+/// Limits for those who decide. Where they are shared, this replica has its
+/// share before any bucket is made: a bucket that grows gets no tokens.
+async fn shared_limits(
+    shares: Option<Shares>,
+    data: &Path,
+    io_threads: usize,
+    clock: &Arc<Clock>,
+) -> Result<(Arc<Limits>, Option<Shares>), StartError> {
+    let own = load_seed(data)?;
+    let limits = |seed| Limits::new(Seed::new(seed), io_threads, Arc::clone(clock));
+    let Some(mut shares) = shares else { return Ok((Arc::new(limits(own)), None)) };
+    let agreed = shares.agree_on_seed(own).await;
+    if agreed != own {
+        keep_seed(data, agreed)?;
+    }
+    let limits = limits(agreed).shared();
+    shares.join(&limits).await;
+    Ok((Arc::new(limits), Some(shares)))
 }
 
 /// What partitions and settings need for the life of the server.

@@ -7,6 +7,7 @@
 use super::calendar::{Current, number};
 use super::decide::Asked;
 use super::{Numbers, QuotaSettings};
+use crate::shares::Share;
 use openclaw_alert::fnv1a;
 use openclaw_limiter::{self as limiter, Ask, Decision, Limiter, PolicyId, Rate, Verdict};
 use std::sync::Arc;
@@ -59,8 +60,9 @@ impl Quota {
         &self.name
     }
 
-    pub(super) fn install(&self, limiter: &Limiter) {
-        let rate = Rate::new(TOKENS_PER_S, self.settings.limit);
+    /// Among replicas in equal parts: what isn't refilled can't move.
+    pub(super) fn install(&self, limiter: &Limiter, share: Share) {
+        let rate = Rate::new(TOKENS_PER_S, share.of_burst(self.settings.limit));
         limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] });
     }
 

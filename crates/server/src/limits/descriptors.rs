@@ -67,8 +67,7 @@ impl Limits {
         let mut client = SmallVec::<[u8; 256]>::new();
         joined(descriptor.entries, &mut client);
         let Hits::Take(cost) = descriptor.hits else { return Decided::UNLIMITED };
-        let request =
-            Request { client: &client, policy: Some(domain), path: "", method: "", plan: "", cost };
+        let request = Request { client: &client, policy: Some(domain), path: "", method: "", plan: "", cost };
         match self.decide(tenant, &request, now_nanos) {
             Ok(answer) => Decided { allowed: answer.allowed, state: answer.state },
             Err(UnknownPolicy) => Decided::UNLIMITED,

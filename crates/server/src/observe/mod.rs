@@ -2,9 +2,11 @@
 
 mod exposition;
 mod lanes;
+mod shares;
 
 pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use lanes::LaneHistogram;
+pub(crate) use shares::ShareMetrics;
 
 use crate::host::Host;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
@@ -187,6 +189,11 @@ impl Metrics {
             let _ = metrics.violations.get_or_create(&Promise { promise });
         }
         metrics
+    }
+
+    /// Only where limits are shared is there anything to tell.
+    pub(crate) fn register_shares(&mut self, shares: &ShareMetrics) {
+        shares.register(&mut self.registry);
     }
 
     fn register_requests(&mut self) {

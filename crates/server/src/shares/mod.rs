@@ -126,8 +126,8 @@ impl Shares {
         let elapsed_s = self.last_round.elapsed().as_secs_f64().max(1e-3);
         self.last_round = Instant::now();
         self.replica.begin_round();
-        for (key, asked) in limits.asked() {
-            self.replica.observe(key, asked.tokens as f64 / elapsed_s, asked.is_pressed);
+        for asked in limits.asked(elapsed_s) {
+            self.replica.observe(asked.key, asked.tokens_per_s, asked.is_pressed);
         }
         for _ in 0..=FOLLOW_UPS {
             match self.report().await {

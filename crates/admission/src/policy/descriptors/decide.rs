@@ -3,7 +3,7 @@
 use super::settings::{RuleLimit, Unit, UnitRate};
 use super::tree::{Rule, RuleBucket};
 use crate::policy::decide::{Answer, Asked};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Note, Policy, PolicySet};
 use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
 
@@ -104,6 +104,7 @@ struct Place<'l> {
     limiter: &'l Limiter,
     core: CoreId,
     now_nanos: u64,
+    note: Option<&'l dyn Note>,
 }
 
 impl PolicySet {
@@ -116,7 +117,7 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         self.decide_held(self.held(limiter, domain, descriptor), place)
     }
 
@@ -129,7 +130,7 @@ impl PolicySet {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         let held = descriptors.iter().map(|descriptor| {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
             if is_replaced { Held::Unlimited } else { self.held(limiter, domain, descriptor) }
@@ -208,7 +209,7 @@ impl PolicySet {
             Held::Bucket { ask, limit, dry_run, is_quota } => {
                 let decision = match ask.cost {
                     0 => place.limiter.peek(ask, place.now_nanos),
-                    _ => place.limiter.decide(place.core, ask, place.now_nanos),
+                    _ => place.asked("", ask.cost).decide(ask, place.now_nanos),
                 };
                 let is_refused = decision.verdict != Verdict::Allowed;
                 DescriptorAnswer {
@@ -254,8 +255,8 @@ impl PolicySet {
 
 impl<'l> Place<'l> {
     fn asked(self, client: &'l str, cost: u32) -> Asked<'l> {
-        let Self { limiter, core, now_nanos } = self;
-        Asked { limiter, core, client: client.as_bytes(), cost, now_nanos }
+        let Self { limiter, core, now_nanos, note } = self;
+        Asked { limiter, core, client: client.as_bytes(), cost, now_nanos, note }
     }
 }
 

@@ -46,13 +46,23 @@ pub trait DiskFile: Send + Sync {
     /// Cuts or extends with zeros.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
     /// Takes the space for so many bytes, or fails at once for want of it.
-    /// A disk that can't do that may say `Ok`: writing will tell.
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
+    /// A disk that can't do that says so: writing will tell.
+    fn allocate(&self, bytes: u64) -> io::Result<Space> {
         let _ = bytes;
-        Ok(())
+        Ok(Space::Unsure)
     }
     /// Length in bytes.
     fn size(&self) -> io::Result<u64>;
+}
+
+/// What became of [`DiskFile::allocate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// The file is that long; what was never written reads as zeros, and
+    /// writing it can't fail for want of space.
+    Taken,
+    /// Nothing is known.
+    Unsure,
 }
 
 /// Holds the folder; dropping it lets go.
@@ -214,11 +224,12 @@ impl DiskFile for RealFile {
     }
 
     #[cfg(target_os = "linux")]
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
+    fn allocate(&self, bytes: u64) -> io::Result<Space> {
         use rustix::io::Errno;
         match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => Ok(Space::Taken),
             Err(error) if error == Errno::NOSPC || error == Errno::DQUOT => Err(error.into()),
-            _ => Ok(()),
+            Err(_) => Ok(Space::Unsure),
         }
     }
 

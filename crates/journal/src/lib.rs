@@ -28,10 +28,12 @@
 //! snapshots/N.snap        the newest two
 //! quarantine/             copies of damaged files; nobody deletes them
 //! spare, reserve          files of zeros that become segments
+//! repair                  there while a torn commit is being zeroed
 //! erased.tmp              a sealed segment that is written anew (see `erase`)
 //! ```
-//! A segment has a fixed size and is filled with zeros before it is used:
-//! a header in a block of its own, then frames. A frame is a header, its
+//! A segment has a fixed size and is filled with zeros before it is used (the
+//! first of a log while it is, behind the frames; see `segments::fill`): a
+//! header in a block of its own, then frames. A frame is a header, its
 //! payload, and zeros up to a multiple of eight bytes. It never reaches into
 //! the next segment. A [`Position`] is segment number × segment size +
 //! offset.
@@ -80,7 +82,7 @@ mod store;
 mod wait;
 mod writer;
 
-pub use disk::{Disk, DiskFile, FolderLock, LockError, RealDisk};
+pub use disk::{Disk, DiskFile, FolderLock, LockError, RealDisk, Space};
 pub use erase::{Edit, Erasure};
 pub use error::{AppendError, CommitError, EraseError, Failure, OpenError, ReadError, SnapshotError};
 pub use frame::{Class, Frame, StoredFrame};

@@ -1,6 +1,7 @@
 //! Segment files: names, header, zero-filling.
 
 pub(crate) mod cursor;
+pub(crate) mod fill;
 pub(crate) mod index;
 pub(crate) mod open;
 pub(crate) mod repair;
@@ -24,7 +25,7 @@ const MAGIC: &[u8; 8] = b"oclawseg";
 const HEADER: usize = 56;
 /// Zeros are written and synced this much at a time, so that a commit never
 /// queues behind more on its way to the disk.
-const SLICE: usize = 1 << 20;
+pub(crate) const SLICE: usize = 1 << 20;
 
 pub(crate) fn segment_name(number: u64) -> String {
     format!("{FOLDER}/{number:016x}.seg")

@@ -4,6 +4,7 @@
 use crate::disk::{Disk, FolderLock};
 use crate::position::Geometry;
 use crate::recent::Recent;
+use crate::segments::fill::Fill;
 use crate::segments::index::{Summary, index_name};
 use crate::segments::repair::quarantine;
 use crate::segments::scan::{Damage, Hole};
@@ -45,6 +46,8 @@ pub(crate) struct Store {
     now: AtomicI64,
     pub(crate) segments: Mutex<BTreeMap<u64, Segment>>,
     pub(crate) supply: Supply,
+    /// Of the first segment of a log that has just been made.
+    pub(crate) fill: Option<Fill>,
     pub(crate) snapshots: Mutex<Vec<Arc<Covers>>>,
     pub(crate) is_snapshot_open: AtomicBool,
     pub(crate) upkeep_turn: Mutex<()>,
@@ -68,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) now: Timestamp,
     pub(crate) segments: BTreeMap<u64, Segment>,
     pub(crate) supply: Supply,
+    pub(crate) fill: Option<Fill>,
     pub(crate) snapshots: Vec<Arc<Covers>>,
     pub(crate) damage: Vec<Damage>,
     pub(crate) lock: FolderLock,
@@ -87,6 +91,7 @@ impl Store {
             now: parts.now.nanos().into(),
             segments: parts.segments.into(),
             supply: parts.supply,
+            fill: parts.fill,
             snapshots: parts.snapshots.into(),
             is_snapshot_open: AtomicBool::new(false),
             upkeep_turn: Mutex::new(()),

@@ -165,6 +165,10 @@ impl Tail {
         if chunk.segment != self.segment {
             self.enter(store, chunk.segment)?;
         }
+        let end = chunk.offset + chunk.bytes.len() as u64;
+        if let Some(fill) = &store.fill {
+            fill.make_way(chunk.segment, end);
+        }
         write_all_at(&*self.file, &chunk.bytes, chunk.offset)?;
         crashpoint::hit("commit-write");
         let begin = Instant::now();
@@ -173,7 +177,7 @@ impl Tail {
         crashpoint::hit("commit-synced");
         store.counters.frames.fetch_add(chunk.frames, Ordering::Relaxed);
         store.counters.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
-        store.set_durable(store.geometry.position(chunk.segment, chunk.offset + chunk.bytes.len() as u64));
+        store.set_durable(store.geometry.position(chunk.segment, end));
         Ok(())
     }
 
@@ -192,6 +196,7 @@ impl Store {
     /// error; the rest is counted and tried again in the next round.
     pub(crate) fn upkeep(&self) -> Result<(), Failure> {
         let _turn = lock(&self.upkeep_turn);
+        self.fill_first().map_err(Failure::of("preparing of a segment"))?;
         self.restock()?;
         let indexed = self.index_sealed();
         let retired = self.retire(self.now());

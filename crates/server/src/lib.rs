@@ -12,6 +12,10 @@
 
 mod auth;
 mod clock;
+mod doors;
+mod edge;
+mod grpc;
+mod handover;
 mod host;
 mod http;
 mod limits;
@@ -20,7 +24,26 @@ mod operator;
 mod reload;
 mod removal;
 mod server;
-mod shares;
+/// Not joined up yet: the settings alone.
+mod shares {
+    #[allow(dead_code, unused_imports)]
+    mod redis;
+    #[allow(dead_code)]
+    mod reply;
+    pub use redis::RedisOptions;
+
+    /// How limits are shared.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct SharesOptions {
+        /// Where the ledger is.
+        pub redis: RedisOptions,
+        /// What all names in it start with.
+        pub prefix: String,
+        /// How many replicas there are, for as long as Redis was never reached.
+        pub replicas: u32,
+    }
+}
+mod sockets;
 mod tenants;
 
 pub use auth::{
@@ -28,6 +51,8 @@ pub use auth::{
     TokenSettings, sign,
 };
 pub use clock::Clock;
+pub use edge::{EdgeOptions, EdgeServer};
+pub use handover::{Follower, TakeOverError, take_over};
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use limits::SeedError;
@@ -35,4 +60,5 @@ pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
 pub use shares::{RedisOptions, SharesOptions};
+pub use sockets::Inherited;
 pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};

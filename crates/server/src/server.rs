@@ -2,37 +2,41 @@
 
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
+use crate::doors::Doors;
+use crate::grpc;
+use crate::handover::Follower;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Front, IoThreads, Options, Seen, Strangers};
-use crate::limits::{Limits, SeedError, keep_seed, load_seed};
-use crate::observe::{Metrics, ShareMetrics, Totals};
+use crate::http::{App, Behind, Core, Front, Fronts, Options, Seen, Strangers};
+use crate::limits::{Limits, Saver, SeedError, load_seed};
+use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
-use crate::shares::{Shares, SharesOptions, SharesTask};
+use crate::shares::SharesOptions;
+use crate::sockets::{Inherited, Listeners};
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
-use openclaw_journal::{Log, OpenError, OpenReport, RealDisk, StoredFrame, Writer};
-use openclaw_limiter::Seed;
+use openclaw_journal::{
+    Disk, FolderLock, LockError, Log, OpenError, OpenReport, RealDisk, Snapshot, StoredFrame, Writer,
+};
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 /// How often the keys are looked at again: a revoked one is dead within a
 /// second.
 const KEYS_LOOK: Duration = Duration::from_millis(250);
 
-/// Connections that may wait to be accepted: the default of 128 makes senders
-/// that come all at once wait for seconds.
-const BACKLOG: u32 = 1024;
+/// How long, and how often, a data folder is asked for whose process is ending.
+const FREE_WITHIN: Duration = Duration::from_secs(10);
+const FREE_LOOK: Duration = Duration::from_millis(2);
 
 /// Everything the service needs to be told.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct ServerOptions {
     pub http: SocketAddr,
     /// Where to listen for gRPC; nothing for nowhere.
     pub grpc: Option<SocketAddr>,
+    /// Sockets that are open already, in place of these.
+    pub inherited: Inherited,
     /// Certificates, for HTTP over TLS; nothing for plain HTTP.
     pub tls: Option<TlsOptions>,
     /// Folder of everything that is kept.
@@ -106,9 +112,18 @@ pub enum StartError {
     /// Redis can't be spoken to.
     #[error("`buckets.redis.tls`: {0}")]
     Shares(#[from] TlsSettingsError),
+    /// Another process has the data folder.
+    #[error(transparent)]
+    Folder(#[from] LockError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
+}
+
+impl From<(SocketAddr, io::Error)> for StartError {
+    fn from((address, source): (SocketAddr, io::Error)) -> Self {
+        Self::Listen { address, source }
+    }
 }
 
 /// What was found on the way up, for the log.
@@ -126,11 +141,9 @@ pub struct Server {
     host: Arc<Host>,
     app: Arc<App>,
     log: Log,
-    address: SocketAddr,
-    io: Arc<IoThreads>,
-    accepting: JoinHandle<()>,
+    doors: Doors,
+    saver: Saver,
     tasks: Vec<JoinHandle<()>>,
-    shares: Option<SharesTask>,
 }
 
 impl Server {
@@ -141,16 +154,26 @@ impl Server {
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
         // First of all: who can't be reached must not send anything either.
-        let listener = listen(options.http)?;
-        let address = listener.local_addr()?;
-        let share_metrics = ShareMetrics::default();
-        let mut metrics = Metrics::new();
-        if options.shares.is_some() {
-            metrics.register_shares(&share_metrics);
-        }
-        let metrics = Arc::new(metrics);
-        let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
+        let are_shared = options.inherited.are_shared();
+        let follows = options.inherited.follows;
+        let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
+        let journal = JournalParts {
+            folder: options.data.join("journal"),
+            options: openclaw_journal::Options { keys: keys_of, ..options.journal },
+            follows,
+            clock: Arc::clone(&clock),
+        };
+        // What waits for the disk, and certificates, beside the rest.
+        let journal = tokio::spawn(journal.open());
+        let sender = SenderOptions {
+            external_url: options.external_url,
+            outgoing: options.outgoing,
+            ..SenderOptions::default()
+        };
+        let sender = tokio::task::spawn_blocking(move || openclaw_delivery::Sender::new(sender));
+        let metrics = Arc::new(Metrics::new());
+        let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
         // Looking at keys must not wait for what is written through the other.
         let watched = Arc::new(Keys::open(&options.data)?);
@@ -159,24 +182,18 @@ impl Server {
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
-        let shares = options.shares.map(|shares| Shares::new(shares, share_metrics)).transpose()?;
-        let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
+        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
+        let limits = Arc::new(limits);
         limits.install(&tenants.all());
-        let began = Instant::now();
-        let journal = openclaw_journal::Options { keys: keys_of, ..options.journal };
-        let disk = Arc::new(RealDisk::new(options.data.join("journal"))?);
-        let (writer, report) = Writer::open(disk, journal, clock.now())?;
-        let log = Log::start(writer)?;
-        let snapshot = log.load_snapshot()?;
-        let sender = openclaw_delivery::Sender::new(SenderOptions {
-            external_url: options.external_url,
-            outgoing: options.outgoing,
-            ..SenderOptions::default()
-        })?;
+        let saver = Saver::new(&options.data, Arc::clone(&limits));
+        let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
+        // The folder is ours, and so is what the process before this one saved.
+        let restoring = saver.restore();
+        let sender = Arc::new(sender.await.map_err(io::Error::other)??);
         let parts = Parts {
             log: log.clone(),
             clock: Arc::clone(&clock),
-            sender,
+            sender: Arc::clone(&sender),
             tenants: Arc::clone(&tenants),
             metrics: Arc::clone(&metrics),
             work: tokio::runtime::Handle::current(),
@@ -196,36 +213,49 @@ impl Server {
             turns: Turns::default(),
         });
         reloader.left(&left_out);
-        let fetcher = KeyFetcher::new(Arc::clone(&host), Arc::clone(&tenants), Arc::clone(&metrics));
+        let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let app = Arc::new(App {
-            host: Arc::clone(&host),
+        let core = Arc::new(Core {
             auth: Arc::clone(&auth),
             tenants,
             metrics,
-            reloader: Arc::clone(&reloader),
             limits,
-            seen: Seen::default(),
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,
                 public_console: options.public_console,
             },
-            strangers: Strangers::default(),
             started_at: clock.now(),
         });
-        let front = Arc::new(Front::new(Arc::clone(&app), tls.clone()));
-        let io = Arc::new(IoThreads::start(options.io_threads, &front)?);
+        let (seen, strangers) = (Seen::default(), Strangers::default());
+        let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
+        restoring.done().await;
+        let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
+        let fronts = Fronts {
+            grpc: Arc::new(grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls)),
+            http: Arc::new(Front::new(Behind::All(Arc::clone(&app)), tls.clone())),
+        };
+        let doors = Doors::open(fronts, listeners, options.io_threads, &options.data, are_shared)?;
         let mut tasks = keepers(&app, options.snapshots);
-        tasks.push(tokio::spawn(keep_keys(Arc::clone(&app), watched)));
+        tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
+        tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
-        let acceptor = Arc::clone(&io);
-        let accepting = tokio::spawn(async move { acceptor.accept(listener).await });
-        let shares = shares.map(|shares| shares.start(Arc::clone(&app.limits)));
-        let server = Self { shares, host, app, log, address, io, accepting, tasks };
+        let server = Self { host, app, log, doors, saver, tasks };
         Ok((server, Opened { journal: report, recovery }))
+    }
+
+    /// Comes back with a process that asks to follow on the same sockets.
+    pub async fn follower(&self) -> Follower {
+        self.doors.follower().await
+    }
+
+    /// Lets every connection end with an answer, where somebody else goes on
+    /// with our sockets. False where the follower has gone away and all is as
+    /// before.
+    pub async fn leave(&self, follower: &mut Option<Follower>) -> bool {
+        self.doors.leave(follower).await
     }
 
     /// Reads the settings anew and puts them in force. Also done when they
@@ -240,7 +270,13 @@ impl Server {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.doors.address
+    }
+
+    /// Where it listens for gRPC.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.doors.grpc_address
     }
 
     /// When some partition has something to do.
@@ -295,21 +331,13 @@ impl Server {
     /// the last commit. What is not done by `deadline` is done after the next
     /// start.
     pub async fn stop(self, deadline: Duration) {
-        let end = Instant::now() + deadline;
         self.host.begin_drain();
-        self.io.stop();
-        let _ = self.accepting.await;
-        let connections = async {
-            while self.io.open() > 0 && Instant::now() < end {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::join!(connections, self.host.drain(deadline));
-        if let Some(shares) = self.shares {
-            shares.stop().await;
-        }
+        self.doors.close();
+        tokio::join!(self.doors.emptied(deadline), self.host.drain(deadline));
         self.tasks.iter().for_each(JoinHandle::abort);
-        let (host, log, io, app) = (self.host, self.log, self.io, self.app);
+        self.saver.save().await;
+        let io = self.doors.shut().await;
+        let (host, log, app) = (self.host, self.log, self.app);
         let ended = tokio::task::spawn_blocking(move || {
             if let Err(error) = host.snapshot() {
                 tracing::warn!(%error, "no last snapshot: the next start will take longer");
@@ -326,24 +354,53 @@ impl Server {
     }
 }
 
-/// Limits for those who decide. Where they are shared, this replica has its
-/// share before any bucket is made: a bucket that grows gets no tokens.
-async fn shared_limits(
-    shares: Option<Shares>,
-    data: &Path,
-    io_threads: usize,
-    clock: &Arc<Clock>,
-) -> Result<(Arc<Limits>, Option<Shares>), StartError> {
-    let own = load_seed(data)?;
-    let limits = |seed| Limits::new(Seed::new(seed), io_threads, Arc::clone(clock));
-    let Some(mut shares) = shares else { return Ok((Arc::new(limits(own)), None)) };
-    let agreed = shares.agree_on_seed(own).await;
-    if agreed != own {
-        keep_seed(data, agreed)?;
+/// How the journal is opened, beside the rest of the start.
+struct JournalParts {
+    folder: PathBuf,
+    options: openclaw_journal::Options,
+    follows: bool,
+    clock: Arc<Clock>,
+}
+
+struct JournalOpened {
+    log: Log,
+    snapshot: Option<Snapshot>,
+    report: OpenReport,
+    began: Instant,
+}
+
+impl JournalParts {
+    async fn open(self) -> Result<JournalOpened, StartError> {
+        let disk = Arc::new(RealDisk::new(&self.folder)?);
+        if self.follows {
+            drop(wait_until_free(true, || disk.lock()).await?);
+        }
+        let Self { options, clock, .. } = self;
+        let opened = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let (writer, report) = Writer::open(disk, options, clock.now())?;
+            let log = Log::start(writer)?;
+            let snapshot = log.load_snapshot()?;
+            Ok(JournalOpened { log, snapshot, report, began })
+        });
+        opened.await.map_err(io::Error::other)?
     }
-    let limits = limits(agreed).shared();
-    shares.join(&limits).await;
-    Ok((Arc::new(limits), Some(shares)))
+}
+
+/// Takes a data folder; of a process that is ending, once it has let go.
+pub(crate) async fn wait_until_free(
+    follows: bool,
+    lock: impl Fn() -> Result<FolderLock, LockError>,
+) -> Result<FolderLock, LockError> {
+    let end = Instant::now() + FREE_WITHIN;
+    loop {
+        match lock() {
+            Err(LockError::Held { .. }) if follows && Instant::now() < end => {
+                tokio::time::sleep(FREE_LOOK).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// What partitions and settings need for the life of the server.
@@ -359,18 +416,6 @@ fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
         tokio::spawn(reloader().keep_pruned()),
         tokio::spawn(keep_saying(host(), Arc::clone(&app.reloader.operator))),
     ]
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    bound(address).map_err(|source| StartError::Listen { address, source })
-}
-
-fn bound(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // As `TcpListener::bind` does: a restart need not wait for old connections.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 fn keys_of(frame: &StoredFrame, keys: &mut Vec<u64>) {
@@ -402,7 +447,7 @@ fn registered(
 }
 
 /// Follows the keys in `state.db`. Nothing else may hold this up.
-async fn keep_keys(app: Arc<App>, keys: Arc<Keys>) {
+pub(crate) async fn keep_keys(auth: Arc<Auth>, keys: Arc<Keys>) {
     let mut seen = None;
     loop {
         tokio::time::sleep(KEYS_LOOK).await;
@@ -414,7 +459,7 @@ async fn keep_keys(app: Arc<App>, keys: Arc<Keys>) {
         });
         match looked.await {
             Ok(Ok((version, Some(table)))) => {
-                app.auth.set_keys(table);
+                auth.set_keys(table);
                 seen = Some(version);
             }
             Ok(Ok((_, None))) => {}

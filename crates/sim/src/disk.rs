@@ -12,7 +12,7 @@
 //!
 //! Everything is drawn from a seed, so a run can be repeated.
 
-use openclaw_journal::{Disk, DiskFile, FolderLock, LockError};
+use openclaw_journal::{Disk, DiskFile, FolderLock, LockError, Space};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -546,6 +546,12 @@ impl DiskFile for OpenFile {
             inode_of(state, inode)?.set_len(bytes as usize);
             Ok(())
         })
+    }
+
+    /// Every other file system can do it.
+    fn allocate(&self, bytes: u64) -> io::Result<Space> {
+        self.set_len(bytes.max(self.size()?))?;
+        self.with(false, |state, _| Ok(if state.random.one_in(2) { Space::Taken } else { Space::Unsure }))
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -2,7 +2,7 @@
 //! forgot.
 
 use crate::disk::PowerLossDisk;
-use openclaw_journal::{Disk, DiskFile, FolderLock, LockError};
+use openclaw_journal::{Disk, DiskFile, FolderLock, LockError, Space};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +62,9 @@ impl DiskFile for ForgetfulFile {
     }
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.0.set_len(bytes)
+    }
+    fn allocate(&self, bytes: u64) -> io::Result<Space> {
+        self.0.allocate(bytes)
     }
     fn size(&self) -> io::Result<u64> {
         self.0.size()

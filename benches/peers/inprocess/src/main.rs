@@ -77,12 +77,11 @@ fn measure(cli: &Cli) -> Vec<Row> {
         rows.push(Row::new(subject.name(), bytes_a_key));
         subjects.push(subject);
     }
-    for (at, case) in CASES.into_iter().enumerate() {
-        let orders: Vec<Vec<u32>> =
-            (0..case.threads).map(|thread| order(case, cli.clients, cli.decisions, thread)).collect();
-        for _ in 0..cli.rounds {
+    let orders = CASES.map(|case| orders(case, cli));
+    for _ in 0..cli.rounds {
+        for (at, orders) in orders.iter().enumerate() {
             for (subject, row) in subjects.iter().zip(&mut rows) {
-                row.costs[at].push(round(subject.as_ref(), &clients, &orders, start));
+                row.costs[at].push(round(subject.as_ref(), &clients, orders, start));
             }
         }
     }
@@ -147,6 +146,11 @@ fn nanos_since(start: Instant) -> u64 {
 fn thread_cpu_nanos() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
+/// One order a thread.
+fn orders(case: Case, cli: &Cli) -> Vec<Vec<u32>> {
+    (0..case.threads).map(|thread| order(case, cli.clients, cli.decisions, thread)).collect()
 }
 
 /// Places of clients in the order in which they ask. Zipf with exponent 1, by

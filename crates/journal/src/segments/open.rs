@@ -3,10 +3,11 @@
 //! nothing is written before everything has been read and understood.
 
 use super::cursor::Cursor;
+use super::fill::Fill;
 use super::index::{Index, Summary, load_summary};
-use super::repair::{TornTail, drop_unused, quarantine, rewrite, torn_bytes};
+use super::repair::{Repair, TornTail, drop_unused, quarantine, rewrite, torn_bytes};
 use super::scan::{Damage, Scan};
-use super::supply::{RESERVE, RESERVE_UNFINISHED, Stock, Supply, make_segment};
+use super::supply::{RESERVE, RESERVE_UNFINISHED, Stock, Supply, make_segment, make_unfilled};
 use super::{
     BadHeader, FOLDER, FORMAT_VERSION, QUARANTINE, SEGMENT_DATA, SegmentHeader, mix, number_of, read_header,
     remove_if_there, segment_name, zero_fill,
@@ -19,6 +20,7 @@ use crate::store::{Parts, Segment, Store};
 use crate::{OpenError, Options, Position};
 use openclaw_alert::Timestamp;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 /// What opening found and did.
@@ -60,14 +62,20 @@ pub(crate) fn open(disk: Arc<dyn Disk>, mut options: Options, now: Timestamp) ->
     let (snapshots, bad_snapshots) =
         snapshot::survey(&*disk).map_err(OpenError::io("reading", snapshot::FOLDER))?;
     let mut headers = read_headers(&*disk)?;
+    let mut fill = None;
     if headers.is_empty() {
-        headers.push(first_segment(&*disk, &options, now, &snapshots)?);
+        let (header, is_unfilled) = first_segment(&*disk, &options, now, &snapshots)?;
+        fill = is_unfilled.then(|| Fill::new(header.number, header.segment_bytes));
+        headers.push(header);
     }
     options.segment_bytes = headers[0].segment_bytes;
     let geometry = Geometry { segment_bytes: options.segment_bytes };
     let log_id = headers[0].log_id;
 
-    let mut survey = Survey { disk: &*disk, options: &options, geometry, report: OpenReport::default() };
+    // Nothing need be read of a segment that has just been made.
+    let fresh = fill.as_ref().map(|_| headers[0].number);
+    let mut survey =
+        Survey { disk: &*disk, options: &options, geometry, fresh, report: OpenReport::default() };
     let mut found = survey.judge(headers, &snapshots)?;
     let end = survey.find_end(&mut found, &snapshots)?;
     let (file, header) = survey.settle_end(&end, log_id, now)?;
@@ -92,6 +100,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, mut options: Options, now: Timestamp) ->
         now,
         segments,
         supply: Supply::new(Stock { ready: end.segment, has_reserve, is_full: false }),
+        fill,
         snapshots,
         damage: report.damage.clone(),
         lock,
@@ -148,21 +157,22 @@ fn is_sane(header: &SegmentHeader) -> bool {
     options.check().is_ok() && header.number < u64::MAX / header.segment_bytes - 2
 }
 
-/// Begins a log; not where snapshots tell of one that is gone.
+/// Begins a log; not where snapshots tell of one that is gone. Says whether the
+/// segment is still to be filled.
 fn first_segment(
     disk: &dyn Disk,
     options: &Options,
     now: Timestamp,
     snapshots: &[Arc<Covers>],
-) -> Result<SegmentHeader, OpenError> {
+) -> Result<(SegmentHeader, bool), OpenError> {
     if snapshots.iter().any(|covers| covers.most() > Position::START) {
         return Err(OpenError::MissingSegment { file: segment_name(0) });
     }
     let log_id = mix(now.nanos() as u64);
     let segment_bytes = options.segment_bytes;
     let header = SegmentHeader { number: 0, segment_bytes, log_id, created_at: now };
-    make_segment(disk, &header).map_err(OpenError::io("making", segment_name(0)))?;
-    Ok(header)
+    let is_unfilled = make_unfilled(disk, &header).map_err(OpenError::io("making", segment_name(0)))?;
+    Ok((header, is_unfilled))
 }
 
 /// A segment, and how much is known of it.
@@ -201,6 +211,8 @@ struct Survey<'a> {
     disk: &'a dyn Disk,
     options: &'a Options,
     geometry: Geometry,
+    /// A segment that this opening has made.
+    fresh: Option<u64>,
     report: OpenReport,
 }
 
@@ -227,6 +239,9 @@ impl Survey<'_> {
     }
 
     fn scan(&self, header: &SegmentHeader, was_sealed: bool) -> Result<Known, OpenError> {
+        if self.fresh == Some(header.number) {
+            return Ok(Known::Scanned(Box::new(Scan::of_nothing(self.options.keys))));
+        }
         let name = segment_name(header.number);
         let mut cursor = self.cursor(header)?;
         let mut scan = Scan::run(&mut cursor, self.options.segment_bytes, self.options.keys)
@@ -354,15 +369,29 @@ impl Survey<'_> {
         let file = self.disk.open(&name).map_err(failed("opening"))?;
         let header = read_header(&*file).map_err(failed("reading"))?;
         let header = header.map_err(|_| OpenError::DamagedHeader { file: name.clone() })?;
-        let bytes = torn_bytes(&mut self.cursor(&header)?, end.offset).map_err(failed("reading"))?;
-        if bytes > 0 {
-            let position = self.geometry.position(end.segment, end.offset);
-            self.report.torn = Some(TornTail { file: name.clone(), position, bytes });
+        if self.fresh != Some(end.segment) {
+            let torn = torn_bytes(&mut self.cursor(&header)?, end.offset).map_err(failed("reading"))?;
+            if torn > 0 {
+                let position = self.geometry.position(end.segment, end.offset);
+                self.report.torn = Some(TornTail { file: name.clone(), position, bytes: torn });
+            }
+            self.rewrite_last_commit(end)?;
+            self.clear(&*file, end.offset, torn).map_err(failed("repairing"))?;
         }
-        self.rewrite_last_commit(end)?;
-        zero_fill(&*file, end.offset, segment_bytes).map_err(failed("repairing"))?;
         remove_if_there(self.disk, &super::index::index_name(end.segment)).map_err(failed("repairing"))?;
         Ok((file, header))
+    }
+
+    /// Zeros from the end of the log on, on the disk as well: what reads as
+    /// zeros is so, unless an earlier repair was cut short.
+    fn clear(&self, file: &dyn DiskFile, end: u64, torn: u64) -> io::Result<()> {
+        let repair = Repair::look(self.disk)?;
+        if torn == 0 && repair.is_none() {
+            return Ok(());
+        }
+        let repair = repair.map_or_else(|| Repair::begin(self.disk), Ok)?;
+        zero_fill(file, end, self.options.segment_bytes)?;
+        repair.end()
     }
 
     fn rewrite_last_commit(&self, end: &End) -> Result<(), OpenError> {

@@ -19,6 +19,33 @@ pub struct TornTail {
     pub bytes: u64,
 }
 
+/// There while a torn commit is being overwritten. A sync of zeros that failed
+/// leaves a cache that says zeros and a disk that doesn't, so that the next
+/// opening could not see what is to be done.
+const REPAIR: &str = "repair";
+
+/// A repair that has begun.
+pub(crate) struct Repair<'d>(&'d dyn Disk);
+
+impl<'d> Repair<'d> {
+    /// One that was cut short.
+    pub(crate) fn look(disk: &'d dyn Disk) -> io::Result<Option<Self>> {
+        let is_there = disk.list("")?.iter().any(|name| name == REPAIR);
+        Ok(is_there.then_some(Self(disk)))
+    }
+
+    pub(crate) fn begin(disk: &'d dyn Disk) -> io::Result<Self> {
+        disk.create(REPAIR)?;
+        disk.sync_dir("")?;
+        Ok(Self(disk))
+    }
+
+    pub(crate) fn end(self) -> io::Result<()> {
+        self.0.remove(REPAIR)?;
+        self.0.sync_dir("")
+    }
+}
+
 /// Copies a segment to where it stays until someone removes it, unless a
 /// copy made for the same place is there. Gives the copy's name.
 pub(crate) fn quarantine(disk: &dyn Disk, number: u64, at: Position) -> io::Result<String> {

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, Step};
 use super::index::IndexBuilder;
 use crate::frame::FRAME_HEADER;
+use crate::segments::SEGMENT_DATA;
 use crate::{KeysOf, Position};
 use std::io;
 
@@ -30,16 +31,21 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Reads the segment under `cursor` from its first frame to its end.
-    pub(crate) fn run(cursor: &mut Cursor, segment_bytes: u64, keys: KeysOf) -> io::Result<Self> {
-        let mut scan = Self {
+    /// Of a segment that holds nothing.
+    pub(crate) fn of_nothing(keys: KeysOf) -> Self {
+        Self {
             frames: 0,
             holes: Vec::new(),
-            end: cursor.offset,
+            end: SEGMENT_DATA,
             is_sealed: false,
             last_commit: None,
             index: IndexBuilder::new(keys),
-        };
+        }
+    }
+
+    /// Reads the segment under `cursor` from its first frame to its end.
+    pub(crate) fn run(cursor: &mut Cursor, segment_bytes: u64, keys: KeysOf) -> io::Result<Self> {
+        let mut scan = Self { end: cursor.offset, ..Self::of_nothing(keys) };
         let base = cursor.position().get() - cursor.offset;
         loop {
             match cursor.step(segment_bytes)? {

@@ -5,7 +5,7 @@
 //! file of zeros that takes its place when the disk is full.
 
 use super::{SegmentHeader, move_file, remove_if_there, segment_name, zero_fill};
-use crate::disk::{is_out_of_space, write_all_at};
+use crate::disk::{Disk, DiskFile, Space, is_out_of_space, write_all_at};
 use crate::store::{Store, lock};
 use crate::{AppendError, Class, Failure};
 use std::io;
@@ -144,9 +144,7 @@ impl Store {
     }
 
     fn make_of_reserve(&self, header: &SegmentHeader) -> io::Result<()> {
-        let file = self.disk.open(RESERVE)?;
-        write_all_at(&*file, &header.encode(), 0)?;
-        file.sync_data()?;
+        write_header(&*self.disk.open(RESERVE)?, header)?;
         move_file(&*self.disk, RESERVE, &segment_name(header.number))
     }
 
@@ -164,8 +162,24 @@ impl Store {
     }
 }
 
-pub(crate) fn make_segment(disk: &dyn crate::disk::Disk, header: &SegmentHeader) -> io::Result<()> {
-    let made = fill_spare(disk, header);
+pub(crate) fn make_segment(disk: &dyn Disk, header: &SegmentHeader) -> io::Result<()> {
+    put_in_place(disk, header, fill_spare(disk, header))
+}
+
+/// Makes a segment whose space is taken and mostly unwritten, of a file of its
+/// own: reads are zeros, and the disk has less to do. False where that can't
+/// be; the segment is then filled.
+pub(crate) fn make_unfilled(disk: &dyn Disk, header: &SegmentHeader) -> io::Result<bool> {
+    let file = disk.create(SPARE)?;
+    let is_taken = file.allocate(header.segment_bytes)? == Space::Taken;
+    let written = match is_taken {
+        true => write_header(&*file, header),
+        false => fill_spare(disk, header),
+    };
+    put_in_place(disk, header, written).map(|()| is_taken)
+}
+
+fn put_in_place(disk: &dyn Disk, header: &SegmentHeader, made: io::Result<()>) -> io::Result<()> {
     if made.is_err() {
         remove_if_there(disk, SPARE)?;
         return made;
@@ -173,7 +187,12 @@ pub(crate) fn make_segment(disk: &dyn crate::disk::Disk, header: &SegmentHeader)
     move_file(disk, SPARE, &segment_name(header.number))
 }
 
-fn fill_spare(disk: &dyn crate::disk::Disk, header: &SegmentHeader) -> io::Result<()> {
+fn write_header(file: &dyn DiskFile, header: &SegmentHeader) -> io::Result<()> {
+    write_all_at(file, &header.encode(), 0)?;
+    file.sync_data()
+}
+
+fn fill_spare(disk: &dyn Disk, header: &SegmentHeader) -> io::Result<()> {
     let file = match disk.open(SPARE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create(SPARE)?,
         other => other?,
@@ -183,6 +202,5 @@ fn fill_spare(disk: &dyn crate::disk::Disk, header: &SegmentHeader) -> io::Resul
     }
     file.allocate(header.segment_bytes)?;
     zero_fill(&*file, super::SEGMENT_DATA, header.segment_bytes)?;
-    write_all_at(&*file, &header.encode(), 0)?;
-    file.sync_data()
+    write_header(&*file, header)
 }

@@ -73,6 +73,10 @@ pub(crate) enum CliError {
     #[error("tenant `{name}` has no `jwt` in its settings")]
     NoJwt { name: TenantName },
     #[error(transparent)]
+    TakeOver(#[from] openclaw_server::TakeOverError),
+    #[error("the sockets that systemd passes can't be taken: {source}")]
+    Sockets { source: io::Error },
+    #[error(transparent)]
     Sign(#[from] openclaw_server::SignError),
 }
 

@@ -99,6 +99,9 @@ pub(crate) struct ServeArgs {
     /// What this process does, as a comma list
     #[arg(long, value_enum, value_delimiter = ',', default_value = "all", value_name = "ROLES")]
     pub(crate) role: Vec<Role>,
+    /// Takes the sockets over from the process that runs on this data folder, which then ends
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 /// A part of the service.

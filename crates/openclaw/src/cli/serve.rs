@@ -5,7 +5,10 @@ use super::source::tenants;
 use super::{CliError, Role, ServeArgs, Ui};
 use crate::config::{self, Environment, ServiceSettings, Settings};
 use crate::telemetry;
-use openclaw_server::{Clock, Opened, Server, ServerOptions, SnapshotPolicy};
+use openclaw_server::{
+    Clock, EdgeOptions, EdgeServer, Follower, Inherited, Opened, ReloadError, Reloaded, Server,
+    ServerOptions, SnapshotPolicy, take_over,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -14,16 +17,35 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long requests and sends may go on after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How long the process before this one may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
 pub(super) fn run(args: &ServeArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
-    if let Some(role) = args.role.iter().find(|role| **role != Role::All) {
+    if let Some(role) = args.role.iter().find(|role| !matches!(role, Role::All | Role::Edge)) {
         return Err(CliError::Role { role: format!("{role:?}").to_lowercase() });
     }
     let settings = config::load(&args.config.file, environment)?;
     telemetry::start(settings.service.log_level, settings.service.log_format);
     std::fs::create_dir_all(&settings.service.data)
         .map_err(|source| CliError::Folder { path: settings.service.data.clone(), source })?;
+    // Once the settings are known to be good: the other ends for this.
+    let inherited = inherited(args, &settings)?;
     let source = Arc::new(Files::new(&args.config.file, environment, &settings));
-    work_runtime()?.block_on(serve(settings, source, ui))
+    let runtime = work_runtime()?;
+    if args.role.contains(&Role::All) {
+        runtime.block_on(serve(settings, source, inherited, ui))
+    } else {
+        runtime.block_on(serve_edge(settings, source, inherited, ui))
+    }
+}
+
+/// Sockets that are open already.
+fn inherited(args: &ServeArgs, settings: &Settings) -> Result<Inherited, CliError> {
+    if args.take_over {
+        return Ok(take_over(&settings.service.data, ENDS_WITHIN)?);
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    Inherited::of_systemd(variable).map_err(|source| CliError::Sockets { source })
 }
 
 /// The work runtime: everything but sockets and the log.
@@ -35,20 +57,75 @@ pub(crate) fn work_runtime() -> Result<Runtime, CliError> {
         .map_err(|source| CliError::Runtime { source })
 }
 
-async fn serve(settings: Settings, source: Arc<Files>, ui: &mut Ui) -> Result<(), CliError> {
+async fn serve(
+    settings: Settings,
+    source: Arc<Files>,
+    inherited: Inherited,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
     abort_on_panic();
-    let signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
-    let scheme = if settings.service.tls().is_some() { "https" } else { "http" };
-    let (server, opened) = Server::start(options(settings, source)).await?;
+    let mut signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
+    let scheme = scheme(&settings);
+    let options = ServerOptions { inherited, ..options(settings, source) };
+    let (server, opened) = Server::start(options).await?;
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
+    if let Some(address) = server.grpc_address() {
+        ui.note(format_args!("openclaw takes gRPC on {address}"))?;
+    }
     ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
-    signals.wait_for_end(&server).await;
-    tracing::info!("draining");
+    let follower = signals.wait_for_end(&server).await;
     server.stop(DRAIN).await;
     tracing::info!("stopped");
+    // Only now, when all is let go, does it begin.
+    drop(follower);
     Ok(())
+}
+
+async fn serve_edge(
+    settings: Settings,
+    source: Arc<Files>,
+    inherited: Inherited,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let mut signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
+    let scheme = scheme(&settings);
+    let server = EdgeServer::start(edge_options(settings, source, inherited)).await?;
+    let address = server.address();
+    tracing::info!(%address, role = "edge", "ready");
+    ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
+    let follower = signals.wait_for_end(&server).await;
+    server.stop(DRAIN).await;
+    tracing::info!("stopped");
+    drop(follower);
+    Ok(())
+}
+
+fn scheme(settings: &Settings) -> &'static str {
+    if settings.service.tls().is_some() { "https" } else { "http" }
+}
+
+/// What the settings make of an edge.
+fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) -> EdgeOptions {
+    let tls = settings.service.tls().cloned();
+    let anonymous_tenant = settings.service.anonymous_tenant().cloned();
+    let ServiceSettings { http, grpc, metrics_public, .. } = settings.service;
+    let (data, outgoing) = (settings.service.data.clone(), settings.service.outgoing.clone());
+    EdgeOptions {
+        http,
+        grpc: Some(grpc),
+        inherited,
+        tls,
+        data,
+        tenants: tenants(settings),
+        source,
+        anonymous_tenant,
+        public_metrics: metrics_public,
+        outgoing,
+        clock: Clock::System,
+        io_threads: io_threads(),
+    }
 }
 
 /// What the settings make of the server.
@@ -63,6 +140,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     ServerOptions {
         http,
         grpc: Some(grpc),
+        inherited: Inherited::default(),
         tls,
         data,
         journal: openclaw_journal::Options {
@@ -126,16 +204,51 @@ impl Signals {
         })
     }
 
-    async fn wait_for_end(mut self, server: &Server) {
+    /// Comes back when this process is to end, with the one that follows.
+    async fn wait_for_end(&mut self, server: &impl Running) -> Option<Follower> {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+            let mut follower = tokio::select! {
+                _ = self.terminate.recv() => None,
+                _ = self.interrupt.recv() => None,
+                follower = server.follower() => Some(follower),
                 _ = self.hang_up.recv() => {
                     // What is wrong with the settings has been logged.
                     let _ = server.reload().await;
+                    continue;
                 }
+            };
+            tracing::info!(hands_over = follower.is_some(), "draining");
+            if server.leave(&mut follower).await {
+                return follower;
             }
         }
     }
 }
+
+/// What signals are about, whatever the role.
+trait Running {
+    async fn reload(&self) -> Result<Reloaded, ReloadError>;
+    async fn follower(&self) -> Follower;
+    async fn leave(&self, follower: &mut Option<Follower>) -> bool;
+}
+
+macro_rules! running {
+    ($server:ty) => {
+        impl Running for $server {
+            async fn reload(&self) -> Result<Reloaded, ReloadError> {
+                self.reload().await
+            }
+
+            async fn follower(&self) -> Follower {
+                self.follower().await
+            }
+
+            async fn leave(&self, follower: &mut Option<Follower>) -> bool {
+                self.leave(follower).await
+            }
+        }
+    };
+}
+
+running!(Server);
+running!(EdgeServer);

@@ -1,7 +1,6 @@
 //! The settings files as a running service reads them.
 
 use crate::config::{self, Environment, Settings, TenantConfig};
-use openclaw_admission::LimitSettings;
 use openclaw_alert::{TenantName, fnv1a};
 use openclaw_delivery::Integration;
 use openclaw_server::{Origin, SettingsSource, Sources, TokenIssuer};
@@ -60,7 +59,8 @@ pub(crate) fn tenants(settings: Settings) -> Vec<openclaw_server::TenantConfig> 
 }
 
 fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig {
-    let TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document } = config;
+    let TenantConfig { pipeline, limits, receivers, sources, tokens, certificates, routing_yaml, document } =
+        config;
     let may_operate = tokens.as_ref().is_some_and(|tokens| tokens.may_operate);
     let origins = receivers.iter().map(|receiver| {
         let origins = document.origins(&receiver.name, &receiver.integrations);
@@ -80,7 +80,7 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
         settings: pipeline,
         receivers,
         routing_yaml,
-        limits: LimitSettings::default(),
+        limits,
         sources: Sources::new(sources.into_iter().map(|source| source.intake).collect()),
     }
 }

@@ -129,7 +129,14 @@ mod tests {
         assert_eq!(address("redis://cache"), "false cache 6379 0");
         assert_eq!(address("rediss://cache.internal:6380/2"), "true cache.internal 6380 2");
         assert_eq!(address("redis://[::1]:7000/"), "false ::1 7000 0");
-        for wrong in ["cache:6379", "http://cache", "redis://", "redis://cache:x", "redis://cache/x", "redis://cache:99999"] {
+        for wrong in [
+            "cache:6379",
+            "http://cache",
+            "redis://",
+            "redis://cache:x",
+            "redis://cache/x",
+            "redis://cache:99999",
+        ] {
             assert!(matches!(Address::parse(wrong), Err(Problem::RedisUrl)), "{wrong}");
         }
         let with_password = Address::parse("redis://:s3cret@cache");

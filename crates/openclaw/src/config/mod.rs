@@ -14,6 +14,7 @@ mod global;
 mod http_config;
 mod inhibit;
 mod intervals;
+mod limits;
 mod matchers;
 mod msteams;
 mod names;

@@ -1,6 +1,7 @@
 //! Everything that can be wrong with the settings: each with its message and,
 //! where there is one, the way out.
 
+use openclaw_admission::{ClientPatternError, PathPatternError};
 use openclaw_alert::{MatcherError, TenantNameError};
 use openclaw_delivery::email::{MailHeaderError, SmarthostError};
 use openclaw_delivery::servicenow::NameError;
@@ -194,6 +195,18 @@ pub(crate) enum Problem {
     // Limits and rating.
     #[error("`floor` is above `ceiling` in `{key}`")]
     FloorAboveCeiling { key: &'static str },
+    #[error(transparent)]
+    ClientPattern(#[from] ClientPatternError),
+    #[error(transparent)]
+    PathPattern(#[from] PathPatternError),
+    #[error("{what} is there twice")]
+    Twice { what: String },
+    #[error("there is no policy `{name}`")]
+    UnknownPolicy { name: String, known: Vec<String> },
+    #[error("`shared` needs a `value` with `*`: else there is one bucket anyway")]
+    SharedWithoutStar,
+    #[error("a rule can't replace itself")]
+    ReplacesItself,
     #[error("bad matcher `{text}`: {detail}")]
     Matcher { text: String, detail: String },
     #[error("`mode: enforce` needs a `digest`: alerts below the threshold must reach somebody")]
@@ -228,6 +241,7 @@ impl Problem {
             Self::UnknownReceiver { name, known } => name_hint("receivers", name, known),
             Self::UnknownInterval { name, known } => name_hint("time_intervals", name, known),
             Self::UnknownRota { name, known } => name_hint("on_call", name, known),
+            Self::UnknownPolicy { name, known } => name_hint("policies", name, known),
             Self::RootTakesAll { .. } => {
                 Some("put it into a child under `routes`: the root takes what no child does".to_owned())
             }

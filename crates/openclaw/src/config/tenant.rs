@@ -6,6 +6,7 @@ use super::fault::{Fault, Place};
 use super::global::{self, GlobalSection};
 use super::inhibit::{self, InhibitSection};
 use super::intervals::{self, NamedIntervalsSection};
+use super::limits::{self, LimitsSection};
 use super::names::{Kind, Names, named};
 use super::on_call::{self, RotaSection};
 use super::origin::Document;
@@ -21,7 +22,7 @@ use super::templates::{self, TemplateSection};
 use super::tenants::TenantFile;
 use super::values::{Condition, Count, Fraction, PerSecond, Size, Span, Tenant, Text};
 use super::{read_text, yaml};
-use openclaw_admission::Limits;
+use openclaw_admission::LimitSettings;
 use openclaw_alert::{MatchOp, Matcher, TenantName};
 use openclaw_delivery::ReceiverSettings;
 use openclaw_pipeline::{
@@ -40,7 +41,7 @@ section! {
     TenantSection {
         /// The tenant's name: the file's too.
         tenant: Tenant,
-        /// How many new alerts may come in. Repeats and resolves cost nothing.
+        /// How many new alerts may come in (repeats and resolves cost nothing), and what the tenant's own clients may do.
         limits: LimitsSection,
         /// What a score does.
         rating: RatingSection,
@@ -72,32 +73,6 @@ section! {
         jwt: JwtSection,
         /// Client certificates that are credentials of this tenant.
         client_certificates: Vec<At<CertificateSection>>,
-    }
-}
-
-section! {
-    /// How many new alerts may come in.
-    LimitsSection {
-        /// Adaptation never goes below this.
-        floor: BucketSection,
-        /// More than this is kept for later. Default rate `20000/s`, burst 200000.
-        ceiling: BucketSection,
-        /// `advise` (the default) computes limits and shows them; `off` doesn't.
-        adaptive: Adaptive,
-        /// Bytes of alerts kept for later; past that new alerts are refused. Default `64MiB`.
-        backlog_bytes: Size,
-        #[schemars(skip)]
-        policies: Later,
-    }
-}
-
-section! {
-    /// A token bucket.
-    BucketSection {
-        /// New alerts a second, in the long run.
-        rate: PerSecond,
-        /// New alerts at once.
-        burst: Count,
     }
 }
 
@@ -157,20 +132,13 @@ choice! {
     }
 }
 
-choice! {
-    /// What becomes of computed limits.
-    Adaptive {
-        Off = "off",
-        Advise = "advise",
-        On = "on",
-    }
-}
-
 /// A tenant, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct TenantConfig {
     /// What decides.
     pub(crate) pipeline: Arc<TenantSettings>,
+    /// What its own clients may do.
+    pub(crate) limits: LimitSettings,
     /// What sends.
     pub(crate) receivers: Vec<ReceiverSettings>,
     /// Intakes by name.
@@ -231,7 +199,7 @@ fn checked(
     cx: &mut Context<'_>,
 ) -> Option<TenantConfig> {
     check_name(section.tenant, file, name, cx);
-    let limits = limits(section.limits.into_value().unwrap_or_default(), cx);
+    let (limits, client_limits) = limits::checked(section.limits.into_value().unwrap_or_default(), cx);
     let mut names = Names::default();
     on_call::checked(section.on_call, &mut names, cx);
     intervals::checked(section.mute_time_intervals, &mut names, cx);
@@ -271,7 +239,16 @@ fn checked(
         ..TenantSettings::new(name.clone(), routing)
     });
     let receivers = receivers.settings;
-    Some(TenantConfig { pipeline, receivers, sources, tokens, certificates, routing_yaml, document })
+    Some(TenantConfig {
+        pipeline,
+        limits: client_limits,
+        receivers,
+        sources,
+        tokens,
+        certificates,
+        routing_yaml,
+        document,
+    })
 }
 
 fn delivery(field: &Field<DeliveryWord>) -> DeliveryMode {
@@ -314,48 +291,6 @@ fn check_name(field: Field<Tenant>, file: &Place, name: &TenantName, cx: &mut Co
         let problem = Problem::OtherTenant { expected: name.to_string(), found: set.value.0.to_string() };
         cx.fault(&set.place, problem);
     }
-}
-
-fn not_yet(place: &Place, what: &str, cx: &mut Context<'_>) {
-    cx.fault(place, Problem::NotYet { what: what.to_owned() });
-}
-
-fn limits(section: LimitsSection, cx: &mut Context<'_>) -> Limits {
-    if let Some(At { value: Adaptive::On, place }) = section.adaptive.as_set() {
-        not_yet(place, "adaptive: on", cx);
-    }
-    let default = Limits::default();
-    let floor = section.floor.into_set().and_then(|set| bucket(set, cx));
-    let ceiling = section.ceiling.into_set().and_then(|set| bucket(set, cx));
-    let rate_per_s = ceiling.as_ref().map_or(default.rate_per_s, |(rate, _)| rate.value.0);
-    let burst = ceiling.as_ref().map_or(default.burst, |(_, burst)| burst.value.0);
-    if let Some((floor_rate, floor_burst)) = floor {
-        if floor_rate.value.0 > rate_per_s {
-            cx.fault(&floor_rate.place, Problem::FloorAboveCeiling { key: "rate" });
-        }
-        if floor_burst.value.0 > burst {
-            cx.fault(&floor_burst.place, Problem::FloorAboveCeiling { key: "burst" });
-        }
-    }
-    let backlog_bytes = section.backlog_bytes.into_value().map_or(default.backlog_bytes, |size| size.0);
-    Limits { rate_per_s, burst, backlog_bytes }
-}
-
-fn bucket(section: At<BucketSection>, cx: &mut Context<'_>) -> Option<(At<PerSecond>, At<Count>)> {
-    const RATE_MAX: f64 = 1e6;
-    const BURST_MAX: u64 = 1_000_000_000;
-    let rate = section.value.rate.required("rate", &section.place, cx);
-    let burst = section.value.burst.required("burst", &section.place, cx);
-    let (rate, burst) = (rate?, burst?);
-    if !(1.0 / 3600.0..=RATE_MAX).contains(&rate.value.0) {
-        let (least, most) = ("1/h".to_owned(), "1000000/s".to_owned());
-        cx.fault(&rate.place, Problem::OutOfRange { key: "rate", least, most });
-    }
-    if !(1..=BURST_MAX).contains(&burst.value.0) {
-        let (least, most) = ("1".to_owned(), BURST_MAX.to_string());
-        cx.fault(&burst.place, Problem::OutOfRange { key: "burst", least, most });
-    }
-    Some((rate, burst))
 }
 
 fn rating(

@@ -63,7 +63,7 @@ pub(crate) struct Url(pub(crate) String);
 pub(crate) struct Text(pub(crate) String);
 
 /// Names the text, not too much of it, and what was asked for.
-pub(super) fn not_a<T: Scalar>(text: &str) -> Problem {
+pub(crate) fn not_a<T: Scalar>(text: &str) -> Problem {
     Problem::NotA {
         text: text.chars().take(80).flat_map(char::escape_debug).collect(),
         expected: T::EXPECTED,

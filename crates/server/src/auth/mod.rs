@@ -144,6 +144,20 @@ impl Auth {
         }
     }
 
+    /// Whether [`Self::settle`] has nothing to wait for.
+    pub(crate) fn is_settled(&self, headers: &HeaderMap) -> bool {
+        self.waits_for(headers).is_none()
+    }
+
+    /// [`Auth::check`] of somebody who has shown no credential and is taken
+    /// for `tenant`: no other may be named.
+    pub(crate) fn check_anonymous(&self, headers: &HeaderMap, tenant: &TenantName) -> Result<(), Denied> {
+        match single(headers, TENANT_HEADER)? {
+            Some(named) if named != tenant.as_str() => Err(Denied::Tenant),
+            _ => Ok(()),
+        }
+    }
+
     fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
         let text = single(headers, AUTHORIZATION.as_str()).ok()??;
         if text.len() < PUBLISHED_TOKEN_BYTES_MIN {
@@ -274,11 +288,20 @@ impl Caller {
     /// The way to the tenant that the request is for, if the credential has
     /// `scope`. An operator's scope includes the others.
     pub(crate) fn tenant(&self, host: &Arc<Host>, scope: Scope) -> Result<TenantHandle, Denied> {
+        Ok(TenantHandle::new(Arc::clone(host), Arc::clone(self.allowed(scope)?)))
+    }
+
+    /// The name of the tenant that the request is for, if the credential has
+    /// `scope`.
+    pub(crate) fn tenant_for(&self, scope: Scope) -> Result<&TenantName, Denied> {
+        Ok(self.allowed(scope)?.name())
+    }
+
+    fn allowed(&self, scope: Scope) -> Result<&Arc<TenantConfig>, Denied> {
         if !self.allows(scope) && !self.allows(Scope::Operator) {
             return Err(Denied::Scope(scope));
         }
-        let tenant = self.tenant.as_ref().ok_or(Denied::Tenant)?;
-        Ok(TenantHandle::new(Arc::clone(host), Arc::clone(tenant)))
+        self.tenant.as_ref().ok_or(Denied::Tenant)
     }
 
     /// The tenant that the request is for.

@@ -5,7 +5,7 @@ use super::proto::envoy::data::accesslog::v3::{AccessLogCommon, HttpAccessLogEnt
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogService;
 use super::proto::envoy::service::accesslog::v3::stream_access_logs_message::LogEntries;
 use super::proto::envoy::service::accesslog::v3::{StreamAccessLogsMessage, StreamAccessLogsResponse};
-use crate::http::App;
+use crate::http::Core;
 use crate::limits::{Observation, TenantLimits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ const CLIENT_HEADER: &str = "x-client-id";
 const WHOLE: [i32; 2] = [0, 6];
 
 pub(super) struct AccessLogs {
-    app: Arc<App>,
+    core: Arc<Core>,
 }
 
 impl AccessLogs {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
     }
 
     fn take(&self, tenant: &TenantLimits, message: &StreamAccessLogsMessage) {
         let Some(LogEntries::HttpLogs(logs)) = &message.log_entries else { return };
-        let now_nanos = self.app.limits.now_nanos();
+        let now_nanos = self.core.limits.now_nanos();
         for observation in logs.log_entry.iter().filter_map(observation) {
-            self.app.limits.observe(tenant, &observation, now_nanos);
+            self.core.limits.observe(tenant, &observation, now_nanos);
         }
     }
 }

@@ -5,13 +5,14 @@ use super::request::{BadRequest, RateLimitRequest};
 use super::response::{self, HEAD_BYTES, Told};
 use super::status::{Code, GRPC, GRPC_STATUS, Refusal};
 use crate::auth::Peer;
-use crate::limits::{Decided, TenantLimits};
+use crate::limits::TenantLimits;
 use crate::observe::LaneHistogram;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response};
+use openclaw_admission::DescriptorAnswers;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -120,7 +121,7 @@ impl Desk {
 
     /// Reads the clock, for all calls that are answered at once.
     pub(super) fn open(&mut self) {
-        self.now_nanos = self.front.app.limits.now_nanos();
+        self.now_nanos = self.front.core.limits.now_nanos();
     }
 
     /// Counts what has been answered since `began`.
@@ -133,7 +134,7 @@ impl Desk {
 
     /// Answers, where all is there.
     pub(super) fn answer(&mut self, mut call: Box<Call>, began: Instant) -> Outcome {
-        if !self.front.app.auth.is_settled(&call.headers) {
+        if !self.front.core.auth.is_settled(&call.headers) {
             return Outcome::Waits(call);
         }
         // Who has no credential is refused before anything is read.
@@ -154,7 +155,7 @@ impl Desk {
 
     /// Answers when all is there.
     pub(super) async fn finish(mut self, mut call: Box<Call>, began: Instant) {
-        self.front.app.auth.settle(&call.headers).await;
+        self.front.core.auth.settle(&call.headers).await;
         let answer = self.answered(&mut call, began).await;
         self.send(&mut call, answer, began);
         self.close(began);
@@ -176,27 +177,38 @@ impl Desk {
             Err(refusal) => {
                 refusal.send(&mut call.respond);
                 let status = refusal.http_status();
-                self.front.app.metrics.answered(None, ROUTE, status, began.elapsed());
+                self.front.core.metrics.answered(None, ROUTE, status, began.elapsed());
             }
         }
     }
 
-    /// Each descriptor is decided by itself, as envoyproxy/ratelimit does:
-    /// one that is let on has taken its tokens, whatever the others say.
     fn decide(&mut self, tenant: &TenantLimits, frame: &[u8]) -> Result<Bytes, Refusal> {
         let request = RateLimitRequest::read(message(frame)?)?;
-        let limits = &self.front.app.limits;
-        let decide = |descriptor| limits.decide_descriptor(tenant, request.domain, &descriptor, self.now_nanos);
-        let decided: SmallVec<[Decided<'_>; 4]> = request.descriptors().map(decide).collect();
+        let answers = self.decided(tenant, &request);
+        let told = Told { tenant: tenant.name.as_str(), domain: request.domain, x_ratelimit: false };
         self.out.clear();
-        response::write(&mut self.out, &decided, Told { tenant: tenant.name.as_str(), x_ratelimit: false });
+        response::write(&mut self.out, &answers, told);
         Ok(Bytes::copy_from_slice(&self.out))
+    }
+
+    fn decided<'t>(&self, tenant: &'t TenantLimits, request: &RateLimitRequest<'_>) -> DescriptorAnswers<'t> {
+        let limits = &self.front.core.limits;
+        let taken = request.descriptors().filter(|(_, gives_back)| !gives_back);
+        let taken: SmallVec<[_; 4]> = taken.map(|(descriptor, _)| descriptor).collect();
+        let mut answers = limits.decide_descriptors(tenant, request.domain, &taken, self.now_nanos);
+        for (at, (descriptor, gives_back)) in request.descriptors().enumerate() {
+            if gives_back {
+                let given = limits.give_back_descriptor(tenant, request.domain, &descriptor, self.now_nanos);
+                answers.each.insert(at, given);
+            }
+        }
+        answers
     }
 
     fn count(&mut self, tenant: Arc<TenantLimits>, began: Instant) {
         if self.account.as_ref().is_none_or(|account| !Arc::ptr_eq(&account.tenant, &tenant)) {
             self.close(began);
-            let calls = self.front.app.metrics.requests_of(Some(&tenant.name), ROUTE, "2xx");
+            let calls = self.front.core.metrics.requests_of(Some(&tenant.name), ROUTE, "2xx");
             self.account = Some(Account { tenant, calls, open: 0 });
         }
         if let Some(account) = &mut self.account {

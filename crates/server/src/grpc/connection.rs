@@ -6,6 +6,8 @@ use super::elsewhere;
 use super::front::{Front, told};
 use super::unvectored::Unvectored;
 use crate::auth::Peer;
+use crate::http::Stage;
+use crate::http::tls;
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, RecvStream};
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -45,12 +48,22 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 type Incoming = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve<T>(
-    io: T,
-    peer: Option<Arc<Peer>>,
-    front: Arc<Front>,
-    mut stopped: watch::Receiver<bool>,
-) where
+pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<Stage>) {
+    let Some(tls) = &front.tls else {
+        return serve(socket, None, front, stopped).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls.accept_h2(socket) => accepted,
+        () = told(&mut stopped) => None,
+    };
+    if let Some(stream) = accepted {
+        let peer = tls::peer(&stream);
+        serve(stream, peer, front, stopped).await;
+    }
+}
+
+async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stopped: watch::Receiver<Stage>)
+where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let started = tokio::select! {
@@ -116,7 +129,7 @@ where
 }
 
 /// Answers what can be answered now; the rest in tasks of their own.
-fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<bool>) {
+fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<Stage>) {
     if batch.is_empty() {
         return;
     }

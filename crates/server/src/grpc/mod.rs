@@ -15,8 +15,7 @@ mod proto;
 mod request;
 mod response;
 mod status;
-mod units;
 mod unvectored;
 
-pub(crate) use connection::serve;
+pub(crate) use connection::connection;
 pub(crate) use front::{Front, Options};

@@ -1,6 +1,14 @@
 //! Messages and services of `proto/`, and what reflection tells of them.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "made by build.rs")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    dead_code,
+    clippy::all,
+    clippy::pedantic,
+    reason = "made by build.rs"
+)]
 
 include!(concat!(env!("OUT_DIR"), "/protocols.rs"));
 

@@ -1,7 +1,7 @@
 //! `RateLimitRequest`, read in place: nothing of it is copied.
 
 use super::fields::{Fields, Malformed, Value};
-use crate::limits::{Descriptor, Hits, Limit};
+use openclaw_admission::{Descriptor, Unit, UnitRate};
 use smallvec::SmallVec;
 
 /// Descriptors in one request.
@@ -51,7 +51,7 @@ pub(super) struct RateLimitRequest<'b> {
 #[derive(Debug, Default)]
 struct Asked<'b> {
     entries: Entries<'b>,
-    limit: Option<Limit>,
+    limit: Option<UnitRate>,
     hits: Option<u64>,
     gives_back: bool,
 }
@@ -83,13 +83,9 @@ impl<'b> RateLimitRequest<'b> {
         Ok(())
     }
 
-    /// What is asked, in order.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = Descriptor<'_>> {
-        self.descriptors.iter().map(|asked| Descriptor {
-            entries: &asked.entries,
-            limit: asked.limit,
-            hits: asked.hits(self.hits),
-        })
+    /// What is asked, in order, and whether tokens are given back.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = (Descriptor<'_>, bool)> {
+        self.descriptors.iter().map(|asked| (asked.descriptor(self.hits), asked.gives_back))
     }
 }
 
@@ -125,10 +121,10 @@ impl<'b> Asked<'b> {
     }
 
     /// A descriptor's own count wins, also 0; a request's 0 stands for 1.
-    fn hits(&self, of_request: u32) -> Hits {
-        let count = self.hits.unwrap_or(u64::from(of_request.max(1)));
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        if self.gives_back { Hits::GiveBack(count) } else { Hits::Take(count) }
+    fn descriptor(&self, hits_of_request: u32) -> Descriptor<'_> {
+        let hits = self.hits.unwrap_or(u64::from(hits_of_request.max(1)));
+        let hits = u32::try_from(hits).unwrap_or(u32::MAX);
+        Descriptor { entries: &self.entries, hits, limit: self.limit }
     }
 }
 
@@ -143,26 +139,26 @@ fn wrapped(bytes: &[u8]) -> Result<u64, Malformed> {
 }
 
 /// An override of no unit says nothing, as envoyproxy/ratelimit has it.
-fn limit(bytes: &[u8]) -> Result<Option<Limit>, BadRequest> {
-    let (mut requests, mut unit) = (0, 0);
+fn limit(bytes: &[u8]) -> Result<Option<UnitRate>, BadRequest> {
+    let (mut requests_per_unit, mut unit) = (0, 0);
     for field in Fields::of(bytes) {
         match field? {
-            (1, value) => requests = value.varint()? as u32,
+            (1, value) => requests_per_unit = value.varint()? as u32,
             (2, value) => unit = value.varint()?,
             _ => {}
         }
     }
-    let seconds = match unit {
+    let unit = match unit {
         0 => return Ok(None),
-        1 => 1,
-        2 => 60,
-        3 => 3600,
-        4 => 86_400,
-        5 => 30 * 86_400,
-        6 => 365 * 86_400,
+        1 => Unit::Second,
+        2 => Unit::Minute,
+        3 => Unit::Hour,
+        4 => Unit::Day,
+        5 => Unit::Month,
+        6 => Unit::Year,
         _ => return Err(BadRequest::Unit),
     };
-    Ok(Some(Limit { requests, seconds }))
+    Ok(Some(UnitRate { requests_per_unit, unit }))
 }
 
 #[cfg(test)]

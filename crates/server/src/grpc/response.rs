@@ -1,9 +1,7 @@
 //! `RateLimitResponse`, written without anything in between.
 
 use super::message::Message;
-use super::units::{Unit, seconds_up};
-use crate::limits::Decided;
-use openclaw_limiter::{RefusedBy, Verdict};
+use openclaw_admission::{DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, Unit};
 
 const OK: u64 = 1;
 const OVER_LIMIT: u64 = 2;
@@ -15,77 +13,108 @@ pub(super) const HEAD_BYTES: usize = 5;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told<'t> {
     pub(super) tenant: &'t str,
+    /// What a limit without a name is called.
+    pub(super) domain: &'t str,
     /// Also the fields that came before the draft's.
     pub(super) x_ratelimit: bool,
 }
 
 /// Writes a frame of gRPC.
-pub(super) fn write(out: &mut Vec<u8>, decided: &[Decided<'_>], told: Told<'_>) {
+pub(super) fn write(out: &mut Vec<u8>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
     let head = out.len();
     out.extend_from_slice(&[0; HEAD_BYTES]);
-    body(&mut Message::at_end_of(out), decided, told);
+    body(&mut Message::at_end_of(out), answers, told);
     let length = (out.len() - head - HEAD_BYTES) as u32;
     out[head + 1..head + HEAD_BYTES].copy_from_slice(&length.to_be_bytes());
 }
 
-fn body(out: &mut Message<'_>, decided: &[Decided<'_>], told: Told<'_>) {
-    let is_over = decided.iter().any(|decided| !decided.allowed);
-    out.varint(1, if is_over { OVER_LIMIT } else { OK });
-    for decided in decided {
-        out.nested(2, |out| status(out, decided));
+fn body(out: &mut Message<'_>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
+    out.varint(1, if answers.is_over { OVER_LIMIT } else { OK });
+    for answer in &answers.each {
+        out.nested(2, |out| status(out, answer));
     }
-    let nearest = nearest(decided);
-    if let Some(nearest) = nearest {
-        headers(out, nearest, told);
+    let nearest = nearest(&answers.each);
+    if let Some((answer, limit)) = nearest {
+        headers(out, answer, limit, told);
     }
-    out.nested(6, |out| metadata(out, nearest, told));
+    out.nested(6, |out| metadata(out, nearest, answers.is_over, told));
 }
 
-/// The one that refuses, or else the one nearest its end.
-fn nearest<'d, 't>(decided: &'d [Decided<'t>]) -> Option<&'d Decided<'t>> {
-    let remaining = |decided: &&Decided<'_>| decided.state.map(|state| (decided.allowed, state.remaining));
-    decided.iter().filter(|decided| decided.state.is_some()).min_by_key(remaining)
+type Limited<'a, 't> = (&'a DescriptorAnswer<'t>, &'a DescriptorLimit<'t>);
+
+/// One that refuses, or else the one nearest its end.
+fn nearest<'a, 't>(answers: &'a [DescriptorAnswer<'t>]) -> Option<Limited<'a, 't>> {
+    let limited = answers.iter().filter_map(|answer| Some((answer, answer.limit.as_ref()?)));
+    limited.min_by_key(|(answer, _)| (answer.code == DescriptorCode::Ok, answer.remaining))
 }
 
-fn status(out: &mut Message<'_>, decided: &Decided<'_>) {
-    out.varint(1, if decided.allowed { OK } else { OVER_LIMIT });
-    let Some(state) = &decided.state else { return };
-    let unit = Unit::of(state.policy.settings.client.rate_per_s);
-    out.nested(2, |out| {
-        out.varint(1, unit.requests);
-        out.varint(2, unit.number);
-        out.text(3, &state.policy.settings.name);
-    });
-    out.varint(3, state.remaining.min(u64::from(u32::MAX)));
-    out.nested(4, |out| {
-        out.varint(1, state.reset_after_nanos / 1_000_000_000);
-        out.varint(2, state.reset_after_nanos % 1_000_000_000);
-    });
+fn status(out: &mut Message<'_>, answer: &DescriptorAnswer<'_>) {
+    out.varint(1, if answer.code == DescriptorCode::Ok { OK } else { OVER_LIMIT });
+    if let Some(limit) = &answer.limit {
+        out.nested(2, |out| {
+            out.varint(1, u64::from(limit.rate.requests_per_unit));
+            out.varint(2, number(limit.rate.unit));
+            out.text(3, limit.name.unwrap_or_default());
+        });
+    }
+    out.varint(3, u64::from(answer.remaining));
+    if answer.limit.is_some() {
+        out.nested(4, |out| {
+            out.varint(1, answer.reset_after_nanos / 1_000_000_000);
+            out.varint(2, answer.reset_after_nanos % 1_000_000_000);
+        });
+    }
 }
 
-fn headers(out: &mut Message<'_>, nearest: &Decided<'_>, told: Told<'_>) {
-    let Some(state) = &nearest.state else { return };
-    let name = &*state.policy.settings.name;
-    let reset_s = seconds_up(state.reset_after_nanos);
-    let more_s = nearest.retry_after_nanos().map(|nanos| seconds_up(nanos).max(1));
+/// In Envoy's list of units.
+fn number(unit: Unit) -> u64 {
+    match unit {
+        Unit::Second => 1,
+        Unit::Minute => 2,
+        Unit::Hour => 3,
+        Unit::Day => 4,
+        Unit::Month => 5,
+        Unit::Year => 6,
+        Unit::Week => 7,
+    }
+}
+
+fn headers(
+    out: &mut Message<'_>,
+    answer: &DescriptorAnswer<'_>,
+    limit: &DescriptorLimit<'_>,
+    told: Told<'_>,
+) {
+    let name = limit.name.unwrap_or(told.domain);
+    let (reset_s, more_s) = (seconds_up(answer.reset_after_nanos), answer.retry_after_nanos.map(seconds_up));
     header(out, "ratelimit-policy", |out| {
         quoted(out, name);
-        parameter(out, ";q=", state.limit);
-        parameter(out, ";w=", Unit::window_s(state.limit, state.policy.settings.client.rate_per_s));
+        parameter(out, ";q=", answer.burst);
+        parameter(out, ";w=", window_s(answer.burst, limit));
     });
     header(out, "ratelimit", |out| {
         quoted(out, name);
-        parameter(out, ";r=", state.remaining);
+        parameter(out, ";r=", u64::from(answer.remaining));
         parameter(out, ";t=", more_s.unwrap_or(reset_s));
     });
-    if let Some(more_s) = more_s {
-        header(out, "retry-after", |out| out.number(more_s));
+    if let Some(more_s) = more_s.filter(|_| answer.code == DescriptorCode::OverLimit) {
+        header(out, "retry-after", |out| out.number(more_s.max(1)));
     }
     if told.x_ratelimit {
-        header(out, "x-ratelimit-limit", |out| out.number(state.limit));
-        header(out, "x-ratelimit-remaining", |out| out.number(state.remaining));
+        header(out, "x-ratelimit-limit", |out| out.number(answer.burst));
+        header(out, "x-ratelimit-remaining", |out| out.number(u64::from(answer.remaining)));
         header(out, "x-ratelimit-reset", |out| out.number(reset_s));
     }
+}
+
+/// Seconds in which an empty bucket fills, at least one.
+fn window_s(burst: u64, limit: &DescriptorLimit<'_>) -> u64 {
+    let requests = u64::from(limit.rate.requests_per_unit).max(1);
+    burst.saturating_mul(limit.rate.unit.seconds()).div_ceil(requests).max(1)
+}
+
+fn seconds_up(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000_000_000)
 }
 
 fn header(out: &mut Message<'_>, name: &str, write: impl FnOnce(&mut Message<'_>)) {
@@ -117,24 +146,17 @@ fn parameter(out: &mut Message<'_>, name: &str, value: u64) {
 }
 
 /// For `envoy.filters.http.ratelimit`.
-fn metadata(out: &mut Message<'_>, nearest: Option<&Decided<'_>>, told: Told<'_>) {
+fn metadata(out: &mut Message<'_>, nearest: Option<Limited<'_, '_>>, is_over: bool, told: Told<'_>) {
     text(out, "tenant", told.tenant);
-    let Some((nearest, state)) = nearest.and_then(|nearest| Some((nearest, nearest.state.as_ref()?))) else {
-        return text(out, "reason", "no_policy");
-    };
-    text(out, "policy", &state.policy.settings.name);
+    let Some((answer, limit)) = nearest else { return text(out, "reason", "no_limit") };
+    text(out, "policy", limit.name.unwrap_or(told.domain));
     text(out, "model", "static");
-    text(out, "reason", reason(nearest.allowed, state.verdict));
-}
-
-fn reason(allowed: bool, verdict: Verdict) -> &'static str {
-    match (allowed, verdict) {
-        (_, Verdict::Allowed) => "allow",
-        (true, Verdict::Refused { .. }) => "would_deny",
-        (false, Verdict::Refused { by: RefusedBy::Client, .. }) => "client",
-        (false, Verdict::Refused { by: RefusedBy::Level(_), .. }) => "shared",
-        (false, Verdict::Refused { by: RefusedBy::NoPolicy, .. }) => "no_policy",
-    }
+    let reason = match (is_over, answer.would_deny) {
+        (true, _) => "over_limit",
+        (false, true) => "would_deny",
+        (false, false) => "allow",
+    };
+    text(out, "reason", reason);
 }
 
 /// A text in a `google.protobuf.Struct`.

@@ -39,7 +39,7 @@ pub(crate) struct Host {
     log: Log,
     clock: Arc<Clock>,
     deadlines: Deadlines,
-    sender: openclaw_delivery::Sender,
+    sender: Arc<openclaw_delivery::Sender>,
     tenants: Arc<Tenants>,
     metrics: Arc<Metrics>,
     /// Runs sends and whatever else must not hold up an I/O thread.
@@ -311,10 +311,6 @@ impl Host {
     /// The time at which some partition has something to do.
     pub(crate) fn next_deadline(&self) -> Timestamp {
         self.deadlines.next()
-    }
-
-    pub(crate) fn sender(&self) -> &openclaw_delivery::Sender {
-        &self.sender
     }
 
     /// The tenants, as the settings have them now.

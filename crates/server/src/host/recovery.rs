@@ -40,7 +40,7 @@ pub enum RecoveryError {
 pub(crate) struct Parts {
     pub(crate) log: Log,
     pub(crate) clock: Arc<Clock>,
-    pub(crate) sender: openclaw_delivery::Sender,
+    pub(crate) sender: Arc<openclaw_delivery::Sender>,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) work: tokio::runtime::Handle,

@@ -1,7 +1,6 @@
 //! A request's body: bounded in size and in time, for every route alike.
 
 use super::problem::Problem;
-use super::service::App;
 use super::{BODY_BYTES_MAX, BODY_TIMEOUT};
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
@@ -9,7 +8,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a body was not read to its end.
@@ -68,10 +66,10 @@ where
 /// A body for the handlers of our own API; errors are problem documents.
 pub(super) struct Whole(pub(super) Bytes);
 
-impl FromRequest<Arc<App>> for Whole {
+impl<S: Send + Sync> FromRequest<S> for Whole {
     type Rejection = Problem;
 
-    async fn from_request(request: Request<Body>, _: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
         let read = read(request.into_body(), BODY_BYTES_MAX).await;
         read.map(Self).map_err(Problem::from)
     }

@@ -28,9 +28,9 @@ pub(crate) mod tls;
 mod told;
 mod way_back;
 
-pub(crate) use service::{App, Front, Options};
+pub(crate) use service::{App, Behind, Core, Front, Options};
 pub(crate) use strangers::Strangers;
-pub(crate) use threads::IoThreads;
+pub(crate) use threads::{Fronts, IoThreads, Protocol, Stage, reached};
 pub(crate) use way_back::Seen;
 
 use axum::body::Body;

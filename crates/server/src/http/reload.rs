@@ -2,6 +2,8 @@
 
 use super::problem::Problem;
 use super::service::{App, caller};
+use crate::edge::Edge;
+use crate::reload::{ReloadError, Reloaded};
 use axum::extract::{Request, State};
 use http::StatusCode;
 use std::sync::Arc;
@@ -14,8 +16,22 @@ pub(super) async fn post(
 ) -> Result<(StatusCode, String), Problem> {
     let (parts, _) = request.into_parts();
     caller(&parts)?.operator()?;
-    Ok(match app.reloader.reload().await {
+    Ok(answer(app.reloader.reload().await))
+}
+
+/// [`post`] at the edge.
+pub(super) async fn edge(
+    State(edge): State<Arc<Edge>>,
+    request: Request,
+) -> Result<(StatusCode, String), Problem> {
+    let (parts, _) = request.into_parts();
+    caller(&parts)?.operator()?;
+    Ok(answer(edge.reload().await))
+}
+
+fn answer(reloaded: Result<Reloaded, ReloadError>) -> (StatusCode, String) {
+    match reloaded {
         Ok(_) => (StatusCode::OK, String::new()),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {error}\n")),
-    })
+    }
 }

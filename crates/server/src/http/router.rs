@@ -1,9 +1,11 @@
 //! Every route that is not a hot path, in one list.
 
+use super::ingest::Door;
 use super::problem::Problem;
-use super::service::{Answered, App, Target, allowed, caller};
+use super::service::{Answered, App, Behind, Core, Options, Target, allowed, caller};
 use super::way_back::{pagerduty, servicenow, slack};
 use super::{Response, alertmanager, alerts, console, feedback, messages, rate, reload};
+use crate::edge::Edge;
 use crate::observe::{Format, only_tenant};
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +14,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any, get, post};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use openclaw_alert::TenantName;
 use openclaw_state::Scope;
 use std::sync::Arc;
 
@@ -20,10 +24,21 @@ use std::sync::Arc;
 const V2: &str = "/api/v2/";
 
 /// A path, and who answers.
-type Route = (&'static str, fn() -> MethodRouter<Arc<App>>);
+type Route<S> = (&'static str, fn() -> MethodRouter<S>);
 
-/// Everything that is answered on the work runtime.
-const ROUTES: &[Route] = &[
+/// What is answered on the work runtime in every role.
+const CORE: &[Route<Arc<Core>>] = &[];
+
+/// What is answered on the work runtime by whoever limits alone.
+const EDGE: &[Route<Arc<Edge>>] = &[
+    ("/-/ready", || get(edge_ready)),
+    ("/-/reload", || post(reload::edge)),
+    ("/readyz", || get(edge_ready)),
+    ("/metrics", || get(edge_metrics)),
+];
+
+/// Everything that is answered on the work runtime where alerts are taken in.
+const ALL: &[Route<Arc<App>>] = &[
     ("/-/ready", || get(ready)),
     ("/-/reload", || post(reload::post)),
     ("/readyz", || get(ready)),
@@ -50,23 +65,27 @@ const ROUTES: &[Route] = &[
     ("/api/v1/status", || any(gone)),
 ];
 
-pub(super) fn router(app: Arc<App>) -> Router {
-    let add = |router: Router<Arc<App>>, (path, methods): &Route| router.route(path, methods());
-    ROUTES
-        .iter()
-        .fold(Router::new(), add)
-        .fallback(not_found)
+pub(super) fn router(behind: &Behind) -> Router {
+    let router = match behind {
+        Behind::All(app) => routes(ALL).with_state(Arc::clone(app)).fallback(not_found),
+        Behind::Edge(edge) => routes(EDGE).with_state(Arc::clone(edge)).fallback(not_at_the_edge),
+    };
+    router
+        .merge(routes(CORE).with_state(Arc::clone(behind.core())))
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&app), answered))
-        .with_state(app)
+        .layer(from_fn_with_state(Arc::clone(behind.core()), answered))
+}
+
+fn routes<S: Clone + Send + Sync + 'static>(routes: &[Route<S>]) -> Router<S> {
+    routes.iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods()))
 }
 
 /// Checks the caller, and notes the route and the tenant for the request's
 /// metrics.
-async fn answered(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn answered(State(core): State<Arc<Core>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| known(path.as_str()));
     let (mut parts, body) = request.into_parts();
-    let checked = app.check(&Target::from(&parts));
+    let checked = core.check(&Target::from(&parts));
     let tenant = checked.0.as_ref().ok().and_then(|caller| caller.tenant_name().cloned());
     parts.extensions.insert(checked);
     let mut response = next.run(Request::from_parts(parts, body)).await;
@@ -80,7 +99,12 @@ async fn answered(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 
 /// A route's name that lives as long as the process.
 fn known(path: &str) -> &'static str {
-    ROUTES.iter().find(|(route, _)| *route == path).map_or("other", |(route, _)| *route)
+    let all = ALL
+        .iter()
+        .map(|(route, _)| *route)
+        .chain(EDGE.iter().map(|(route, _)| *route))
+        .chain(CORE.iter().map(|(route, _)| *route));
+    all.into_iter().find(|route| *route == path).unwrap_or("other")
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {
@@ -92,24 +116,73 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let target = Target::from(&parts);
-    let tenant = match target.tenant {
-        Some(_) => Some(allowed(&parts, &app, Scope::Read)?.name().clone()),
-        None if app.options.public_metrics => None,
-        None => {
-            caller(&parts)?.operator()?;
-            None
-        }
-    };
+    let tenant =
+        tenant_shown(&app.options, &parts, |scope| Ok(allowed(&parts, &app, scope)?.name().clone()))?;
+    Ok(shown(&parts, tenant.as_ref(), |format| app.metrics.write(Some(&app.host), format)))
+}
+
+async fn edge_metrics(State(edge): State<Arc<Edge>>, request: Request) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let tenant =
+        tenant_shown(&edge.core.options, &parts, |scope| Ok(caller(&parts)?.tenant_for(scope)?.clone()))?;
+    Ok(shown(&parts, tenant.as_ref(), |format| edge.core.metrics.write(None, format)))
+}
+
+/// Whose metrics are shown; all where nobody is named.
+fn tenant_shown(
+    options: &Options,
+    parts: &Parts,
+    named: impl FnOnce(Scope) -> Result<TenantName, Problem>,
+) -> Result<Option<TenantName>, Problem> {
+    if Target::from(parts).tenant.is_some() {
+        return named(Scope::Read).map(Some);
+    }
+    if !options.public_metrics {
+        caller(parts)?.operator()?;
+    }
+    Ok(None)
+}
+
+fn shown(parts: &Parts, tenant: Option<&TenantName>, write: impl FnOnce(Format) -> String) -> Response {
     let format = Format::from_accept(parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    let text = app.metrics.write(&app.host, format);
+    let text = write(format);
     let text = match tenant {
         Some(tenant) => only_tenant(&text, tenant.as_str()),
         None => text,
     };
     let mut response = http::Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    Ok(response)
+    response
+}
+
+async fn edge_ready(State(edge): State<Arc<Edge>>) -> Response {
+    if edge.is_draining() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response();
+    }
+    "OK".into_response()
+}
+
+/// What other processes answer.
+async fn not_at_the_edge(request: Request) -> Response {
+    let path = request.uri().path();
+    if !ALL.iter().any(|(route, _)| matches_route(route, path)) && Door::of(request.method(), path).is_none()
+    {
+        return Problem::not_found().into_response();
+    }
+    let said = "this process has the role edge: it answers whether clients may go on, nothing else";
+    Problem::new(StatusCode::NOT_IMPLEMENTED, said).into_response()
+}
+
+/// Whether a path is one of a route, `{…}` being any one part.
+fn matches_route(route: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (route.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(want), Some(part)) if want == part || want.starts_with('{') => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Alertmanager's old API, as Alertmanager answers it.

@@ -6,6 +6,7 @@ use super::strangers::Strangers;
 use super::tls::Tls;
 use super::{Response, Seen, cors, origin, problem, router};
 use crate::auth::{Auth, Caller, Denied, Peer};
+use crate::edge::Edge;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::observe::Metrics;
@@ -13,30 +14,63 @@ use crate::reload::Reloader;
 use crate::tenants::{TenantHandle, Tenants};
 use axum::Router;
 use axum::body::Body;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONNECTION};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Request};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use openclaw_alert::TenantName;
 use openclaw_state::Scope;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tower::ServiceExt;
 
-/// What handlers need.
-pub(crate) struct App {
-    pub(crate) host: Arc<Host>,
+/// What handlers need in every role.
+pub(crate) struct Core {
     pub(crate) auth: Arc<Auth>,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) reloader: Arc<Reloader>,
     pub(crate) limits: Arc<Limits>,
-    /// What other tools have told us.
-    pub(crate) seen: Seen,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
-    pub(crate) strangers: Strangers,
     pub(crate) started_at: openclaw_alert::Timestamp,
+}
+
+/// What handlers need where alerts are taken in.
+pub(crate) struct App {
+    pub(crate) core: Arc<Core>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) reloader: Arc<Reloader>,
+    /// What other tools have told us.
+    pub(crate) seen: Seen,
+    pub(crate) strangers: Strangers,
+}
+
+impl Deref for App {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+/// Who is behind the sockets.
+#[derive(Clone)]
+pub(crate) enum Behind {
+    /// Everything.
+    All(Arc<App>),
+    /// The limits alone.
+    Edge(Arc<Edge>),
+}
+
+impl Behind {
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        match self {
+            Self::All(app) => &app.core,
+            Self::Edge(edge) => &edge.core,
+        }
+    }
 }
 
 /// What the settings say about HTTP.
@@ -53,7 +87,9 @@ impl App {
     pub(crate) fn tenant(&self, request: &Target<'_>, scope: Scope) -> Result<TenantHandle, Denied> {
         self.caller(request)?.tenant(&self.host, scope)
     }
+}
 
+impl Core {
     /// Checks the caller of a request, for all that handle it.
     pub(super) fn check(&self, request: &Target<'_>) -> Checked {
         Checked(self.caller(request).map(Arc::new))
@@ -161,37 +197,58 @@ fn is_basic(headers: &HeaderMap) -> bool {
 
 /// What a connection is served by.
 pub(crate) struct Front {
-    app: Arc<App>,
+    behind: Behind,
     router: Router,
+    /// Set when each connection is to end with its next answer.
+    is_leaving: AtomicBool,
     /// Without it connections are plain.
     pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Front {
-    pub(crate) fn new(app: Arc<App>, tls: Option<Arc<Tls>>) -> Self {
-        Self { router: router::router(Arc::clone(&app)), app, tls }
+    pub(crate) fn new(behind: Behind, tls: Option<Arc<Tls>>) -> Self {
+        let router = router::router(&behind);
+        Self { router, behind, is_leaving: AtomicBool::new(false), tls }
+    }
+
+    /// What every role has.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        self.behind.core()
+    }
+
+    /// From now on, or no more, connections end with their next answer.
+    pub(super) fn leave(&self, is_leaving: bool) {
+        self.is_leaving.store(is_leaving, Ordering::Relaxed);
+    }
+
+    /// Whether an answer is to say that its connection ends.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 }
 
 /// Answers one request.
 pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response {
-    let app = &front.app;
+    let core = front.core();
     let started = Instant::now();
     let call = cors::Call::of(&request);
-    app.auth.settle(request.headers()).await;
+    core.auth.settle(request.headers()).await;
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
         (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),
-        (method, path) => match Door::of(method, path) {
-            Some(door) => ingest::take(app, door, request).await,
-            None => elsewhere(front, request).await,
+        (method, path) => match (&front.behind, Door::of(method, path)) {
+            (Behind::All(app), Some(door)) => ingest::take(app, door, request).await,
+            _ => elsewhere(front, request).await,
         },
     };
     call.open(&mut response);
+    if front.is_leaving() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let answered = response.extensions().get::<Answered>();
     let (route, tenant) =
         answered.map_or(("other", None), |answered| (answered.route, answered.tenant.as_ref()));
-    app.metrics.answered(tenant, route, response.status().as_u16(), started.elapsed());
+    core.metrics.answered(tenant, route, response.status().as_u16(), started.elapsed());
     response
 }
 
@@ -205,7 +262,7 @@ fn healthy() -> Response {
 async fn elsewhere(front: &Front, request: Request<Incoming>) -> Response {
     let router = front.router.clone();
     let request = without_prefix(request.map(Body::new));
-    let answered = front.app.work.spawn(async move {
+    let answered = front.core().work.spawn(async move {
         match router.oneshot(request).await {
             Ok(response) => response,
             Err(impossible) => match impossible {},

@@ -4,6 +4,7 @@ use super::descriptors::connections_max;
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
+use crate::grpc;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,40 +26,92 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 /// After an accept that failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How far the end of this process has come, for connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// All are welcome.
+    Open,
+    /// Each connection ends with its next answer.
+    Leaving,
+    /// No new ones either.
+    Closed,
+    /// Those that ask for nothing end at once.
+    Ending,
+}
+
 /// All I/O threads.
 pub(crate) struct IoThreads {
     threads: Vec<IoThread>,
+    fronts: Fronts,
     /// Of all threads together; further ones wait to be accepted.
     connections_max: usize,
-    stop: watch::Sender<bool>,
+    /// Connections that came while all were welcome.
+    kept: Arc<AtomicUsize>,
+    stage: watch::Sender<Stage>,
+}
+
+/// What a listener's connections speak.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Protocol {
+    /// HTTP/1.
+    Http,
+    /// gRPC, which is HTTP/2.
+    Grpc,
+}
+
+/// What connections are served by.
+#[derive(Clone)]
+pub(crate) struct Fronts {
+    pub(crate) http: Arc<Front>,
+    pub(crate) grpc: Arc<grpc::Front>,
 }
 
 struct IoThread {
-    sockets: mpsc::UnboundedSender<TcpStream>,
+    sockets: mpsc::UnboundedSender<(TcpStream, Protocol, Counted)>,
     open: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
+/// A connection, as it is counted; no more when dropped.
+struct Counted(Vec<Arc<AtomicUsize>>);
+
+impl Counted {
+    fn new(counts: Vec<Arc<AtomicUsize>>) -> Self {
+        for count in &counts {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(counts)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        for count in &self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl IoThreads {
     /// Starts `count` threads.
-    pub(crate) fn start(count: usize, front: &Arc<Front>) -> io::Result<Self> {
-        let (stop, stopped) = watch::channel(false);
-        let start = |number| IoThread::start(number, Arc::clone(front), stopped.clone());
+    pub(crate) fn start(count: usize, fronts: Fronts) -> io::Result<Self> {
+        let (stage, at) = watch::channel(Stage::Open);
+        let start = |number| IoThread::start(number, fronts.clone(), at.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, connections_max: connections_max(), stop })
+        Ok(Self { threads, fronts, connections_max: connections_max(), kept: Arc::default(), stage })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
-    pub(crate) async fn accept(&self, listener: TcpListener) {
-        let mut stopped = self.stop.subscribe();
+    pub(crate) async fn accept(&self, listener: TcpListener, protocol: Protocol) {
+        let mut stage = self.stage.subscribe();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept(), if self.has_room() => accepted,
                 () = tokio::time::sleep(ACCEPT_PAUSE), if !self.has_room() => continue,
-                _ = stopped.changed() => return,
+                () = reached(&mut stage, Stage::Closed) => return,
             };
             match accepted {
-                Ok((socket, _)) => self.hand_over(socket),
+                Ok((socket, _)) => self.hand_over(socket, protocol),
                 Err(error) => {
                     tracing::warn!(%error, "a connection can't be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -71,24 +124,38 @@ impl IoThreads {
         self.open() < self.connections_max
     }
 
-    fn hand_over(&self, socket: TcpStream) {
+    fn hand_over(&self, socket: TcpStream, protocol: Protocol) {
         // Answers are small and whole; waiting for more to send helps nobody.
         let _ = socket.set_nodelay(true);
         let least = self.threads.iter().min_by_key(|io| io.open.load(Ordering::Relaxed));
         if let Some(io) = least {
-            io.open.fetch_add(1, Ordering::Relaxed);
-            let _ = io.sockets.send(socket);
+            let mut counts = vec![Arc::clone(&io.open)];
+            if *self.stage.borrow() == Stage::Open {
+                counts.push(Arc::clone(&self.kept));
+            }
+            let _ = io.sockets.send((socket, protocol, Counted::new(counts)));
         }
     }
 
-    /// Tells all connections to end after what they are doing.
-    pub(crate) fn stop(&self) {
-        let _ = self.stop.send(true);
+    /// Tells all connections how far the end has come.
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.fronts.http.leave(stage >= Stage::Leaving);
+        self.stage.send_replace(stage);
+    }
+
+    /// How far the end has come.
+    pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
     }
 
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
         self.threads.iter().map(|io| io.open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Connections that came while all were welcome, and haven't ended.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
     }
 
     /// Ends the threads, whatever they still do.
@@ -103,14 +170,13 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(number: usize, front: Arc<Front>, stopped: watch::Receiver<bool>) -> io::Result<Self> {
+    fn start(number: usize, fronts: Fronts, stage: watch::Receiver<Stage>) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&open);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, front, counter, stopped));
+            runtime.block_on(run(incoming, fronts, stage));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -118,37 +184,36 @@ impl IoThread {
 }
 
 async fn run(
-    mut incoming: mpsc::UnboundedReceiver<TcpStream>,
-    front: Arc<Front>,
-    open: Arc<AtomicUsize>,
-    stopped: watch::Receiver<bool>,
+    mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol, Counted)>,
+    fronts: Fronts,
+    stage: watch::Receiver<Stage>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
-    while let Some(socket) = incoming.recv().await {
-        let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else {
-            open.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        };
-        let (front, open, stopped) = (Arc::clone(&front), Arc::clone(&open), stopped.clone());
+    while let Some((socket, protocol, counted)) = incoming.recv().await {
+        let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else { continue };
+        let (fronts, stage) = (fronts.clone(), stage.clone());
         tokio::spawn(async move {
-            connection(socket, front, stopped).await;
-            open.fetch_sub(1, Ordering::Relaxed);
+            match protocol {
+                Protocol::Http => connection(socket, fronts.http, stage).await,
+                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stage).await,
+            }
+            drop(counted);
         });
     }
 }
 
-async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
+async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Receiver<Stage>) {
     let Some(tls) = &front.tls else {
-        return requests(socket, None, front, stopped).await;
+        return requests(socket, None, front, stage).await;
     };
     let accepted = tokio::select! {
         accepted = tls.accept(socket) => accepted,
-        () = told(&mut stopped) => None,
+        () = reached(&mut stage, Stage::Ending) => None,
     };
     if let Some(stream) = accepted {
         let peer = tls::peer(&stream);
-        requests(stream, peer, front, stopped).await;
+        requests(stream, peer, front, stage).await;
     }
 }
 
@@ -157,7 +222,7 @@ async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
-    mut stopped: watch::Receiver<bool>,
+    mut stage: watch::Receiver<Stage>,
 ) {
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let front = Arc::clone(&front);
@@ -174,7 +239,7 @@ async fn requests(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = told(&mut stopped) => {
+        () = reached(&mut stage, Stage::Ending) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -184,7 +249,8 @@ async fn requests(
     }
 }
 
-async fn told(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
+/// Comes back when the end has come as far as that.
+pub(crate) async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
+    // An error means that the sender is gone, which is the end as well.
+    let _ = stage.wait_for(|stage| *stage >= wanted).await;
 }

@@ -417,9 +417,11 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text.
-    pub(crate) fn write(&self, host: &Host, format: Format) -> String {
-        self.look(host);
+    /// All metrics as text; nothing of alerts where there is no host for them.
+    pub(crate) fn write(&self, host: Option<&Host>, format: Format) -> String {
+        if let Some(host) = host {
+            self.look(host);
+        }
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics can't be written");

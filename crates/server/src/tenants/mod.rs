@@ -141,6 +141,11 @@ impl Tenants {
 }
 
 impl Registered {
+    /// A tenant for whom nobody sends.
+    pub(crate) fn without_senders(config: TenantConfig) -> Self {
+        Self { config, senders: Senders::new() }
+    }
+
     /// Adds the tenant to `configs`; gives who sends for it.
     pub(crate) fn split(self, configs: &mut Configs) -> (TenantName, Arc<Senders>) {
         let name = self.config.name().clone();

@@ -3,7 +3,7 @@
 use super::settings::{RuleLimit, Unit, UnitRate};
 use super::tree::{Rule, RuleBucket};
 use crate::policy::decide::{Answer, Asked};
-use crate::policy::{Note, Policy, PolicySet};
+use crate::policy::{Policy, PolicySet};
 use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
 
@@ -37,8 +37,12 @@ pub struct DescriptorAnswer<'s> {
     pub limit: Option<DescriptorLimit<'s>>,
     /// Tokens left; `u32::MAX` without a limit.
     pub remaining: u32,
+    /// Tokens that a full bucket holds.
+    pub burst: u64,
     /// Until the bucket is full.
     pub reset_after_nanos: u64,
+    /// Until as many tokens are there; none where they are, or never will be.
+    pub retry_after_nanos: Option<u64>,
     /// A rule in `dry_run` would have refused.
     pub would_deny: bool,
     /// Refuses only together with all others such.
@@ -89,13 +93,31 @@ enum Held<'s, 'r> {
         dry_run: bool,
         is_quota: bool,
     },
-    /// A policy, asked for a client.
+    /// A policy, asked for a client, by a rule or by its own name.
     Policy {
         policy: &'s Policy,
-        rule: &'s Rule,
-        client: &'r str,
+        rule: Option<&'s Rule>,
+        client: Client<'r>,
         hits: u32,
     },
+}
+
+/// Who is asked about, where a policy decides.
+#[derive(Clone, Copy)]
+enum Client<'r> {
+    /// What the last entry says.
+    Value(&'r str),
+    /// What all entries together say.
+    Entries(&'r [(&'r str, &'r str)]),
+}
+
+impl Client<'_> {
+    fn with<T>(self, then: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Value(value) => then(value.as_bytes()),
+            Self::Entries(entries) => then(&bytes(entries, None)),
+        }
+    }
 }
 
 /// Where and when it is decided.
@@ -104,7 +126,6 @@ struct Place<'l> {
     limiter: &'l Limiter,
     core: CoreId,
     now_nanos: u64,
-    note: Option<&'l dyn Note>,
 }
 
 impl PolicySet {
@@ -117,7 +138,7 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
+        let place = Place { limiter, core, now_nanos };
         self.decide_held(self.held(limiter, domain, descriptor), place)
     }
 
@@ -130,7 +151,7 @@ impl PolicySet {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'_> {
-        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
+        let place = Place { limiter, core, now_nanos };
         let held = descriptors.iter().map(|descriptor| {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
             if is_replaced { Held::Unlimited } else { self.held(limiter, domain, descriptor) }
@@ -144,6 +165,24 @@ impl PolicySet {
             taken.for_each(|(held, answer)| *answer = self.give_back(*held, answer.taken, place));
         }
         DescriptorAnswers { is_over, each }
+    }
+
+    /// Gives a descriptor's tokens back.
+    pub fn give_back_descriptor(
+        &self,
+        limiter: &Limiter,
+        core: CoreId,
+        domain: &str,
+        descriptor: &Descriptor<'_>,
+        now_nanos: u64,
+    ) -> DescriptorAnswer<'_> {
+        let place = Place { limiter, core, now_nanos };
+        let held = self.held(limiter, domain, descriptor);
+        let taken = match held {
+            Held::Policy { policy, .. } => Taken::Policies([Some(policy), self.total.as_ref()]),
+            _ => Taken::Bucket,
+        };
+        self.give_back(held, taken, place)
     }
 
     /// Whether the rule of a descriptor is one that the rule of another one
@@ -165,7 +204,9 @@ impl PolicySet {
         if let Some(held) = self.overridden(limiter, domain, descriptor) {
             return held;
         }
-        let Some(rule) = self.descriptors.matched(domain, entries) else { return Held::Unlimited };
+        let Some(rule) = self.descriptors.matched(domain, entries) else {
+            return self.held_by_name(domain, descriptor);
+        };
         match &rule.bucket {
             None | Some(RuleBucket::Unlimited) => Held::Unlimited,
             Some(RuleBucket::Blocked) => {
@@ -179,9 +220,22 @@ impl PolicySet {
                 Held::Bucket { ask, limit: rule.limit(), dry_run, is_quota }
             }
             Some(RuleBucket::Policy(at)) => {
-                let client = entries.last().map_or("", |(_, value)| *value);
-                Held::Policy { policy: &self.policies[*at], rule, client, hits }
+                let client = Client::Value(entries.last().map_or("", |(_, value)| *value));
+                Held::Policy { policy: &self.policies[*at], rule: Some(rule), client, hits }
             }
+        }
+    }
+
+    /// A domain without rules may be a policy's name: its clients are what the
+    /// entries say.
+    fn held_by_name<'s, 'r>(&'s self, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
+        let Descriptor { entries, hits, .. } = *descriptor;
+        let named = |policy: &&Policy| *policy.settings.name == *domain;
+        match self.policies.iter().find(named) {
+            Some(policy) if !self.descriptors.knows(domain) => {
+                Held::Policy { policy, rule: None, client: Client::Entries(entries), hits }
+            }
+            _ => Held::Unlimited,
         }
     }
 
@@ -209,22 +263,24 @@ impl PolicySet {
             Held::Bucket { ask, limit, dry_run, is_quota } => {
                 let decision = match ask.cost {
                     0 => place.limiter.peek(ask, place.now_nanos),
-                    _ => place.asked("", ask.cost).decide(ask, place.now_nanos),
+                    _ => place.limiter.decide(place.core, ask, place.now_nanos),
                 };
                 let is_refused = decision.verdict != Verdict::Allowed;
                 DescriptorAnswer {
                     code: DescriptorCode::new(is_refused && !dry_run),
                     limit: Some(limit),
                     remaining: shown(decision.remaining),
+                    burst: decision.rate.burst(),
                     reset_after_nanos: decision.reset_after_nanos,
+                    retry_after_nanos: retry_after(decision.verdict),
                     would_deny: is_refused && dry_run,
                     is_quota,
                     taken: if is_refused || ask.cost == 0 { Taken::Nothing } else { Taken::Bucket },
                 }
             }
             Held::Policy { policy, rule, client, hits } => {
-                let answer = self.decide_named(policy, place.asked(client, hits));
-                rule.of_policy(policy, &answer, hits)
+                let answer = client.with(|client| self.decide_named(policy, place.asked(client, hits)));
+                of_policy(rule, policy, &answer, hits)
             }
         }
     }
@@ -244,8 +300,10 @@ impl PolicySet {
                 self.decide_held(Held::Bucket { ask, limit, dry_run, is_quota }, place)
             }
             (Held::Policy { policy, rule, client, hits }, Taken::Policies(taken)) => {
-                let asked = place.asked(client, hits);
-                taken.into_iter().flatten().for_each(|policy| policy.give_back(&asked));
+                client.with(|client| {
+                    let asked = place.asked(client, hits);
+                    taken.into_iter().flatten().for_each(|policy| policy.give_back(&asked));
+                });
                 self.decide_held(Held::Policy { policy, rule, client, hits: 0 }, place)
             }
             _ => self.decide_held(held, place),
@@ -254,9 +312,12 @@ impl PolicySet {
 }
 
 impl<'l> Place<'l> {
-    fn asked(self, client: &'l str, cost: u32) -> Asked<'l> {
-        let Self { limiter, core, now_nanos, note } = self;
-        Asked { limiter, core, client: client.as_bytes(), cost, now_nanos, note }
+    fn asked<'a>(self, client: &'a [u8], cost: u32) -> Asked<'a>
+    where
+        'l: 'a,
+    {
+        let Self { limiter, core, now_nanos } = self;
+        Asked { limiter, core, client, cost, now_nanos }
     }
 }
 
@@ -273,20 +334,38 @@ impl Rule {
     fn shared_value(&self) -> Option<&str> {
         self.settings.value.as_deref().filter(|_| self.settings.is_shared)
     }
+}
 
-    fn of_policy<'s>(&'s self, policy: &'s Policy, answer: &Answer<'s>, hits: u32) -> DescriptorAnswer<'s> {
-        let rate = in_units(policy.settings.client.rate_per_s);
-        let dry_run = self.settings.dry_run;
-        let own_name = self.settings.name.as_deref();
-        DescriptorAnswer {
-            code: DescriptorCode::new(!answer.allowed && !dry_run),
-            limit: answer.state.map(|state| DescriptorLimit { rate, name: own_name.or(Some(state.name())) }),
-            remaining: answer.state.map_or(u32::MAX, |state| shown(state.remaining)),
-            reset_after_nanos: answer.state.map_or(0, |state| state.reset_after_nanos),
-            would_deny: answer.result() == "would_deny" || (!answer.allowed && dry_run),
-            is_quota: self.settings.is_quota,
-            taken: taken(answer, hits),
+/// What a policy's answer is to Envoy, asked by a rule or by its own name.
+fn of_policy<'s>(
+    rule: Option<&'s Rule>,
+    policy: &'s Policy,
+    answer: &Answer<'s>,
+    hits: u32,
+) -> DescriptorAnswer<'s> {
+    let rate = in_units(policy.settings.client.rate_per_s);
+    let settings = rule.map(|rule| &rule.settings);
+    let dry_run = settings.is_some_and(|settings| settings.dry_run);
+    let own_name = settings.and_then(|settings| settings.name.as_deref());
+    DescriptorAnswer {
+        code: DescriptorCode::new(!answer.allowed && !dry_run),
+        limit: answer.state.map(|state| DescriptorLimit { rate, name: own_name.or(Some(state.name())) }),
+        remaining: answer.state.map_or(u32::MAX, |state| shown(state.remaining)),
+        burst: answer.state.map_or(0, |state| state.limit),
+        reset_after_nanos: answer.state.map_or(0, |state| state.reset_after_nanos),
+        retry_after_nanos: answer.state.and_then(|state| retry_after(state.verdict)),
+        would_deny: answer.result() == "would_deny" || (!answer.allowed && dry_run),
+        is_quota: settings.is_some_and(|settings| settings.is_quota),
+        taken: taken(answer, hits),
+    }
+}
+
+fn retry_after(verdict: Verdict) -> Option<u64> {
+    match verdict {
+        Verdict::Refused { retry_after_nanos, .. } => {
+            Some(retry_after_nanos).filter(|wait| *wait != u64::MAX)
         }
+        Verdict::Allowed => None,
     }
 }
 
@@ -331,7 +410,9 @@ impl<'s> DescriptorAnswer<'s> {
             code: DescriptorCode::new(!dry_run),
             limit: Some(limit),
             remaining: 0,
+            burst: 0,
             reset_after_nanos: 0,
+            retry_after_nanos: None,
             would_deny: dry_run,
             is_quota,
             taken: Taken::Nothing,
@@ -344,7 +425,9 @@ impl<'s> DescriptorAnswer<'s> {
             code: DescriptorCode::Ok,
             limit: None,
             remaining: u32::MAX,
+            burst: 0,
             reset_after_nanos: 0,
+            retry_after_nanos: None,
             would_deny: false,
             is_quota: false,
             taken: Taken::Nothing,

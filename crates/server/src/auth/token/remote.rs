@@ -4,11 +4,10 @@
 
 use super::keys::{KeySet, Place, SET_BYTES_MAX};
 use super::{Missing, TokenIssuer};
-use crate::host::Host;
 use crate::observe::Metrics;
 use crate::tenants::Tenants;
 use openclaw_alert::TenantName;
-use openclaw_delivery::Target;
+use openclaw_delivery::{Sender, Target};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -90,7 +89,7 @@ impl Remote {
 
 /// Keeps the sets of all tenants fresh.
 pub(crate) struct KeyFetcher {
-    host: Arc<Host>,
+    sender: Arc<Sender>,
     tenants: Arc<Tenants>,
     metrics: Arc<Metrics>,
     work: tokio::runtime::Handle,
@@ -99,9 +98,9 @@ pub(crate) struct KeyFetcher {
 
 impl KeyFetcher {
     /// Fetches where it is made: on the work runtime.
-    pub(crate) fn new(host: Arc<Host>, tenants: Arc<Tenants>, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(sender: Arc<Sender>, tenants: Arc<Tenants>, metrics: Arc<Metrics>) -> Arc<Self> {
         let (work, slots) = (tokio::runtime::Handle::current(), Semaphore::new(FETCHES_MAX));
-        Arc::new(Self { host, tenants, metrics, work, slots })
+        Arc::new(Self { sender, tenants, metrics, work, slots })
     }
 
     /// Runs for the life of the server.
@@ -160,8 +159,7 @@ impl KeyFetcher {
     }
 
     async fn fetch(&self, remote: &Remote) -> Result<(KeySet, Duration), String> {
-        let sender = self.host.sender();
-        let fetched = sender.fetch(&remote.target, SET_BYTES_MAX, Instant::now() + ANSWER).await;
+        let fetched = self.sender.fetch(&remote.target, SET_BYTES_MAX, Instant::now() + ANSWER).await;
         let fetched = fetched.map_err(|error| error.to_string())?;
         let keys = KeySet::parse(&fetched.body, Place::Public).map_err(|error| error.to_string())?;
         Ok((keys, age(fetched.max_age)))

@@ -32,6 +32,8 @@ const HANDSHAKES_MAX: usize = 512;
 pub(crate) struct Tls {
     options: TlsOptions,
     config: ArcSwap<ServerConfig>,
+    /// The same for HTTP/2.
+    config_h2: ArcSwap<ServerConfig>,
     handshakes: Room,
     metrics: Arc<Metrics>,
     /// Of the files as they were before they were first read.
@@ -41,16 +43,26 @@ pub(crate) struct Tls {
 impl Tls {
     pub(crate) fn new(options: TlsOptions, metrics: Arc<Metrics>) -> Result<Self, TlsFault> {
         let first_stamp = options.stamp();
-        let config = ArcSwap::from(options.load()?);
+        let config = options.load()?;
+        let (config_h2, config) = (ArcSwap::from(for_h2(&config)), ArcSwap::from(config));
         let handshakes = Room::new(HANDSHAKES_MAX);
-        Ok(Self { options, config, handshakes, metrics, first_stamp })
+        Ok(Self { options, config, config_h2, handshakes, metrics, first_stamp })
+    }
+
+    /// Shakes hands for HTTP/2; see [`Tls::accept`].
+    pub(crate) async fn accept_h2(&self, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+        self.accept_as(self.config_h2.load_full(), socket).await
     }
 
     /// Shakes hands. Nothing where it fails, takes too long, or has to make
     /// room; why is counted.
     pub(super) async fn accept(&self, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+        self.accept_as(self.config.load_full(), socket).await
+    }
+
+    async fn accept_as(&self, config: Arc<ServerConfig>, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
         let mut ticket = self.handshakes.begin();
-        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let acceptor = TlsAcceptor::from(config);
         let (stream, result) = tokio::select! {
             accepted = acceptor.accept(socket) => match accepted {
                 Ok(stream) => (Some(stream), "success"),
@@ -87,6 +99,7 @@ impl Tls {
         let loaded = tokio::task::spawn_blocking(move || tls.options.load());
         let is_success = match loaded.await {
             Ok(Ok(config)) => {
+                self.config_h2.store(for_h2(&config));
                 self.config.store(config);
                 tracing::info!("certificates reloaded");
                 true
@@ -101,8 +114,14 @@ impl Tls {
     }
 }
 
+fn for_h2(config: &ServerConfig) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
 /// The certificate that the other side has shown.
-pub(super) fn peer(stream: &TlsStream<TcpStream>) -> Option<Arc<Peer>> {
+pub(crate) fn peer(stream: &TlsStream<TcpStream>) -> Option<Arc<Peer>> {
     let (_, connection) = stream.get_ref();
     connection.peer_certificates()?.first().and_then(Peer::of).map(Arc::new)
 }

@@ -57,7 +57,7 @@ fn world() -> World {
     let parts = Parts {
         log: log(&folder.path().join("journal"), clock.now()),
         clock,
-        sender: Sender::new(SenderOptions::default()).unwrap(),
+        sender: Arc::new(Sender::new(SenderOptions::default()).unwrap()),
         tenants: Arc::clone(&tenants),
         metrics: Arc::new(Metrics::new()),
         work: tokio::runtime::Handle::current(),

@@ -1,0 +1,127 @@
+//! The sockets of a running process, whatever is behind them, and how they are
+//! closed without anybody noticing.
+
+use crate::handover::{Control, Follower, Shared};
+use crate::http::{Fronts, IoThreads, Protocol, Stage};
+use crate::sockets::Listeners;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// How long connections that were there before have to ask for something, so
+/// that they can be told that they end.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// How long connections that came later have to ask at all.
+const FIRST_WORD: Duration = Duration::from_secs(2);
+
+/// How often it is looked how many connections are left.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The sockets of a running process.
+pub(crate) struct Doors {
+    pub(crate) address: SocketAddr,
+    pub(crate) grpc_address: Option<SocketAddr>,
+    io: Arc<IoThreads>,
+    accepting: Vec<JoinHandle<()>>,
+    control: Option<Control>,
+    /// Whether others hold the same sockets.
+    are_shared: bool,
+}
+
+impl Doors {
+    /// Accepts from now on. Who holds the data folder listens there for who is
+    /// to follow.
+    pub(crate) fn open(
+        fronts: Fronts,
+        listeners: Listeners,
+        io_threads: usize,
+        data: &Path,
+        are_shared: bool,
+    ) -> io::Result<Self> {
+        let Listeners { http, grpc } = listeners;
+        let address = http.local_addr()?;
+        let grpc_address = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
+        let copy = |listener: &TcpListener| rustix::io::fcntl_dupfd_cloexec(listener, 0);
+        let shared = Shared { http: copy(&http)?, grpc: grpc.as_ref().map(copy).transpose()? };
+        let control = Control::new(data, shared).inspect_err(|error| {
+            tracing::warn!(%error, "no other process can take the sockets over");
+        });
+        let health = Arc::clone(&fronts.grpc);
+        let io = Arc::new(IoThreads::start(io_threads, fronts)?);
+        let accept = |listener, protocol| {
+            let io = Arc::clone(&io);
+            tokio::spawn(async move { io.accept(listener, protocol).await })
+        };
+        let mut accepting = vec![accept(http, Protocol::Http)];
+        accepting.extend(grpc.map(|listener| accept(listener, Protocol::Grpc)));
+        accepting.push(tokio::spawn(health.keep_health(io.stage())));
+        Ok(Self { address, grpc_address, io, accepting, control: control.ok(), are_shared })
+    }
+
+    /// Comes back with a process that asks to follow.
+    pub(crate) async fn follower(&self) -> Follower {
+        match &self.control {
+            Some(control) => control.follower().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets every connection end with an answer: new ones are still taken, by
+    /// us and then by who follows. False where the follower has gone away and
+    /// all is as before.
+    pub(crate) async fn leave(&self, follower: &mut Option<Follower>) -> bool {
+        if follower.is_none() && !self.are_shared {
+            return true;
+        }
+        self.io.set_stage(Stage::Leaving);
+        let gone = async {
+            match follower {
+                Some(follower) => follower.gone().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.wait(LAST_WORD, |io| io.kept() == 0) => {}
+            () = gone => {
+                tracing::warn!("the process that was to follow has gone away");
+                self.io.set_stage(Stage::Open);
+                return false;
+            }
+        }
+        let silent = self.io.kept();
+        self.io.set_stage(Stage::Closed);
+        self.wait(FIRST_WORD, |io| io.open() <= silent).await;
+        true
+    }
+
+    async fn wait(&self, at_most: Duration, is_over: impl Fn(&IoThreads) -> bool) {
+        let end = Instant::now() + at_most;
+        while !is_over(&self.io) && Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// No new connections; those that are there end after what they do.
+    pub(crate) fn close(&self) {
+        self.io.set_stage(Stage::Ending);
+    }
+
+    /// Waits until all connections have ended, or for so long.
+    pub(crate) async fn emptied(&self, at_most: Duration) {
+        self.wait(at_most, |io| io.open() == 0).await;
+    }
+
+    /// To be joined by who may block.
+    pub(crate) async fn shut(self) -> Arc<IoThreads> {
+        for accepting in self.accepting {
+            let _ = accepting.await;
+        }
+        drop(self.control);
+        self.io
+    }
+}

@@ -15,8 +15,10 @@ mod policy;
 pub mod shares;
 
 pub use adapt::{
-    Answers, BackendTick, Base, Bounds, ClientState, Correction, FEATURES, Features, Health, Heard,
-    PLAIN_OUTPUT, Plain, Predictor, SERVING10, Shares, TICKS, UNREPORTED_LATENCY, WINDOWS_MIN, Window,
+    Adapter, AdaptivePolicies, AdaptivePolicy, Answers, Backend, BackendTick, Base, Bounds, Candidate,
+    ClientState, ClientView, Correction, FEATURES, Features, Health, Heard, PLAIN_OUTPUT, Plain, Predictor,
+    QUANTILES, SERVING10, Shares, TICKS, TenantFigures, TenantIndex, TickProgress, UNREPORTED_LATENCY,
+    WINDOWS_MIN, Window, WindowFigures,
 };
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

@@ -1,87 +1,189 @@
 //! Buckets that many clients share.
+//!
+//! Each core borrows a few tokens at a time, so that cores don't fight for one
+//! word. Lent tokens have been taken from the bucket; since it refills
+//! meanwhile, a burst may be larger by what is lent out: at most one lease a
+//! core, together at most an eighth of the bucket.
 
-use crate::{Bucket, Rate};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::cell::{self, FULL_AT};
+use crate::lines::{Line, Lines, WORDS};
+use crate::sync::AtomicU64;
+use crate::{Bucket, CoreId, Rate};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// A shared bucket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LevelId(pub u32);
 
+/// Refill that a lease is worth at most.
+const LEASE_NANOS: u64 = 1_000_000;
+
+/// Part of a bucket that all leases together are at most.
+const BUCKETS_A_LEASE: u64 = 8;
+
+/// Word of a level's line: tokens that a lease has; 0 where there are none.
+const LEASE: usize = 3;
+
+/// In a lease: used since it was last looked at.
+const USED: u64 = 1 << 32;
+
 /// All shared buckets, by number.
 #[derive(Debug)]
-pub(crate) struct Levels(Box<[Level]>);
-
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Level {
-    rate: AtomicU64,
-    full_at: AtomicU64,
+pub(crate) struct Levels {
+    levels: Lines,
+    /// Core by core a word a level.
+    leases: Lines,
+    cores: u16,
 }
 
 impl Levels {
-    pub(crate) fn new(count: usize) -> Self {
-        Self((0..count).map(|_| Level::default()).collect())
+    pub(crate) fn new(count: usize, cores: u16) -> Self {
+        let cores = cores.max(1);
+        let leases = Lines::new(count.div_ceil(WORDS) * usize::from(cores));
+        Self { levels: Lines::new(count), leases, cores }
     }
 
+    fn level(&self, id: LevelId) -> Option<&Line> {
+        self.levels.get(id.0 as usize)
+    }
+
+    fn lease(&self, core: CoreId, id: LevelId) -> Option<&AtomicU64> {
+        let lines = self.levels.count().div_ceil(WORDS);
+        let core = usize::from(core.0 % self.cores);
+        self.leases.get(core * lines + id.0 as usize / WORDS)?.get(id.0 as usize % WORDS)
+    }
+
+    /// Puts a rate in force; what is left stays. One caller at a time.
     pub(crate) fn set(&self, id: LevelId, rate: Rate, now_nanos: u64) {
-        let Some(level) = self.0.get(id.0 as usize) else { return };
-        let before = level.rate.swap(rate.word(), Ordering::Relaxed);
-        if before != 0 && before != rate.word() {
-            let under =
-                |at| Bucket::full_at(at).under(Rate::of_word(before), rate, now_nanos).full_at_nanos();
-            let _ = level.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| Some(under(at)));
+        let Some(level) = self.level(id) else { return };
+        if cell::rate_of(level, level[FULL_AT].load(Acquire)) == 0 {
+            cell::fill(level, rate, Bucket::default());
+        }
+        cell::set_rate(level, rate, now_nanos);
+        if level[LEASE].swap(self.lease_tokens(rate), AcqRel) > 0 {
+            self.give_back(level, id, |_| true);
         }
     }
 
-    /// The bucket as it is.
+    fn lease_tokens(&self, rate: Rate) -> u64 {
+        let by_time = LEASE_NANOS / rate.nanos_per_token();
+        let by_depth = rate.burst() / (BUCKETS_A_LEASE * u64::from(self.cores));
+        // One token a time is what the bucket itself gives.
+        Some(by_time.min(by_depth)).filter(|tokens| *tokens > 1).unwrap_or(0)
+    }
+
+    /// The bucket as it is, leases not counted.
     pub(crate) fn get(&self, id: LevelId) -> Option<(Rate, Bucket)> {
-        let level = self.0.get(id.0 as usize)?;
-        let rate = level.rate.load(Ordering::Relaxed);
-        (rate != 0).then(|| (Rate::of_word(rate), Bucket::full_at(level.full_at.load(Ordering::Relaxed))))
+        let level = self.level(id)?;
+        let full_at = level[FULL_AT].load(Acquire);
+        let rate = cell::rate_of(level, full_at);
+        (rate != 0).then(|| (Rate::of_word(rate), crate::word::bucket(full_at)))
     }
 
     /// # Errors
     /// Nanoseconds until as many tokens are there.
-    pub(crate) fn take(&self, id: LevelId, cost: u64, now_nanos: u64) -> Result<(), u64> {
-        let Some(level) = self.0.get(id.0 as usize) else { return Ok(()) };
-        let rate = level.rate.load(Ordering::Relaxed);
-        if rate == 0 {
+    #[inline]
+    pub(crate) fn take(&self, core: CoreId, id: LevelId, cost: u64, now_nanos: u64) -> Result<(), u64> {
+        let Some(level) = self.level(id) else { return Ok(()) };
+        let lease_tokens = level[LEASE].load(Relaxed);
+        if lease_tokens == 0 {
+            return take_shared(level, cost, now_nanos);
+        }
+        let Some(lease) = self.lease(core, id) else { return take_shared(level, cost, now_nanos) };
+        if take_lent(lease, cost) {
             return Ok(());
         }
-        try_update(&level.full_at, |bucket| bucket.take(Rate::of_word(rate), cost, now_nanos))
+        if take_shared(level, cost + lease_tokens, now_nanos).is_ok() {
+            lend(lease, lease_tokens);
+            return Ok(());
+        }
+        take_shared(level, cost, now_nanos)
+    }
+
+    /// Puts tokens back that a decision took a moment ago.
+    pub(crate) fn untake(&self, core: CoreId, id: LevelId, cost: u64) {
+        let Some(level) = self.level(id) else { return };
+        let room = level[LEASE].load(Relaxed);
+        let lease = self.lease(core, id).filter(|lease| tokens(lease.load(Relaxed)) + cost <= room);
+        match lease {
+            Some(lease) => lend(lease, cost),
+            None => refund(level, cost),
+        }
     }
 
     pub(crate) fn refund(&self, id: LevelId, cost: u64) {
-        let Some((level, (rate, _))) = self.0.get(id.0 as usize).zip(self.get(id)) else { return };
-        update(&level.full_at, |bucket| bucket.refund(rate, cost));
+        if let Some(level) = self.level(id) {
+            refund(level, cost);
+        }
     }
 
     pub(crate) fn charge(&self, id: LevelId, cost: u64, now_nanos: u64) {
-        let Some((level, (rate, _))) = self.0.get(id.0 as usize).zip(self.get(id)) else { return };
-        update(&level.full_at, |bucket| bucket.charge(rate, cost, now_nanos));
+        let Some(level) = self.level(id) else { return };
+        cell::change(level, |bucket, rate| {
+            if rate.word() != 0 {
+                bucket.charge(rate, cost, now_nanos);
+            }
+        });
+    }
+
+    /// Gives back what is lent and wasn't used since the last call.
+    pub(crate) fn return_idle(&self) {
+        for number in 0..self.levels.count() {
+            let id = LevelId(number as u32);
+            if let Some(level) = self.level(id) {
+                self.give_back(level, id, |lease| lease & USED == 0);
+            }
+        }
+    }
+
+    fn give_back(&self, level: &Line, id: LevelId, is_due: impl Fn(u64) -> bool) {
+        for lease in (0..self.cores).filter_map(|core| self.lease(CoreId(core), id)) {
+            let seen = lease.load(Acquire);
+            if !is_due(seen) {
+                lease.fetch_and(!USED, AcqRel);
+            } else if tokens(seen) > 0 && lease.compare_exchange(seen, 0, AcqRel, Relaxed).is_ok() {
+                refund(level, tokens(seen));
+            }
+        }
     }
 }
 
-/// Changes a bucket in one step.
-pub(crate) fn update(word: &AtomicU64, change: impl Fn(&mut Bucket)) {
-    let _ = try_update(word, |bucket| {
-        change(bucket);
-        Ok::<_, std::convert::Infallible>(())
-    });
+#[inline]
+fn take_shared(level: &Line, cost: u64, now_nanos: u64) -> Result<(), u64> {
+    cell::change(level, |bucket, rate| match rate.word() {
+        // Nobody has said how much it holds.
+        0 => Ok(()),
+        _ => bucket.take(rate, cost, now_nanos),
+    })
 }
 
-/// Changes a bucket in one step, or leaves it.
-pub(crate) fn try_update<E>(
-    word: &AtomicU64,
-    mut change: impl FnMut(&mut Bucket) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut seen = word.load(Ordering::Relaxed);
-    loop {
-        let mut bucket = Bucket::full_at(seen);
-        change(&mut bucket)?;
-        match word.compare_exchange_weak(seen, bucket.full_at_nanos(), Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return Ok(()),
-            Err(now) => seen = now,
+fn refund(level: &Line, cost: u64) {
+    cell::change(level, |bucket, rate| bucket.refund(rate, cost));
+}
+
+fn tokens(lease: u64) -> u64 {
+    lease & (USED - 1)
+}
+
+#[inline]
+fn take_lent(lease: &AtomicU64, cost: u64) -> bool {
+    let mut seen = lease.load(Acquire);
+    while tokens(seen) >= cost {
+        let next = USED | (tokens(seen) - cost);
+        match lease.compare_exchange_weak(seen, next, AcqRel, Acquire) {
+            Ok(_) => return true,
+            Err(other) => seen = other,
         }
+    }
+    false
+}
+
+fn lend(lease: &AtomicU64, cost: u64) {
+    let mut seen = lease.load(Acquire);
+    while let Err(other) = {
+        let next = USED | (tokens(seen) + cost).min(USED - 1);
+        lease.compare_exchange_weak(seen, next, AcqRel, Acquire)
+    } {
+        seen = other;
     }
 }

@@ -9,16 +9,29 @@
 #![forbid(unsafe_code)]
 
 mod bucket;
+mod cell;
+mod clients;
+mod decision;
 mod hash;
+mod learned;
 mod level;
 mod limiter;
+mod lines;
 mod policy;
+mod quota;
 mod rate;
+mod saved;
+mod sync;
 mod table;
+mod word;
 
 pub use bucket::Bucket;
+pub use decision::{Ask, CoreId, Decision, RefusedBy, Verdict};
 pub use hash::{Key, Seed};
+pub use learned::{Learned, LearnedId, NoRoom, Outcome, Window};
 pub use level::LevelId;
-pub use limiter::{Ask, CoreId, Decision, Limiter, RefusedBy, Sizes, Verdict};
-pub use policy::{Policy, PolicyId};
+pub use limiter::{Limiter, Sizes};
+pub use policy::{Adaptive, Policy, PolicyId};
+pub use quota::{Quota, QuotaDecision};
 pub use rate::Rate;
+pub use saved::{Saved, SavedState};

@@ -1,10 +1,24 @@
 //! Decisions.
 
-use crate::level::{Levels, try_update, update};
-use crate::policy::Policies;
+use crate::clients::{Changed, Client, Clients, Unknown};
+use crate::learned::{self, Free, LearnedLines};
+use crate::level::Levels;
+use crate::policy::{Policies, Terms};
+use crate::sync::Mutex;
 use crate::table::Table;
-use crate::{Bucket, Key, LevelId, Policy, PolicyId, Rate, Seed};
-use std::sync::atomic::Ordering;
+use crate::word::{NOW_MAX_NANOS, Tag};
+use crate::{
+    Adaptive, Ask, Bucket, CoreId, Decision, Key, Learned, LearnedId, LevelId, NoRoom, Outcome, Policy,
+    PolicyId, Rate, RefusedBy, Seed, Verdict, cell,
+};
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::{MutexGuard, PoisonError};
+
+/// Clients of a batch whose memory is asked for at once: about as many lines as
+/// a core can wait for, and few enough to stay in its first cache.
+const TOUCHED_AHEAD: usize = 32;
 
 /// How much there is room for; nothing grows later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,169 +33,296 @@ pub struct Sizes {
     pub cores: u16,
 }
 
-/// The number of the thread that decides, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CoreId(pub u16);
-
-/// A question: may this client go on?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// Whose limit.
-    pub policy: PolicyId,
-    /// Who.
-    pub key: Key,
-    /// Tokens; 0 asks for the state alone.
-    pub cost: u32,
-}
-
-/// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// Whether it may go on.
-    pub verdict: Verdict,
-    /// The client's own bucket, under which limit it was decided.
-    pub rate: Rate,
-    /// Tokens left in it.
-    pub remaining: u64,
-    /// Until it is full.
-    pub reset_after_nanos: u64,
-}
-
-/// Whether a client may go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It may; the tokens are taken at every level.
-    Allowed,
-    /// It may not; nothing is taken.
-    Refused {
-        /// Which bucket was empty.
-        by: RefusedBy,
-        /// Until as many tokens are there; `u64::MAX` for never.
-        retry_after_nanos: u64,
-    },
-}
-
-/// Which bucket was empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusedBy {
-    /// The client's own.
-    Client,
-    /// One that it shares.
-    Level(LevelId),
-    /// The policy isn't there.
-    NoPolicy,
-}
-
 /// Buckets of very many clients, in the buckets of what they belong to.
 #[derive(Debug)]
 pub struct Limiter {
-    seed: Seed,
-    policies: Policies,
+    pub(crate) seed: Seed,
+    pub(crate) clients: Clients,
     levels: Levels,
-    table: Table,
+    /// For those who change settings; decisions don't wait for it.
+    changes: Mutex<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    free: Free,
+    /// Policies of whose clients some may still be reckoned with the rate before.
+    unswept: BTreeSet<PolicyId>,
 }
 
 impl Limiter {
-    /// All buckets full.
+    /// All buckets full, and no client that learns.
     #[must_use]
     pub fn new(sizes: Sizes, seed: Seed) -> Self {
-        Self {
-            seed,
+        let clients = Clients {
             policies: Policies::new(usize::from(sizes.policies)),
-            levels: Levels::new(sizes.levels as usize),
             table: Table::new(sizes.clients),
-        }
+            learned: LearnedLines::new(0),
+        };
+        let levels = Levels::new(sizes.levels as usize, sizes.cores);
+        Self { seed, clients, levels, changes: Mutex::new(Changes::default()) }
+    }
+
+    /// With room for that many clients that learn.
+    #[must_use]
+    pub fn with_learned(mut self, count: u32) -> Self {
+        self.clients.learned = LearnedLines::new(count as usize);
+        self
     }
 
     /// What `client` is called in `scope`, such as a tenant's policy.
     #[must_use]
+    #[inline]
     pub fn key(&self, scope: u64, client: &[u8]) -> Key {
         Key::new(&self.seed, scope, client)
     }
 
-    /// Puts a policy in force; what its clients have left stays.
-    pub fn set_policy(&self, id: PolicyId, policy: Policy) {
-        self.policies.set(id, policy);
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a policy in force. What its clients have left stays, as if all had
+    /// been changed in this moment; those that are full stay so.
+    ///
+    /// A second change of the same policy first reads through the table.
+    pub fn set_policy(&self, id: PolicyId, policy: Policy, now_nanos: u64) {
+        let mut changes = self.changes();
+        let is_other = self.clients.policies.get(id).is_some_and(|terms| terms.rate != policy.rate);
+        if is_other && changes.unswept.contains(&id) {
+            self.clients.bring_over(&changes.unswept);
+            changes.unswept.clear();
+        }
+        if self.clients.policies.set(id, policy, now_nanos.min(NOW_MAX_NANOS)) {
+            changes.unswept.insert(id);
+        }
+    }
+
+    /// Says whether the policy's clients may learn a rate of their own.
+    pub fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
+        self.clients.policies.set_adaptive(id, adaptive);
     }
 
     /// Puts a shared bucket's rate in force; what is left stays.
     pub fn set_level(&self, id: LevelId, rate: Rate, now_nanos: u64) {
-        self.levels.set(id, rate, now_nanos);
+        let _one_at_a_time = self.changes();
+        self.levels.set(id, rate, now_nanos.min(NOW_MAX_NANOS));
     }
 
-    /// Takes tokens at every level, or none at any.
-    pub fn decide(&self, _core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
-        let Some(policy) = self.policies.get(ask.policy) else { return no_policy() };
-        let own = self.table.find_or_insert(ask.policy, ask.key, now_nanos);
-        let cost = u64::from(ask.cost);
-        let taken = try_update(own, |bucket| bucket.take(policy.rate, cost, now_nanos));
-        let verdict = match taken {
-            Ok(()) => self.take_within(&policy, cost, now_nanos, || {
-                update(own, |bucket| bucket.refund(policy.rate, cost));
-            }),
-            Err(retry_after_nanos) => Verdict::Refused { by: RefusedBy::Client, retry_after_nanos },
+    /// Puts what cores have borrowed of shared buckets and not used since the
+    /// last call back; once a tick is enough.
+    pub fn return_leases(&self) {
+        self.levels.return_idle();
+    }
+
+    /// Takes tokens at every level, or none at any. What is to be settled later
+    /// is decided with an estimate.
+    #[inline]
+    pub fn decide(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
+        if ask.cost == 0 {
+            return self.peek(ask, now_nanos);
+        }
+        let Some(client) = self.client(ask.policy, ask.key, now_nanos) else {
+            return Decision::no_policy(now_nanos);
         };
-        shown(verdict, policy.rate, Bucket::full_at(own.load(Ordering::Relaxed)), now_nanos)
-    }
-
-    fn take_within(&self, policy: &Policy, cost: u64, now_nanos: u64, undo: impl Fn()) -> Verdict {
-        let levels = || policy.within.iter().flatten().copied();
-        for (taken, level) in levels().enumerate() {
-            if let Err(retry_after_nanos) = self.levels.take(level, cost, now_nanos) {
-                levels().take(taken).for_each(|level| self.levels.refund(level, cost));
-                undo();
-                return Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
+        let (cost, now_nanos) = (u64::from(ask.cost), client.now_nanos);
+        let took =
+            self.clients.change(&client, Unknown::Insert, |bucket, rate| bucket.take(rate, cost, now_nanos));
+        let Some(took) = took else { return Decision::no_policy(now_nanos) };
+        match took.told {
+            Ok(()) => self.take_within(core, &client, cost, took),
+            Err(retry_after_nanos) => {
+                let verdict = Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
+                decided(&client, cost, verdict, &took)
             }
         }
-        Verdict::Allowed
+    }
+
+    /// Decides for many at once, in order: their memory is asked for together,
+    /// so that most of the waiting is done once.
+    pub fn decide_many(&self, core: CoreId, asks: &[Ask], now_nanos: u64, mut each: impl FnMut(Decision)) {
+        for some in asks.chunks(TOUCHED_AHEAD) {
+            self.clients.touch(some);
+            some.iter().for_each(|ask| each(self.decide(core, *ask, now_nanos)));
+        }
+    }
+
+    #[inline]
+    fn client(&self, policy: PolicyId, key: Key, now_nanos: u64) -> Option<Client<'_>> {
+        let terms = self.clients.policies.get(policy)?;
+        Some(Client { terms, tag: Tag::new(policy, key), now_nanos: now_nanos.min(NOW_MAX_NANOS) })
+    }
+
+    #[inline]
+    fn take_within<T>(&self, core: CoreId, client: &Client<'_>, cost: u64, took: Changed<'_, T>) -> Decision {
+        for (taken, level) in client.terms.within().enumerate() {
+            if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
+                let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
+                return self.undo(core, client, cost, taken, &took, verdict);
+            }
+        }
+        decided(client, cost, Verdict::Allowed, &took)
+    }
+
+    #[cold]
+    fn undo<T>(
+        &self,
+        core: CoreId,
+        client: &Client<'_>,
+        cost: u64,
+        levels_taken: usize,
+        took: &Changed<'_, T>,
+        verdict: Verdict,
+    ) -> Decision {
+        client.terms.within().take(levels_taken).for_each(|level| self.levels.untake(core, level, cost));
+        let back = self.clients.change(client, Unknown::Leave, |bucket, rate| bucket.refund(rate, cost));
+        match back {
+            Some(back) => decided(client, cost, verdict, &back),
+            None => decided(client, cost, verdict, took),
+        }
     }
 
     /// What [`Limiter::decide`] would say; takes nothing.
     #[must_use]
     pub fn peek(&self, ask: Ask, now_nanos: u64) -> Decision {
-        let Some(policy) = self.policies.get(ask.policy) else { return no_policy() };
-        let own = self.table.find(ask.policy, ask.key).map_or(0, |own| own.load(Ordering::Relaxed));
-        let bucket = Bucket::full_at(own);
-        let cost = u64::from(ask.cost);
+        let Some(client) = self.client(ask.policy, ask.key, now_nanos) else {
+            return Decision::no_policy(now_nanos);
+        };
+        let own = self.clients.look(&client);
+        let own = own.unwrap_or(Changed {
+            told: (),
+            bucket: Bucket::default(),
+            rate: client.terms.rate,
+            line: None,
+        });
+        let (cost, now_nanos) = (u64::from(ask.cost), client.now_nanos);
         let mut verdict = Verdict::Allowed;
-        let around = policy.within.iter().flatten();
-        for (level, (rate, mut bucket)) in around.filter_map(|id| Some((*id, self.levels.get(*id)?))) {
+        let around = client.terms.within();
+        for (level, (rate, mut bucket)) in around.rev().filter_map(|id| Some((id, self.levels.get(id)?))) {
             if let Err(retry_after_nanos) = bucket.take(rate, cost, now_nanos) {
                 verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
             }
         }
-        if let Err(retry_after_nanos) = { bucket }.take(policy.rate, cost, now_nanos) {
+        if let Err(retry_after_nanos) = { own.bucket }.take(own.rate, cost, now_nanos) {
             verdict = Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
         }
-        shown(verdict, policy.rate, bucket, now_nanos)
+        shown(&client, verdict, &own)
     }
 
     /// Corrects what was taken before its cost was known: takes `more` tokens
     /// whether they are there or not (the bucket goes into debt, at most one
     /// full bucket), or gives back as many where negative.
     pub fn settle(&self, _core: CoreId, policy: PolicyId, key: Key, more: i64, now_nanos: u64) {
-        let Some(known) = self.policies.get(policy) else { return };
-        let own = self.table.find_or_insert(policy, key, now_nanos);
+        let Some(client) = self.client(policy, key, now_nanos) else { return };
         let cost = more.unsigned_abs();
-        update(own, |bucket| match more < 0 {
-            true => bucket.refund(known.rate, cost),
-            false => bucket.charge(known.rate, cost, now_nanos),
+        let unknown = if more < 0 { Unknown::Leave } else { Unknown::Insert };
+        let changed = self.clients.change(&client, unknown, |bucket, rate| match more < 0 {
+            true => bucket.refund(rate, cost),
+            false => bucket.charge(rate, cost, client.now_nanos),
         });
-        for level in known.within.into_iter().flatten() {
+        if let Some((_, line)) = changed.and_then(|changed| changed.line) {
+            learned::count_cost(line, more);
+        }
+        for level in client.terms.within() {
             match more < 0 {
                 true => self.levels.refund(level, cost),
-                false => self.levels.charge(level, cost, now_nanos),
+                false => self.levels.charge(level, cost, client.now_nanos),
             }
+        }
+    }
+
+    /// Gives back what was taken for something that didn't come about, at every
+    /// level.
+    pub fn refund(&self, core: CoreId, ask: Ask, now_nanos: u64) {
+        self.settle(core, ask.policy, ask.key, -i64::from(ask.cost), now_nanos);
+    }
+
+    /// Gives a client a rate of its own; what is left stays. One that has one
+    /// already changes it.
+    ///
+    /// # Errors
+    /// Where all learned lines are taken.
+    pub fn learn(&self, policy: PolicyId, key: Key, rate: Rate, now_nanos: u64) -> Result<LearnedId, NoRoom> {
+        let mut changes = self.changes();
+        let client = self.client(policy, key, now_nanos).ok_or(NoRoom)?;
+        if let Some((id, line)) = self.clients.look(&client).and_then(|own| own.line) {
+            cell::set_rate(line, rate, now_nanos);
+            return Ok(id);
+        }
+        self.clients.learn(&client, rate, &mut changes.free)
+    }
+
+    /// Takes a client's rate away; what is left stays, under its policy's rate.
+    /// Tells whether there was such a client.
+    pub fn forget(&self, id: LearnedId, now_nanos: u64) -> bool {
+        self.clients.forget(id, now_nanos.min(NOW_MAX_NANOS), &mut self.changes().free)
+    }
+
+    /// Changes a learned rate; what is left stays, to the token and in one step.
+    /// Tells whether that number is still this client's.
+    pub fn set_learned_rate(
+        &self,
+        id: LearnedId,
+        policy: PolicyId,
+        key: Key,
+        rate: Rate,
+        now_nanos: u64,
+    ) -> bool {
+        let _one_at_a_time = self.changes();
+        let owned = self.clients.learned.owned(id).filter(|(_, tag)| *tag == Tag::new(policy, key));
+        owned.is_some_and(|(line, _)| cell::set_rate(line, rate, now_nanos))
+    }
+
+    /// The learned clients whose number is in the range, with what they did
+    /// since they were last asked after: that counts from 0 again.
+    pub fn learned(&self, range: Range<u32>, now_nanos: u64) -> impl Iterator<Item = Learned> + use<'_> {
+        self.clients.learned.take_windows(range, now_nanos)
+    }
+
+    /// Notes how a request ended, where its client learns.
+    pub fn observe(&self, policy: PolicyId, key: Key, outcome: Outcome) {
+        let Some(terms) = self.clients.policies.get(policy) else { return };
+        if let Some((adaptive, line)) = terms.adaptive().zip(self.clients.line(Tag::new(policy, key))) {
+            learned::observe(line, outcome, adaptive.slo_ms);
         }
     }
 }
 
-fn shown(verdict: Verdict, rate: Rate, bucket: Bucket, now_nanos: u64) -> Decision {
-    let remaining = bucket.available(rate, now_nanos);
-    Decision { verdict, rate, remaining, reset_after_nanos: bucket.owed_nanos(now_nanos) }
+impl Clients {
+    fn touch(&self, asks: &[Ask]) {
+        let tags = || asks.iter().map(|ask| Tag::new(ask.policy, ask.key));
+        let homes = tags().fold(0, |all, tag| all ^ self.table.touch(tag));
+        let lines = match self.learned.count() {
+            0 => 0,
+            _ => tags().fold(0, |all, tag| all ^ self.touch_line(tag)),
+        };
+        // Loads whose result nobody uses would be left out.
+        black_box(homes ^ lines);
+    }
 }
 
-fn no_policy() -> Decision {
-    let verdict = Verdict::Refused { by: RefusedBy::NoPolicy, retry_after_nanos: u64::MAX };
-    Decision { verdict, rate: Rate::new(0.0, 1), remaining: 0, reset_after_nanos: 0 }
+#[inline]
+fn decided<T>(client: &Client<'_>, cost: u64, verdict: Verdict, own: &Changed<'_, T>) -> Decision {
+    if let Some((_, line)) = own.line {
+        learned::count(line, verdict == Verdict::Allowed, cost);
+    }
+    shown(client, verdict, own)
+}
+
+#[inline]
+fn shown<T>(client: &Client<'_>, verdict: Verdict, own: &Changed<'_, T>) -> Decision {
+    let now_nanos = client.now_nanos;
+    Decision {
+        verdict,
+        rate: own.rate,
+        learned: own.line.map(|(id, _)| id),
+        should_learn: own.line.is_none() && should_learn(&client.terms, verdict, own.bucket, now_nanos),
+        bucket: own.bucket,
+        now_nanos,
+    }
+}
+
+#[inline]
+fn should_learn(terms: &Terms<'_>, verdict: Verdict, bucket: Bucket, now_nanos: u64) -> bool {
+    terms.adaptive().is_some()
+        && (verdict != Verdict::Allowed || bucket.owed_nanos(now_nanos) >= terms.rate.depth_nanos() / 4)
 }

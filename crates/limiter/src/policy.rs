@@ -1,7 +1,10 @@
 //! What many clients share.
 
-use crate::{LevelId, Rate};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::lines::{Line, Lines};
+use crate::sync::AtomicU64;
+use crate::word::{self, Parity, State, Tag};
+use crate::{Bucket, LevelId, Rate};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A policy's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,39 +19,172 @@ pub struct Policy {
     pub within: [Option<LevelId>; 2],
 }
 
+/// What is asked of the clients that learn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adaptive {
+    /// Latency that their requests should keep to; windows count by it.
+    pub slo_ms: u32,
+}
+
+// Words of an entry's first line. The overflow bucket has a line of its own,
+// since decisions write it.
+const STAMP: usize = 2;
+const WITHIN: usize = 3;
+const ADAPTIVE: usize = 4;
+const SHARE_PER_NANO: usize = 5;
+const QUOTA_WINDOW: usize = 6;
+const QUOTA_LIMIT: usize = 7;
+const LINES_EACH: usize = 2;
+
+/// Loss of what nobody will ask for again.
+const NOTHING: f64 = f64::MIN;
+
 /// All policies, by number.
 #[derive(Debug)]
-pub(crate) struct Policies(Box<[Entry]>);
-
-#[derive(Debug, Default)]
-struct Entry {
-    rate: AtomicU64,
-    /// Two level numbers, each plus one; 0 for none.
-    within: AtomicU64,
-}
+pub(crate) struct Policies(Lines);
 
 impl Policies {
     pub(crate) fn new(count: usize) -> Self {
-        Self((0..count).map(|_| Entry::default()).collect())
+        Self(Lines::new(count * LINES_EACH))
     }
 
-    pub(crate) fn get(&self, id: PolicyId) -> Option<Policy> {
-        let entry = self.0.get(usize::from(id.0))?;
-        let rate = entry.rate.load(Ordering::Relaxed);
-        let within = entry.within.load(Ordering::Relaxed);
-        let level = |word: u32| word.checked_sub(1).map(LevelId);
-        (rate != 0).then(|| Policy {
-            rate: Rate::of_word(rate),
-            within: [level(within as u32), level((within >> 32) as u32)],
-        })
+    fn entry(&self, id: PolicyId) -> Option<&Line> {
+        self.0.get(usize::from(id.0) * LINES_EACH)
     }
 
-    /// Gives the rate that was there.
-    pub(crate) fn set(&self, id: PolicyId, policy: Policy) -> Option<Rate> {
-        let entry = self.0.get(usize::from(id.0))?;
+    #[inline]
+    pub(crate) fn get(&self, id: PolicyId) -> Option<Terms<'_>> {
+        let entry = self.entry(id)?;
+        let stamp = entry[STAMP].load(Acquire);
+        let rate = entry[stamp_parity(stamp).index()].load(Acquire);
+        (rate != 0).then(|| Terms { entry, stamp, rate: Rate::of_word(rate) })
+    }
+
+    /// A bucket for clients that find no room.
+    pub(crate) fn overflow(&self, id: PolicyId) -> Option<&AtomicU64> {
+        Some(&self.0.get(usize::from(id.0) * LINES_EACH + 1)?[0])
+    }
+
+    /// Whether there was another rate before, so that clients' buckets have to
+    /// be read by both.
+    pub(crate) fn set(&self, id: PolicyId, policy: Policy, now_nanos: u64) -> bool {
+        let Some(entry) = self.entry(id) else { return false };
         let word = |level: Option<LevelId>| level.map_or(0, |level| u64::from(level.0) + 1);
-        entry.within.store(word(policy.within[0]) | (word(policy.within[1]) << 32), Ordering::Relaxed);
-        let before = entry.rate.swap(policy.rate.word(), Ordering::Relaxed);
-        (before != 0).then(|| Rate::of_word(before))
+        entry[WITHIN].store(word(policy.within[0]) | (word(policy.within[1]) << 32), Relaxed);
+        entry[SHARE_PER_NANO].store((1.0 / policy.rate.depth_nanos() as f64).to_bits(), Relaxed);
+        let parity = stamp_parity(entry[STAMP].load(Relaxed));
+        match entry[parity.index()].load(Relaxed) {
+            0 => entry[parity.index()].store(policy.rate.word(), Release),
+            before if before == policy.rate.word() => {}
+            _ => {
+                entry[parity.other().index()].store(policy.rate.word(), Release);
+                let flag = (parity.other().index() as u64) << 63;
+                entry[STAMP].store(flag | now_nanos, Release);
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(crate) fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
+        let word = adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1)));
+        if let Some(entry) = self.entry(id) {
+            entry[ADAPTIVE].store(word, Relaxed);
+        }
+    }
+
+    /// Notes which window is open, so that slots of past ones can be told.
+    pub(crate) fn open_quota(&self, id: PolicyId, window: u32, limit: u64) {
+        let Some(entry) = self.entry(id) else { return };
+        for (word, value) in [(QUOTA_WINDOW, u64::from(window)), (QUOTA_LIMIT, limit)] {
+            if entry[word].load(Relaxed) != value {
+                entry[word].store(value, Relaxed);
+            }
+        }
+    }
+
+    /// How much a slot's client would lose with it: a part of its depth; of who
+    /// owes nothing the less the longer ago it was here; infinite where it must
+    /// stay.
+    pub(crate) fn loss(&self, tag: Tag, state: u64, now_nanos: u64) -> f64 {
+        match State::of(state) {
+            State::Learned(_) | State::Moving => f64::INFINITY,
+            State::Quota { window, used } => self.quota_loss(tag, window, used),
+            State::Bucket(..) => {
+                let Some(terms) = self.get(tag.policy()) else { return NOTHING };
+                let bucket = terms.bucket(state);
+                match bucket.owed_nanos(now_nanos) {
+                    0 => bucket.full_at_nanos() as f64 - now_nanos as f64,
+                    owed => owed as f64 * terms.share_per_nano(),
+                }
+            }
+        }
+    }
+
+    fn quota_loss(&self, tag: Tag, window: u32, used: u64) -> f64 {
+        let Some(entry) = self.entry(tag.policy()) else { return NOTHING };
+        if u64::from(window) < entry[QUOTA_WINDOW].load(Relaxed) {
+            return NOTHING;
+        }
+        used as f64 / entry[QUOTA_LIMIT].load(Relaxed).max(1) as f64
+    }
+}
+
+fn stamp_parity(stamp: u64) -> Parity {
+    Parity::of(stamp >> 63 != 0)
+}
+
+/// A policy as a decision sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'p> {
+    entry: &'p Line,
+    /// Parity of the rate in force, and since when it is.
+    stamp: u64,
+    pub(crate) rate: Rate,
+}
+
+impl Terms<'_> {
+    /// A client's bucket, under the rate in force.
+    #[inline]
+    pub(crate) fn bucket(&self, state: u64) -> Bucket {
+        let bucket = word::bucket(state);
+        match word::parity(state) == stamp_parity(self.stamp) {
+            true => bucket,
+            false => self.brought_over(bucket),
+        }
+    }
+
+    /// As if it had been changed in the moment in which the policy was: what was
+    /// left then is left, and a full bucket stays full.
+    #[cold]
+    fn brought_over(&self, bucket: Bucket) -> Bucket {
+        let before = self.entry[stamp_parity(self.stamp).other().index()].load(Acquire);
+        let since = self.stamp & !(1 << 63);
+        if before == 0 || bucket.owed_nanos(since) == 0 {
+            return Bucket::default();
+        }
+        bucket.under(Rate::of_word(before), self.rate, since)
+    }
+
+    #[inline]
+    pub(crate) fn word(&self, bucket: Bucket) -> u64 {
+        word::of_bucket(stamp_parity(self.stamp), bucket)
+    }
+
+    #[inline]
+    pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {
+        let word = self.entry[WITHIN].load(Relaxed);
+        let level = |word: u32| word.checked_sub(1).map(LevelId);
+        [level(word as u32), level((word >> 32) as u32)].into_iter().flatten()
+    }
+
+    #[inline]
+    pub(crate) fn adaptive(&self) -> Option<Adaptive> {
+        let slo_ms = self.entry[ADAPTIVE].load(Relaxed) as u32;
+        (slo_ms != 0).then_some(Adaptive { slo_ms })
+    }
+
+    fn share_per_nano(&self) -> f64 {
+        f64::from_bits(self.entry[SHARE_PER_NANO].load(Relaxed))
     }
 }

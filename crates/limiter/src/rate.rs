@@ -4,8 +4,8 @@
 const MANTISSA_BITS: u32 = 27;
 
 /// Longest time that a full bucket may take to fill, so that sums of times
-/// never overflow: 36 years.
-const DEPTH_NANOS_MAX: u64 = 1 << 60;
+/// never overflow: nine years.
+const DEPTH_NANOS_MAX: u64 = 1 << 58;
 
 /// Slowest refill: a token in some nine years.
 const NANOS_PER_TOKEN_MAX: f64 = (1_u64 << 58) as f64;
@@ -22,7 +22,7 @@ pub struct Rate(u64);
 impl Rate {
     /// A bucket of `burst` tokens (at least one) refilled at `tokens_per_s`.
     /// Rates are clamped to a token in nine years … one a nanosecond, bursts to
-    /// what fills within 36 years.
+    /// what fills within nine years.
     #[must_use]
     pub fn new(tokens_per_s: f64, burst: u32) -> Self {
         let wanted = 1e9 / tokens_per_s;
@@ -52,20 +52,29 @@ impl Rate {
         Self(word)
     }
 
+    /// Whether the word is one that [`Rate::new`] makes.
+    pub(crate) fn is_whole(self) -> bool {
+        let depth = self.nanos_per_token().checked_mul(self.burst());
+        depth.is_some_and(|depth| (1..=DEPTH_NANOS_MAX).contains(&depth))
+    }
+
     /// Tokens that a full bucket holds.
     #[must_use]
+    #[inline]
     pub fn burst(self) -> u64 {
         self.0 & u64::from(u32::MAX)
     }
 
     /// Time in which one token comes back.
     #[must_use]
+    #[inline]
     pub fn nanos_per_token(self) -> u64 {
         (self.0 >> 37) << ((self.0 >> 32) & 31)
     }
 
     /// Time in which an empty bucket fills.
     #[must_use]
+    #[inline]
     pub fn depth_nanos(self) -> u64 {
         self.nanos_per_token() * self.burst()
     }

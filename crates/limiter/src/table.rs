@@ -1,72 +1,191 @@
-//! Every client's bucket, in a table of fixed size.
+//! Every client's slot, in a table of fixed size.
 //!
-//! A slot is two words: a tag (48 bits of the key's hash, 16 of the policy's
-//! number) and when the bucket is full again. Four slots share a cache line; a
-//! key lives in one of the 16 slots from its home line on. A slot is never
-//! freed, only taken over: one whose bucket is full has nothing to forget.
+//! A slot is two words, tag and state (`word.rs`). Four slots share a cache
+//! line; a client lives in one of the 16 slots from its home line on, and the
+//! first that has its tag is the one that counts. A slot is never freed, only
+//! taken over: one whose bucket is full has nothing to forget.
+//!
+//! Who takes a slot over first swaps the state for a mark, then writes the tag,
+//! then swaps the mark for a full bucket. The tag changes under the mark alone,
+//! so whoever has changed a state looks at the tag once more, and takes its
+//! change back where the slot has become another's.
 
-use crate::{Key, PolicyId};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::lines::{Lines, WORDS};
+use crate::sync::AtomicU64;
+use crate::word::{self, Tag};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const WAYS: usize = 4;
 const LINES_SEARCHED: usize = 4;
-const TAG_MASK: u64 = !0 << 16;
+const WINDOW_WORDS: usize = LINES_SEARCHED * WORDS;
 
-#[derive(Debug, Default)]
-struct Slot {
-    tag: AtomicU64,
-    full_at: AtomicU64,
+/// A client's place in the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot<'t> {
+    pub(crate) tag: &'t AtomicU64,
+    pub(crate) state: &'t AtomicU64,
 }
 
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Line([Slot; WAYS]);
+/// What became of an attempt to get a slot.
+#[derive(Debug)]
+pub(crate) enum Found<'t> {
+    Slot(Slot<'t>),
+    /// Another thread was faster.
+    Again,
+    /// All slots of the window are held.
+    NoRoom,
+}
 
 #[derive(Debug)]
-pub(crate) struct Table(Box<[Line]>);
+pub(crate) struct Table {
+    lines: Lines,
+    homes: u64,
+}
 
 impl Table {
-    /// Room for that many clients.
+    /// Room for that many clients: three slots for two, 24 bytes each.
     pub(crate) fn new(clients: usize) -> Self {
-        let lines = (clients * 10 / 7).div_ceil(WAYS).max(1) + LINES_SEARCHED - 1;
-        Self((0..lines).map(|_| Line::default()).collect())
+        let homes = (clients * 3 / 2).div_ceil(WAYS).max(1);
+        Self { lines: Lines::new(homes + LINES_SEARCHED - 1), homes: homes as u64 }
     }
 
-    fn home(&self, key: Key) -> usize {
-        let lines = (self.0.len() - LINES_SEARCHED + 1) as u128;
-        ((u128::from(key.word()) * lines) >> 64) as usize
+    #[inline]
+    fn window(&self, tag: Tag) -> Option<&[AtomicU64; WINDOW_WORDS]> {
+        let key = u128::from(tag.0 & !u64::from(u16::MAX));
+        self.lines.run(((key * u128::from(self.homes)) >> 64) as usize)
     }
 
-    fn slots(&self, key: Key) -> impl Iterator<Item = &Slot> {
-        self.0[self.home(key)..][..LINES_SEARCHED].iter().flat_map(|line| &line.0)
+    #[inline]
+    fn slots(&self, tag: Tag) -> impl Iterator<Item = Slot<'_>> {
+        let pairs = self.window(tag).map_or(&[][..], |window| window.as_chunks().0);
+        pairs.iter().map(|[tag, state]| Slot { tag, state })
     }
 
-    /// The client's bucket, if it has one.
-    pub(crate) fn find(&self, policy: PolicyId, key: Key) -> Option<&AtomicU64> {
-        let tag = tag(policy, key);
-        self.slots(key).find(|slot| slot.tag.load(Ordering::Acquire) == tag).map(|slot| &slot.full_at)
+    /// Asks for the client's home line; a caller that does so for many clients
+    /// waits for memory once.
+    #[inline]
+    pub(crate) fn touch(&self, tag: Tag) -> u64 {
+        self.window(tag).map_or(0, |window| window[0].load(Relaxed))
     }
 
-    /// The client's bucket; a new client takes the place of one whose bucket is
-    /// full, or else of the one that is full first.
-    pub(crate) fn find_or_insert(&self, policy: PolicyId, key: Key, now_nanos: u64) -> &AtomicU64 {
-        loop {
-            if let Some(found) = self.find(policy, key) {
-                return found;
+    /// The client's slot, if it has one.
+    #[inline]
+    pub(crate) fn find(&self, tag: Tag) -> Option<Slot<'_>> {
+        for slot in self.slots(tag) {
+            let seen = slot.tag.load(Acquire);
+            if seen == tag.0 && !leaves(slot.state.load(Acquire), tag) {
+                return Some(slot);
             }
-            let full_at = |slot: &&Slot| slot.full_at.load(Ordering::Relaxed);
-            let Some(victim) = self.slots(key).min_by_key(full_at) else { return &self.0[0].0[0].full_at };
-            let seen = victim.tag.load(Ordering::Acquire);
-            let tag = tag(policy, key);
-            if victim.tag.compare_exchange(seen, tag, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                victim.full_at.fetch_min(now_nanos, Ordering::Relaxed);
-                return &victim.full_at;
+            // Slots fill from the front and are never emptied.
+            if seen == Tag::FRESH.0 && slot.state.load(Acquire) == 0 {
+                return None;
             }
         }
+        None
+    }
+
+    /// A slot for a client that has none: one that nobody has used, or else the
+    /// one with the least loss, as long as that is finite.
+    #[cold]
+    pub(crate) fn insert(&self, tag: Tag, loss: impl Fn(Tag, u64) -> f64) -> Found<'_> {
+        let Some((slot, state)) = self.least(tag, loss) else { return Found::NoRoom };
+        if !take_over(slot, state, tag) {
+            return Found::Again;
+        }
+        Found::Slot(self.only(slot, tag))
+    }
+
+    /// Of two slots that threads gave the same client at once, the earlier
+    /// counts; what has been taken in the later one goes with it.
+    fn only<'t>(&'t self, own: Slot<'t>, tag: Tag) -> Slot<'t> {
+        let mut is_later = false;
+        for slot in self.slots(tag) {
+            let state = slot.state.load(Acquire);
+            if std::ptr::eq(slot.tag, own.tag) {
+                is_later = true;
+            } else if slot.tag.load(Acquire) != tag.0 || leaves(state, tag) {
+                continue;
+            } else if is_later {
+                let _ = own.state.compare_exchange(0, state, AcqRel, Relaxed);
+                take_over(slot, state, Tag::GIVEN_UP);
+            } else {
+                take_over(own, 0, Tag::GIVEN_UP);
+                return slot;
+            }
+        }
+        own
+    }
+
+    fn least(&self, tag: Tag, loss: impl Fn(Tag, u64) -> f64) -> Option<(Slot<'_>, u64)> {
+        let mut least = None;
+        let mut least_loss = f64::INFINITY;
+        for slot in self.slots(tag) {
+            let (owner, state) = (slot.tag.load(Acquire), slot.state.load(Acquire));
+            if owner == Tag::FRESH.0 && state == 0 {
+                return Some((slot, state));
+            }
+            let loss = loss(Tag(owner), state);
+            if loss < least_loss {
+                (least, least_loss) = (Some((slot, state)), loss);
+            }
+        }
+        least
+    }
+
+    /// Slots of the table, for walks through it.
+    pub(crate) fn len(&self) -> usize {
+        self.lines.count() * WAYS
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Option<Slot<'_>> {
+        let [tag, state] = self.lines.get(index / WAYS)?.as_chunks().0.get(index % WAYS)?;
+        Some(Slot { tag, state })
     }
 }
 
-fn tag(policy: PolicyId, key: Key) -> u64 {
-    // Never 0, which is nobody's.
-    ((key.word() << 16) & TAG_MASK | (1 << 16)) | u64::from(policy.0)
+/// Whether another client takes the slot over.
+#[inline]
+fn leaves(state: u64, tag: Tag) -> bool {
+    word::is_special(state) && state != word::moving(tag) && is_moving(state)
+}
+
+fn is_moving(state: u64) -> bool {
+    word::State::of(state) == word::State::Moving
+}
+
+fn take_over(slot: Slot<'_>, state: u64, tag: Tag) -> bool {
+    let mark = word::moving(tag);
+    if slot.state.compare_exchange(state, mark, AcqRel, Relaxed).is_err() {
+        return false;
+    }
+    slot.tag.store(tag.0, Release);
+    // Who finds the mark under its own tag may have been faster.
+    let _ = slot.state.compare_exchange(mark, 0, AcqRel, Relaxed);
+    true
+}
+
+/// Changes a word that belongs to `tag`, in one step; `None` where it doesn't,
+/// or where `change` can't read it.
+#[inline]
+pub(crate) fn change_owned<T>(
+    word: &AtomicU64,
+    owner: &AtomicU64,
+    tag: Tag,
+    mut change: impl FnMut(u64) -> Option<(u64, T)>,
+) -> Option<T> {
+    let mut seen = word.load(Acquire);
+    loop {
+        let (next, told) = change(seen)?;
+        if next == seen {
+            return (owner.load(Acquire) == tag.0).then_some(told);
+        }
+        match word.compare_exchange_weak(seen, next, AcqRel, Acquire) {
+            Ok(_) if owner.load(Acquire) == tag.0 => return Some(told),
+            Ok(_) => {
+                let _ = word.compare_exchange(next, seen, AcqRel, Relaxed);
+                return None;
+            }
+            Err(other) => seen = other,
+        }
+    }
 }

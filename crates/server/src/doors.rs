@@ -1,9 +1,11 @@
 //! The sockets of a running process, whatever is behind them, and how they are
 //! closed without anybody noticing.
 
+use crate::grpc;
 use crate::handover::{Control, Follower, Shared};
-use crate::http::{Fronts, IoThreads, Protocol, Stage};
-use crate::sockets::Listeners;
+use crate::http::{Front, IoThreads, Protocol, Stage};
+use crate::server::StartError;
+use crate::sockets::{Inherited, listen};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +24,38 @@ const FIRST_WORD: Duration = Duration::from_secs(2);
 /// How often it is looked how many connections are left.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// What a process listens on.
+pub(crate) struct Listeners {
+    http: TcpListener,
+    grpc: Option<TcpListener>,
+    /// Whether others hold the same sockets.
+    are_shared: bool,
+    /// Whether the process before this one may still hold the data folder.
+    pub(crate) follows: bool,
+}
+
+impl Listeners {
+    /// Listens there, or goes on where another has.
+    pub(crate) fn open(
+        http: SocketAddr,
+        grpc: Option<SocketAddr>,
+        inherited: Inherited,
+    ) -> Result<Self, StartError> {
+        let (are_shared, follows) = (inherited.are_shared(), inherited.follows);
+        let open = |address, inherited| {
+            listen(address, inherited).map_err(|source| StartError::Listen { address, source })
+        };
+        let http = open(http, inherited.http)?;
+        let grpc = grpc.map(|address| open(address, inherited.grpc)).transpose()?;
+        Ok(Self { http, grpc, are_shared, follows })
+    }
+
+    fn copies(&self) -> io::Result<Shared> {
+        let copy = |listener: &TcpListener| rustix::io::fcntl_dupfd_cloexec(listener, 0);
+        Ok(Shared { http: copy(&self.http)?, grpc: self.grpc.as_ref().map(copy).transpose()? })
+    }
+}
+
 /// The sockets of a running process.
 pub(crate) struct Doors {
     pub(crate) address: SocketAddr,
@@ -37,29 +71,27 @@ impl Doors {
     /// Accepts from now on. Who holds the data folder listens there for who is
     /// to follow.
     pub(crate) fn open(
-        fronts: Fronts,
+        front: Front,
+        calls: grpc::Front,
         listeners: Listeners,
         io_threads: usize,
         data: &Path,
-        are_shared: bool,
     ) -> io::Result<Self> {
-        let Listeners { http, grpc } = listeners;
-        let address = http.local_addr()?;
-        let grpc_address = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
-        let copy = |listener: &TcpListener| rustix::io::fcntl_dupfd_cloexec(listener, 0);
-        let shared = Shared { http: copy(&http)?, grpc: grpc.as_ref().map(copy).transpose()? };
-        let control = Control::new(data, shared).inspect_err(|error| {
+        let address = listeners.http.local_addr()?;
+        let grpc_address = listeners.grpc.as_ref().map(TcpListener::local_addr).transpose()?;
+        let control = Control::new(data, listeners.copies()?).inspect_err(|error| {
             tracing::warn!(%error, "no other process can take the sockets over");
         });
-        let health = Arc::clone(&fronts.grpc);
-        let io = Arc::new(IoThreads::start(io_threads, fronts)?);
+        let calls = Arc::new(calls);
+        let io = Arc::new(IoThreads::start(io_threads, Arc::new(front), Arc::clone(&calls))?);
         let accept = |listener, protocol| {
             let io = Arc::clone(&io);
             tokio::spawn(async move { io.accept(listener, protocol).await })
         };
-        let mut accepting = vec![accept(http, Protocol::Http)];
-        accepting.extend(grpc.map(|listener| accept(listener, Protocol::Grpc)));
-        accepting.push(tokio::spawn(health.keep_health(io.stage())));
+        let mut accepting = vec![accept(listeners.http, Protocol::Http)];
+        accepting.extend(listeners.grpc.map(|listener| accept(listener, Protocol::Grpc)));
+        accepting.push(tokio::spawn(calls.keep_health(io.stopped())));
+        let are_shared = listeners.are_shared;
         Ok(Self { address, grpc_address, io, accepting, control: control.ok(), are_shared })
     }
 

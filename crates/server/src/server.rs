@@ -2,19 +2,19 @@
 
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
-use crate::doors::Doors;
+use crate::doors::{Doors, Listeners};
 use crate::grpc;
 use crate::handover::Follower;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
-use crate::http::{App, Behind, Core, Front, Fronts, Options, Seen, Strangers};
-use crate::limits::{Limits, Saver, SeedError, load_seed};
+use crate::http::{App, Behind, Core, Front, Options, Seen, Strangers};
+use crate::limits::{Saver, SeedError};
 use crate::observe::{Metrics, Totals};
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
-use crate::shares::SharesOptions;
-use crate::sockets::{Inherited, Listeners};
+use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
+use crate::sockets::Inherited;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
@@ -109,21 +109,15 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
-    /// Redis can't be spoken to.
-    #[error("`buckets.redis.tls`: {0}")]
-    Shares(#[from] TlsSettingsError),
     /// Another process has the data folder.
     #[error(transparent)]
     Folder(#[from] LockError),
+    /// Redis can't be spoken to.
+    #[error("`buckets.redis.tls`: {0}")]
+    Shares(#[from] TlsSettingsError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
-}
-
-impl From<(SocketAddr, io::Error)> for StartError {
-    fn from((address, source): (SocketAddr, io::Error)) -> Self {
-        Self::Listen { address, source }
-    }
 }
 
 /// What was found on the way up, for the log.
@@ -144,6 +138,7 @@ pub struct Server {
     doors: Doors,
     saver: Saver,
     tasks: Vec<JoinHandle<()>>,
+    shares: Option<SharesTask>,
 }
 
 impl Server {
@@ -154,14 +149,12 @@ impl Server {
     /// Nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<(Self, Opened), StartError> {
         // First of all: who can't be reached must not send anything either.
-        let are_shared = options.inherited.are_shared();
-        let follows = options.inherited.follows;
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
         let journal = JournalParts {
             folder: options.data.join("journal"),
             options: openclaw_journal::Options { keys: keys_of, ..options.journal },
-            follows,
+            follows: listeners.follows,
             clock: Arc::clone(&clock),
         };
         // What waits for the disk, and certificates, beside the rest.
@@ -172,7 +165,7 @@ impl Server {
             ..SenderOptions::default()
         };
         let sender = tokio::task::spawn_blocking(move || openclaw_delivery::Sender::new(sender));
-        let metrics = Arc::new(Metrics::new());
+        let (metrics, shares) = Shares::with_metrics(options.shares)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
         // Looking at keys must not wait for what is written through the other.
@@ -182,8 +175,7 @@ impl Server {
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
-        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
-        let limits = Arc::new(limits);
+        let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
@@ -230,19 +222,18 @@ impl Server {
         let (seen, strangers) = (Seen::default(), Strangers::default());
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
         restoring.done().await;
+        let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
         let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
-        let fronts = Fronts {
-            grpc: Arc::new(grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls)),
-            http: Arc::new(Front::new(Behind::All(Arc::clone(&app)), tls.clone())),
-        };
-        let doors = Doors::open(fronts, listeners, options.io_threads, &options.data, are_shared)?;
+        let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls);
+        let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
-        let server = Self { host, app, log, doors, saver, tasks };
+        let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
+        let server = Self { host, app, log, doors, saver, tasks, shares };
         Ok((server, Opened { journal: report, recovery }))
     }
 
@@ -334,6 +325,9 @@ impl Server {
         self.host.begin_drain();
         self.doors.close();
         tokio::join!(self.doors.emptied(deadline), self.host.drain(deadline));
+        if let Some(shares) = self.shares {
+            shares.stop().await;
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
         self.saver.save().await;
         let io = self.doors.shut().await;

@@ -79,30 +79,8 @@ fn passed(descriptor: i32) -> io::Result<StdListener> {
     Ok(StdListener::from(pidfd_getfd(own, descriptor, PidfdGetfdFlags::empty())?))
 }
 
-/// The sockets that are listened on.
-pub(crate) struct Listeners {
-    pub(crate) http: TcpListener,
-    pub(crate) grpc: Option<TcpListener>,
-}
-
-impl Listeners {
-    /// # Errors
-    /// Names the address.
-    pub(crate) fn open(
-        http: SocketAddr,
-        grpc: Option<SocketAddr>,
-        inherited: Inherited,
-    ) -> Result<Self, (SocketAddr, io::Error)> {
-        let at = |address, inherited| listen(address, inherited).map_err(|source| (address, source));
-        Ok(Self {
-            http: at(http, inherited.http)?,
-            grpc: grpc.map(|address| at(address, inherited.grpc)).transpose()?,
-        })
-    }
-}
-
 /// Listens there, or goes on where another has.
-fn listen(address: SocketAddr, inherited: Option<StdListener>) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr, inherited: Option<StdListener>) -> io::Result<TcpListener> {
     if let Some(listener) = inherited {
         listener.set_nonblocking(true)?;
         return TcpListener::from_std(listener);

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Faults in one answer; the rest is counted. Keeps the answer to a request
 /// of nothing but bad alerts smaller than the request.
-const FAULTS_SHOWN_MAX: usize = 100;
+pub(crate) const FAULTS_SHOWN_MAX: usize = 100;
 
 /// Stands in Opsgenie's refusals of requests that were not read.
 const NO_REQUEST_ID: &str = "00000000-0000-0000-0000-000000000000";

@@ -8,22 +8,30 @@
 //! faults alone; what its backend suffers shrinks everybody's share
 //! ([`Health`], [`Shares`]).
 
+mod adapter;
 mod advice;
 mod answers;
+mod candidates;
 mod conform;
 mod estimator;
 mod features;
+mod figures;
 mod health;
 mod share;
 mod state;
 mod tally;
+mod tenant;
 
+pub use adapter::{Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, TenantIndex, TickProgress};
 pub use advice::Bounds;
 pub use answers::{Answers, Heard, UNREPORTED_LATENCY};
+pub use candidates::Candidate;
 pub use conform::Correction;
 pub use estimator::{PLAIN_OUTPUT, Plain, Predictor};
 pub use features::{Base, FEATURES, Features, SERVING10};
+pub use figures::{QUANTILES, WindowFigures};
 pub use health::{BackendTick, Health};
 pub use share::Shares;
 pub use state::{ClientState, WINDOWS_MIN};
 pub use tally::{TICKS, Window};
+pub use tenant::{Backend, TenantFigures};

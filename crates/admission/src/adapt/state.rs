@@ -4,6 +4,7 @@ use super::answers::{Answers, Heard};
 use super::features::Base;
 use super::tally::{Tally, Window};
 use libm::{expm1f, log1pf};
+use openclaw_limiter::Key;
 
 /// Windows after which a client is known well enough to be advised.
 pub const WINDOWS_MIN: u8 = 8;
@@ -32,8 +33,9 @@ pub struct ClientState {
     heard: Heard,
     tally: Tally,
     windows: u8,
-    /// Windows in a row in which nothing came.
-    silent: u8,
+    /// A byte of the client's key: whose line has become another's without a
+    /// word begins anew.
+    owner: u8,
 }
 
 impl Default for ClientState {
@@ -63,7 +65,7 @@ impl ClientState {
             heard: Heard::default(),
             tally: Tally::after(ticks),
             windows: 0,
-            silent: 0,
+            owner: 0,
         }
     }
 
@@ -75,6 +77,12 @@ impl ClientState {
     /// Takes in answers that the client has got within the running window.
     pub fn hear(&mut self, answers: Heard) {
         self.heard = self.heard.and(answers);
+    }
+
+    /// What the answers of the running window were like so far.
+    #[must_use]
+    pub fn answers(&self) -> Answers {
+        self.heard.answers()
     }
 
     /// What the answers of the window were like; the next begins with none.
@@ -90,7 +98,6 @@ impl ClientState {
         } else {
             self.shift(now);
         }
-        self.silent = if window.count > 0.0 { 0 } else { self.silent.saturating_add(1) };
         self.windows = (self.windows + 1).min(WINDOWS_COUNTED);
         self.level += (1.0 / (f32::from(self.windows) + 1.0)).max(0.01) * (now[0] - self.level);
         let off = now[0] - self.rate;
@@ -181,11 +188,24 @@ impl ClientState {
         self.tally.so_far()
     }
 
-    /// Windows in a row in which nothing came.
+    /// Whether nothing came in the last two windows.
     #[must_use]
-    pub fn silent(&self) -> u8 {
-        self.silent
+    pub fn is_silent(&self) -> bool {
+        self.windows >= 2 && self.last[0] == 0.0 && self.before_last == 0.0
     }
+
+    /// Begins anew unless it is this client's already.
+    pub(super) fn belong_to(&mut self, key: Key) {
+        let owner = (key.word() >> 8) as u8;
+        if self.owner != owner {
+            *self = Self { owner, ..Self::starting_after(phase(key)) };
+        }
+    }
+}
+
+/// Ticks after which a client's first window begins.
+fn phase(key: Key) -> u8 {
+    ((key.word() >> 32) % super::TICKS as u64) as u8
 }
 
 fn packed(log: f32) -> u16 {

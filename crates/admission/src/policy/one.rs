@@ -60,8 +60,8 @@ impl Policy {
         }
         let within = [self.total, around];
         let rate = part(rate(self.settings.client), share_of(None));
-        limiter.set_policy(self.id, limiter::Policy { rate, within });
-        self.quotas.iter().for_each(|quota| quota.install(limiter, share_of(None)));
+        limiter.set_policy(self.id, limiter::Policy { rate, within }, now_nanos);
+        self.quotas.iter().for_each(|quota| quota.install(limiter, share_of(None), now_nanos));
     }
 
     pub(super) fn client_bucket(&self, around: Option<LevelId>) -> ClientBucket {
@@ -151,8 +151,8 @@ impl Policy {
             shown: Shown::Bucket,
             verdict: decision.verdict,
             limit: decision.rate.burst(),
-            remaining: decision.remaining,
-            reset_after_nanos: decision.reset_after_nanos,
+            remaining: decision.remaining(),
+            reset_after_nanos: decision.reset_after_nanos(),
         }
     }
 

@@ -61,9 +61,9 @@ impl Quota {
     }
 
     /// Among replicas in equal parts: what isn't refilled can't move.
-    pub(super) fn install(&self, limiter: &Limiter, share: Share) {
+    pub(super) fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
         let rate = Rate::new(TOKENS_PER_S, share.of_burst(self.settings.limit));
-        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] });
+        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] }, now_nanos);
     }
 
     /// Takes tokens of the client's period, or none.
@@ -95,7 +95,7 @@ impl Quota {
         QuotaState {
             allowed: decision.verdict == Verdict::Allowed,
             is_never: ask.cost > self.settings.limit,
-            remaining: decision.remaining,
+            remaining: decision.remaining(),
             reset_after_nanos: end_nanos.saturating_sub(now_nanos),
         }
     }

@@ -60,8 +60,8 @@ impl PolicySet {
         let around = self.around.map(|(level, _)| level);
         self.policies.iter().for_each(|policy| policy.install(limiter, around, share_of, now_nanos));
         self.total.iter().for_each(|total| total.install(limiter, None, share_of, now_nanos));
-        self.descriptors.install(limiter, share_of(None));
-        self.overrides.install(limiter, share_of(None));
+        self.descriptors.install(limiter, share_of(None), now_nanos);
+        self.overrides.install(limiter, share_of(None), now_nanos);
     }
 
     /// Buckets of each client.

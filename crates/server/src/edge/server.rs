@@ -3,16 +3,17 @@
 use super::Edge;
 use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
-use crate::doors::Doors;
+use crate::doors::{Doors, Listeners};
 use crate::grpc;
 use crate::handover::Follower;
 use crate::http::tls::{Tls, TlsOptions};
-use crate::http::{Behind, Core, Front, Fronts, Options};
-use crate::limits::{Limits, Saver, load_seed};
+use crate::http::{Behind, Core, Front, Options};
+use crate::limits::Saver;
 use crate::observe::Metrics;
 use crate::reload::{ReloadError, Reloaded};
 use crate::server::{StartError, keep_keys, wait_until_free};
-use crate::sockets::{Inherited, Listeners};
+use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
+use crate::sockets::Inherited;
 use crate::tenants::{Registered, SettingsSource, TenantConfig, Tenants};
 use openclaw_alert::TenantName;
 use openclaw_delivery::{Outgoing, Sender, SenderOptions};
@@ -51,6 +52,8 @@ pub struct EdgeOptions {
     pub clock: Clock,
     /// How many threads own sockets.
     pub io_threads: usize,
+    /// How limits are shared with other replicas; nothing where they are not.
+    pub shares: Option<SharesOptions>,
 }
 
 /// A running edge.
@@ -59,6 +62,7 @@ pub struct EdgeServer {
     doors: Doors,
     saver: Saver,
     tasks: Vec<JoinHandle<()>>,
+    shares: Option<SharesTask>,
     _lock: FolderLock,
 }
 
@@ -68,17 +72,14 @@ impl EdgeServer {
     /// # Errors
     /// Nothing is left running.
     pub async fn start(options: EdgeOptions) -> Result<Self, StartError> {
-        let are_shared = options.inherited.are_shared();
-        let follows = options.inherited.follows;
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let disk = RealDisk::new(&options.data)?;
-        let lock = wait_until_free(follows, || disk.lock()).await?;
-        let metrics = Arc::new(Metrics::new());
+        let lock = wait_until_free(listeners.follows, || disk.lock()).await?;
+        let (metrics, shares) = Shares::with_metrics(options.shares)?;
         let clock = Arc::new(options.clock);
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let tenants = Arc::new(Tenants::new(options.tenants.into_iter().map(Registered::without_senders)));
-        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
-        let limits = Arc::new(limits);
+        let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let restoring = saver.restore();
@@ -99,12 +100,10 @@ impl EdgeServer {
         });
         let edge = Arc::new(Edge::new(core, options.source, Arc::clone(&clock)));
         restoring.done().await;
+        let front = Front::new(Behind::Edge(Arc::clone(&edge)), tls.clone());
         let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
-        let fronts = Fronts {
-            grpc: Arc::new(grpc::Front::new(Arc::clone(&edge.core), tls.clone(), calls)),
-            http: Arc::new(Front::new(Behind::Edge(Arc::clone(&edge)), tls.clone())),
-        };
-        let doors = Doors::open(fronts, listeners, options.io_threads, &options.data, are_shared)?;
+        let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone(), calls);
+        let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&edge).keep_watch()),
             tokio::spawn(keep_keys(Arc::clone(&auth), Arc::new(Keys::open(&options.data)?))),
@@ -113,7 +112,8 @@ impl EdgeServer {
             tokio::spawn(saver.clone().keep_saving()),
         ];
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
-        Ok(Self { edge, doors, saver, tasks, _lock: lock })
+        let shares = shares.map(|shares| shares.start(Arc::clone(&edge.core.limits)));
+        Ok(Self { edge, doors, saver, tasks, shares, _lock: lock })
     }
 
     /// Where it listens.
@@ -154,6 +154,9 @@ impl EdgeServer {
         self.edge.begin_drain();
         self.doors.close();
         self.doors.emptied(deadline).await;
+        if let Some(shares) = self.shares {
+            shares.stop().await;
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
         self.saver.save().await;
         let io = self.doors.shut().await;

@@ -20,19 +20,19 @@ const CLIENT_HEADER: &str = "x-client-id";
 const WHOLE: [i32; 2] = [0, 6];
 
 pub(super) struct AccessLogs {
-    core: Arc<Core>,
+    app: Arc<Core>,
 }
 
 impl AccessLogs {
-    pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+    pub(super) fn new(app: Arc<Core>) -> Self {
+        Self { app }
     }
 
     fn take(&self, tenant: &TenantLimits, message: &StreamAccessLogsMessage) {
         let Some(LogEntries::HttpLogs(logs)) = &message.log_entries else { return };
-        let now_nanos = self.core.limits.now_nanos();
+        let now_nanos = self.app.limits.now_nanos();
         for observation in logs.log_entry.iter().filter_map(observation) {
-            self.core.limits.observe(tenant, &observation, now_nanos);
+            self.app.limits.observe(tenant, &observation, now_nanos);
         }
     }
 }

@@ -121,7 +121,7 @@ impl Desk {
 
     /// Reads the clock, for all calls that are answered at once.
     pub(super) fn open(&mut self) {
-        self.now_nanos = self.front.core.limits.now_nanos();
+        self.now_nanos = self.front.app.limits.now_nanos();
     }
 
     /// Counts what has been answered since `began`.
@@ -134,7 +134,7 @@ impl Desk {
 
     /// Answers, where all is there.
     pub(super) fn answer(&mut self, mut call: Box<Call>, began: Instant) -> Outcome {
-        if !self.front.core.auth.is_settled(&call.headers) {
+        if !self.front.app.auth.is_settled(&call.headers) {
             return Outcome::Waits(call);
         }
         // Who has no credential is refused before anything is read.
@@ -155,7 +155,7 @@ impl Desk {
 
     /// Answers when all is there.
     pub(super) async fn finish(mut self, mut call: Box<Call>, began: Instant) {
-        self.front.core.auth.settle(&call.headers).await;
+        self.front.app.auth.settle(&call.headers).await;
         let answer = self.answered(&mut call, began).await;
         self.send(&mut call, answer, began);
         self.close(began);
@@ -177,7 +177,7 @@ impl Desk {
             Err(refusal) => {
                 refusal.send(&mut call.respond);
                 let status = refusal.http_status();
-                self.front.core.metrics.answered(None, ROUTE, status, began.elapsed());
+                self.front.app.metrics.answered(None, ROUTE, status, began.elapsed());
             }
         }
     }
@@ -192,7 +192,7 @@ impl Desk {
     }
 
     fn decided<'t>(&self, tenant: &'t TenantLimits, request: &RateLimitRequest<'_>) -> DescriptorAnswers<'t> {
-        let limits = &self.front.core.limits;
+        let limits = &self.front.app.limits;
         let taken = request.descriptors().filter(|(_, gives_back)| !gives_back);
         let taken: SmallVec<[_; 4]> = taken.map(|(descriptor, _)| descriptor).collect();
         let mut answers = limits.decide_descriptors(tenant, request.domain, &taken, self.now_nanos);
@@ -208,7 +208,7 @@ impl Desk {
     fn count(&mut self, tenant: Arc<TenantLimits>, began: Instant) {
         if self.account.as_ref().is_none_or(|account| !Arc::ptr_eq(&account.tenant, &tenant)) {
             self.close(began);
-            let calls = self.front.core.metrics.requests_of(Some(&tenant.name), ROUTE, "2xx");
+            let calls = self.front.app.metrics.requests_of(Some(&tenant.name), ROUTE, "2xx");
             self.account = Some(Account { tenant, calls, open: 0 });
         }
         if let Some(account) = &mut self.account {

@@ -6,7 +6,6 @@ use super::elsewhere;
 use super::front::{Front, told};
 use super::unvectored::Unvectored;
 use crate::auth::Peer;
-use crate::http::Stage;
 use crate::http::tls;
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
@@ -48,7 +47,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 type Incoming = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// Serves a connection until it ends.
-pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<Stage>) {
+pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
     let Some(tls) = &front.tls else {
         return serve(socket, None, front, stopped).await;
     };
@@ -62,7 +61,7 @@ pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped
     }
 }
 
-async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stopped: watch::Receiver<Stage>)
+async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stopped: watch::Receiver<bool>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -129,7 +128,7 @@ where
 }
 
 /// Answers what can be answered now; the rest in tasks of their own.
-fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<Stage>) {
+fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<bool>) {
     if batch.is_empty() {
         return;
     }

@@ -4,7 +4,6 @@ use super::call::Desk;
 use super::front::{Front, MESSAGE_BYTES_MAX, told};
 use super::status::{Code, Refusal};
 use crate::auth::Peer;
-use crate::http::Stage;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -36,10 +35,10 @@ pub(super) fn spawn(
     desk: &Desk,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    stopped: watch::Receiver<Stage>,
+    stopped: watch::Receiver<bool>,
 ) {
     let (front, peer) = (Arc::clone(&desk.front), desk.peer.clone());
-    let work = front.core.work.clone();
+    let work = front.app.work.clone();
     work.spawn(async move {
         let began = Instant::now();
         let route = route(request.uri().path());
@@ -54,7 +53,7 @@ pub(super) fn spawn(
                 refusal.http_status()
             }
         };
-        front.core.metrics.answered(None, route, status, began.elapsed());
+        front.app.metrics.answered(None, route, status, began.elapsed());
     });
 }
 
@@ -74,14 +73,14 @@ async fn admitted(
     front: &Front,
     request: Request<RecvStream>,
     peer: Option<&Peer>,
-    mut stopped: watch::Receiver<Stage>,
+    mut stopped: watch::Receiver<bool>,
 ) -> Result<Request<tonic::body::Body>, Refusal> {
     let mut request = request.map(|body| {
         let stopped = Box::pin(async move { told(&mut stopped).await });
         tonic::body::Body::new(Incoming { body, stopped })
     });
     if request.uri().path().starts_with(ACCESS_LOGS) {
-        front.core.auth.settle(request.headers()).await;
+        front.app.auth.settle(request.headers()).await;
         let tenant = front.admit(request.headers(), peer)?;
         request.extensions_mut().insert(tenant);
     }
@@ -91,7 +90,7 @@ async fn admitted(
 async fn send(
     response: Response<tonic::body::Body>,
     mut respond: SendResponse<Bytes>,
-    mut stopped: watch::Receiver<Stage>,
+    mut stopped: watch::Receiver<bool>,
 ) {
     let (head, mut body) = response.into_parts();
     let is_all = body.is_end_stream();

@@ -5,8 +5,8 @@ use super::proto::FILES;
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
 use super::status::Refusal;
 use crate::auth::{Denied, Peer};
+use crate::http::Core;
 use crate::http::tls::Tls;
-use crate::http::{Core, Stage, reached};
 use crate::limits::TenantLimits;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -35,7 +35,7 @@ pub(crate) struct Options {
 
 /// What a connection is served by.
 pub(crate) struct Front {
-    pub(super) core: Arc<Core>,
+    pub(super) app: Arc<Core>,
     pub(super) routes: Routes,
     /// Without it connections are plain.
     pub(crate) tls: Option<Arc<Tls>>,
@@ -44,13 +44,13 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(core: Arc<Core>, tls: Option<Arc<Tls>>, options: Options) -> Self {
+    pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>, options: Options) -> Self {
         let (health, server) = tonic_health::server::health_reporter();
-        Self { routes: routes(&core, server), core, tls, options, health }
+        Self { routes: routes(&app, server), app, tls, options, health }
     }
 
     /// Runs for the life of the server: what health says.
-    pub(crate) async fn keep_health(self: Arc<Self>, mut stopped: watch::Receiver<Stage>) {
+    pub(crate) async fn keep_health(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         self.say(ServingStatus::Serving).await;
         told(&mut stopped).await;
         self.say(ServingStatus::NotServing).await;
@@ -74,20 +74,20 @@ impl Front {
     ) -> Result<Arc<TenantLimits>, Refusal> {
         let limits = match &self.options.anonymous_tenant {
             Some(tenant) if peer.is_none() && !headers.contains_key(AUTHORIZATION) => {
-                self.core.auth.check_anonymous(headers, tenant)?;
-                self.core.limits.of(tenant)
+                self.app.auth.check_anonymous(headers, tenant)?;
+                self.app.limits.of(tenant)
             }
             _ => {
-                let caller = self.core.auth.check(headers, None, peer)?;
-                self.core.limits.of(caller.tenant_for(Scope::Limit)?)
+                let caller = self.app.auth.check(headers, None, peer)?;
+                self.app.limits.of(caller.tenant_for(Scope::Limit)?)
             }
         };
         limits.ok_or_else(|| Denied::Tenant.into())
     }
 }
 
-fn routes(core: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
-    let logs = AccessLogServiceServer::new(AccessLogs::new(Arc::clone(core)));
+fn routes(app: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
+    let logs = AccessLogServiceServer::new(AccessLogs::new(Arc::clone(app)));
     let mut routes = Routes::new(logs.max_decoding_message_size(MESSAGE_BYTES_MAX)).add_service(health);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -102,6 +102,7 @@ fn routes(core: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
 }
 
 /// Comes back when the server stops.
-pub(super) async fn told(stopped: &mut watch::Receiver<Stage>) {
-    reached(stopped, Stage::Leaving).await;
+pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
 }

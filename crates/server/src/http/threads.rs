@@ -42,12 +42,14 @@ pub(crate) enum Stage {
 /// All I/O threads.
 pub(crate) struct IoThreads {
     threads: Vec<IoThread>,
-    fronts: Fronts,
+    front: Arc<Front>,
     /// Of all threads together; further ones wait to be accepted.
     connections_max: usize,
     /// Connections that came while all were welcome.
     kept: Arc<AtomicUsize>,
     stage: watch::Sender<Stage>,
+    /// For connections that can be told at any time that they end.
+    stop: watch::Sender<bool>,
 }
 
 /// What a listener's connections speak.
@@ -61,9 +63,9 @@ pub(crate) enum Protocol {
 
 /// What connections are served by.
 #[derive(Clone)]
-pub(crate) struct Fronts {
-    pub(crate) http: Arc<Front>,
-    pub(crate) grpc: Arc<grpc::Front>,
+struct Fronts {
+    http: Arc<Front>,
+    grpc: Arc<grpc::Front>,
 }
 
 struct IoThread {
@@ -94,11 +96,14 @@ impl Drop for Counted {
 
 impl IoThreads {
     /// Starts `count` threads.
-    pub(crate) fn start(count: usize, fronts: Fronts) -> io::Result<Self> {
+    pub(crate) fn start(count: usize, http: Arc<Front>, grpc: Arc<grpc::Front>) -> io::Result<Self> {
         let (stage, at) = watch::channel(Stage::Open);
-        let start = |number| IoThread::start(number, fronts.clone(), at.clone());
+        let (stop, stopped) = watch::channel(false);
+        let front = Arc::clone(&http);
+        let fronts = Fronts { http, grpc };
+        let start = |number| IoThread::start(number, fronts.clone(), at.clone(), stopped.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, fronts, connections_max: connections_max(), kept: Arc::default(), stage })
+        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage, stop })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
@@ -137,15 +142,16 @@ impl IoThreads {
         }
     }
 
-    /// Tells all connections how far the end has come.
-    pub(crate) fn set_stage(&self, stage: Stage) {
-        self.fronts.http.leave(stage >= Stage::Leaving);
-        self.stage.send_replace(stage);
+    /// Says when connections of many calls are to end.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
-    /// How far the end has come.
-    pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
-        self.stage.subscribe()
+    /// Tells all connections how far the end has come.
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        self.front.leave(stage >= Stage::Leaving);
+        self.stop.send_replace(stage >= Stage::Leaving);
+        self.stage.send_replace(stage);
     }
 
     /// Connections that are open.
@@ -170,13 +176,18 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(number: usize, fronts: Fronts, stage: watch::Receiver<Stage>) -> io::Result<Self> {
+    fn start(
+        number: usize,
+        fronts: Fronts,
+        stage: watch::Receiver<Stage>,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, fronts, stage));
+            runtime.block_on(run(incoming, fronts, stage, stopped));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -187,16 +198,17 @@ async fn run(
     mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol, Counted)>,
     fronts: Fronts,
     stage: watch::Receiver<Stage>,
+    stopped: watch::Receiver<bool>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
     while let Some((socket, protocol, counted)) = incoming.recv().await {
         let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else { continue };
-        let (fronts, stage) = (fronts.clone(), stage.clone());
+        let (fronts, stage, stopped) = (fronts.clone(), stage.clone(), stopped.clone());
         tokio::spawn(async move {
             match protocol {
                 Protocol::Http => connection(socket, fronts.http, stage).await,
-                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stage).await,
+                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stopped).await,
             }
             drop(counted);
         });

@@ -3,9 +3,11 @@
 use super::Limits;
 use super::demand::{Demand, Limit};
 use arc_swap::ArcSwap;
-use openclaw_admission::shares::{Replica, Share, SharedKey};
+use openclaw_admission::shares::{HOT_MAX, Replica, Share, SharedKey};
 use openclaw_admission::{ClientBucket, CommonBucket, Note, PolicySet, part};
-use openclaw_limiter::{Ask, CoreId, Decision, LevelId, Limiter, PolicyId, RefusedBy, Verdict};
+use openclaw_limiter::{
+    Ask, CoreId, Decision, Key, LearnedId, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +37,8 @@ pub(super) struct InForce {
     common_scopes: HashMap<u64, LevelId>,
     clients: HashMap<PolicyId, ClientBucket>,
     client_scopes: HashMap<u64, PolicyId>,
+    /// Clients with a rate of their own.
+    lines: HashMap<SharedKey, LearnedId>,
 }
 
 /// What was asked of a limit.
@@ -53,7 +57,7 @@ impl Note for Noted {
             Verdict::Refused { by, .. } => Some(by),
         };
         if matches!(refused_by, None | Some(RefusedBy::Client)) {
-            let is_pressed = refused_by.is_some() || decision.remaining * 2 < decision.rate.burst();
+            let is_pressed = refused_by.is_some() || decision.remaining() * 2 < decision.rate.burst();
             self.demand.saw(core, Limit::Client(ask.policy, ask.key), ask.cost, is_pressed);
         }
         if matches!(refused_by, None | Some(RefusedBy::Level(_)))
@@ -125,12 +129,27 @@ impl InForce {
         tokens_per_s * 2.0 > share.of_rate(bucket.rate.tokens_per_s())
     }
 
-    fn put(&self, limiter: &Limiter, key: SharedKey, now_nanos: u64) {
+    fn put(&mut self, limiter: &Limiter, key: SharedKey, now_nanos: u64) {
         let (scope, of_client) = ((key.0 >> 64) as u64, key.0 as u64);
-        if of_client == ALL_CLIENTS
-            && let Some(bucket) = self.common_scopes.get(&scope).and_then(|level| self.common.get(level))
-        {
+        if of_client != ALL_CLIENTS {
+            return self.put_client(limiter, key, scope, Key::of_word(of_client), now_nanos);
+        }
+        if let Some(bucket) = self.common_scopes.get(&scope).and_then(|level| self.common.get(level)) {
             limiter.set_level(bucket.id, part(bucket.rate, self.share(key)), now_nanos);
+        }
+    }
+
+    fn put_client(&mut self, limiter: &Limiter, key: SharedKey, scope: u64, client: Key, now_nanos: u64) {
+        let bucket = self.client_scopes.get(&scope).and_then(|policy| self.clients.get(policy));
+        let Some(bucket) = bucket.filter(|_| self.of.contains_key(&key)) else {
+            if let Some(line) = self.lines.remove(&key) {
+                limiter.forget(line, now_nanos);
+            }
+            return;
+        };
+        let rate = part(bucket.rate, self.share(key));
+        if let Ok(line) = limiter.learn(bucket.id, client, rate, now_nanos) {
+            self.lines.insert(key, line);
         }
     }
 }
@@ -148,7 +167,21 @@ impl Limits {
     /// [`Limits::put_shares`] says how much.
     pub(crate) fn shared(mut self) -> Self {
         self.sharing = Some(Sharing::new(self.cores));
+        self.limiter = self.limiter.with_learned(HOT_MAX as u32);
         self
+    }
+
+    /// The same shares of what limits there are now.
+    pub(super) fn follow<'s>(
+        &self,
+        in_force: &mut InForce,
+        sets: impl Iterator<Item = &'s PolicySet> + Clone,
+        now_nanos: u64,
+    ) {
+        let Some(sharing) = &self.sharing else { return };
+        sharing.follow(in_force, sets);
+        let hot: Vec<_> = in_force.of.keys().copied().collect();
+        hot.into_iter().for_each(|key| in_force.put(&self.limiter, key, now_nanos));
     }
 
     pub(super) fn noted(&self, policies: PolicySet) -> PolicySet {
@@ -196,8 +229,7 @@ impl Limits {
         }
         let gone = before.keys().filter(|key| !in_force.of.contains_key(key));
         let changed = in_force.of.iter().filter(|(key, share)| before.get(key) != Some(share));
-        for key in gone.chain(changed.map(|(key, _)| key)) {
-            in_force.put(&self.limiter, *key, now_nanos);
-        }
+        let changed: Vec<_> = gone.chain(changed.map(|(key, _)| key)).copied().collect();
+        changed.into_iter().for_each(|key| in_force.put(&self.limiter, key, now_nanos));
     }
 }

@@ -3,7 +3,7 @@
 use super::settings::{RuleLimit, Unit, UnitRate};
 use super::tree::{Rule, RuleBucket};
 use crate::policy::decide::{Answer, Asked};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Note, Policy, PolicySet};
 use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
 
@@ -126,6 +126,7 @@ struct Place<'l> {
     limiter: &'l Limiter,
     core: CoreId,
     now_nanos: u64,
+    note: Option<&'l dyn Note>,
 }
 
 impl PolicySet {
@@ -138,8 +139,8 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
-        self.decide_held(self.held(limiter, domain, descriptor), place)
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
+        self.decide_held(self.held(place, domain, descriptor), place)
     }
 
     /// Takes the tokens of all descriptors of a request, or none.
@@ -151,10 +152,10 @@ impl PolicySet {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         let held = descriptors.iter().map(|descriptor| {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
-            if is_replaced { Held::Unlimited } else { self.held(limiter, domain, descriptor) }
+            if is_replaced { Held::Unlimited } else { self.held(place, domain, descriptor) }
         });
         let held: SmallVec<[_; 4]> = held.collect();
         let mut each: SmallVec<[_; 4]> = held.iter().map(|held| self.decide_held(*held, place)).collect();
@@ -176,8 +177,8 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
-        let held = self.held(limiter, domain, descriptor);
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
+        let held = self.held(place, domain, descriptor);
         let taken = match held {
             Held::Policy { policy, .. } => Taken::Policies([Some(policy), self.total.as_ref()]),
             _ => Taken::Bucket,
@@ -199,9 +200,10 @@ impl PolicySet {
         among.iter().filter_map(rule).any(|rule| rule.settings.replaces.contains(name))
     }
 
-    fn held<'s, 'r>(&'s self, limiter: &Limiter, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
+    fn held<'s, 'r>(&'s self, place: Place<'_>, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
+        let limiter = place.limiter;
         let Descriptor { entries, hits, .. } = *descriptor;
-        if let Some(held) = self.overridden(limiter, domain, descriptor) {
+        if let Some(held) = self.overridden(place, domain, descriptor) {
             return held;
         }
         let Some(rule) = self.descriptors.matched(domain, entries) else {
@@ -241,7 +243,7 @@ impl PolicySet {
 
     fn overridden<'r>(
         &self,
-        limiter: &Limiter,
+        place: Place<'_>,
         domain: &str,
         descriptor: &Descriptor<'r>,
     ) -> Option<Held<'_, 'r>> {
@@ -250,8 +252,8 @@ impl PolicySet {
         if rate.requests_per_unit == 0 {
             return Some(Held::Blocked { limit, dry_run: false, is_quota: false });
         }
-        let (policy, scope) = self.overrides.policy(limiter, domain, rate)?;
-        let key = limiter.key(scope, &bytes(descriptor.entries, None));
+        let (policy, scope) = self.overrides.policy(place.limiter, domain, rate, place.now_nanos)?;
+        let key = place.limiter.key(scope, &bytes(descriptor.entries, None));
         let ask = Ask { policy, key, cost: descriptor.hits };
         Some(Held::Bucket { ask, limit, dry_run: false, is_quota: false })
     }
@@ -263,15 +265,15 @@ impl PolicySet {
             Held::Bucket { ask, limit, dry_run, is_quota } => {
                 let decision = match ask.cost {
                     0 => place.limiter.peek(ask, place.now_nanos),
-                    _ => place.limiter.decide(place.core, ask, place.now_nanos),
+                    _ => place.asked(b"", ask.cost).decide(ask, place.now_nanos),
                 };
                 let is_refused = decision.verdict != Verdict::Allowed;
                 DescriptorAnswer {
                     code: DescriptorCode::new(is_refused && !dry_run),
                     limit: Some(limit),
-                    remaining: shown(decision.remaining),
+                    remaining: shown(decision.remaining()),
                     burst: decision.rate.burst(),
-                    reset_after_nanos: decision.reset_after_nanos,
+                    reset_after_nanos: decision.reset_after_nanos(),
                     retry_after_nanos: retry_after(decision.verdict),
                     would_deny: is_refused && dry_run,
                     is_quota,
@@ -316,8 +318,8 @@ impl<'l> Place<'l> {
     where
         'l: 'a,
     {
-        let Self { limiter, core, now_nanos } = self;
-        Asked { limiter, core, client, cost, now_nanos }
+        let Self { limiter, core, now_nanos, note } = self;
+        Asked { limiter, core, client, cost, now_nanos, note }
     }
 }
 

@@ -45,9 +45,15 @@ impl Overrides {
     }
 
     /// The policy of a limit, and the scope of its clients in a domain.
-    pub(super) fn policy(&self, limiter: &Limiter, domain: &str, limit: UnitRate) -> Option<(PolicyId, u64)> {
+    pub(super) fn policy(
+        &self,
+        limiter: &Limiter,
+        domain: &str,
+        limit: UnitRate,
+        now_nanos: u64,
+    ) -> Option<(PolicyId, u64)> {
         let rate = Rate::new(limit.per_s(), limit.requests_per_unit);
-        let place = self.known(rate).or_else(|| self.taken(limiter, rate))?;
+        let place = self.known(rate).or_else(|| self.taken(limiter, rate, now_nanos))?;
         let word = place.rate.load(Ordering::Relaxed);
         let parts: [&[u8]; 3] = [&self.scope.to_le_bytes(), &word.to_le_bytes(), domain.as_bytes()];
         Some((place.id, fnv1a(&parts)))
@@ -68,7 +74,7 @@ impl Overrides {
 
     /// The lock is taken once for each limit: a policy is in force before its
     /// place can be found.
-    fn taken(&self, limiter: &Limiter, rate: Rate) -> Option<&Place> {
+    fn taken(&self, limiter: &Limiter, rate: Rate, now_nanos: u64) -> Option<&Place> {
         if self.places.iter().all(|place| place.rate.load(Ordering::Acquire) != 0) {
             return self.nearest(rate);
         }
@@ -79,26 +85,26 @@ impl Overrides {
         let Some(free) = self.places(rate).find(|place| place.rate.load(Ordering::Acquire) == 0) else {
             return self.nearest(rate);
         };
-        self.put_in_force(limiter, free, rate);
+        self.put_in_force(limiter, free, rate, now_nanos);
         free.rate.store(rate.word(), Ordering::Release);
         Some(free)
     }
 
     /// What has been seen so far.
-    pub(in crate::policy) fn install(&self, limiter: &Limiter, share: Share) {
+    pub(in crate::policy) fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         self.share.store(share.parts(), Ordering::Relaxed);
         for place in &self.places {
             match place.rate.load(Ordering::Acquire) {
                 0 => {}
-                word => self.put_in_force(limiter, place, Rate::of_word(word)),
+                word => self.put_in_force(limiter, place, Rate::of_word(word), now_nanos),
             }
         }
     }
 
-    fn put_in_force(&self, limiter: &Limiter, place: &Place, rate: Rate) {
+    fn put_in_force(&self, limiter: &Limiter, place: &Place, rate: Rate, now_nanos: u64) {
         let share = Share::of_parts(self.share.load(Ordering::Relaxed));
-        limiter.set_policy(place.id, Policy { rate: part(rate, share), within: [None, None] });
+        limiter.set_policy(place.id, Policy { rate: part(rate, share), within: [None, None] }, now_nanos);
     }
 
     fn nearest(&self, wanted: Rate) -> Option<&Place> {

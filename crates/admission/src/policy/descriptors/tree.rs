@@ -100,8 +100,8 @@ impl DescriptorTree {
     }
 
     /// Puts all rules in force; what is left of their buckets stays.
-    pub(in crate::policy) fn install(&self, limiter: &Limiter, share: Share) {
-        self.domains.iter().for_each(|(_, node)| node.install(limiter, share));
+    pub(in crate::policy) fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
+        self.domains.iter().for_each(|(_, node)| node.install(limiter, share, now_nanos));
     }
 
     pub(in crate::policy) fn client_buckets(&self) -> Vec<ClientBucket> {
@@ -139,13 +139,13 @@ impl Node {
         self.exact.iter().chain(&self.patterns).chain(&self.any)
     }
 
-    fn install(&self, limiter: &Limiter, share: Share) {
+    fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
         for rule in self.rules() {
             if let Some(RuleBucket::Own { policy, rate, .. }) = rule.bucket {
                 let rate = part(rate, share);
-                limiter.set_policy(policy, limiter::Policy { rate, within: [None, None] });
+                limiter.set_policy(policy, limiter::Policy { rate, within: [None, None] }, now_nanos);
             }
-            rule.below.install(limiter, share);
+            rule.below.install(limiter, share, now_nanos);
         }
     }
 

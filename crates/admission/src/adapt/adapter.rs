@@ -1,0 +1,389 @@
+//! One tick of everybody who learns, batch by batch.
+
+use super::advice::{Bounds, Grant};
+use super::answers::Heard;
+use super::candidates::{Candidate, Candidates};
+use super::tenant::{Backend, TenantFigures, TenantState};
+use super::{Answers, ClientState, Correction, Features, Predictor, TICKS};
+use crate::RateSettings;
+use openclaw_limiter::{Learned, LearnedId, Limiter, PolicyId, Rate};
+
+/// Clients that are looked at in one go.
+const BATCH: u32 = 1024;
+/// Share of windows that a client's limit is to cover.
+const COVERAGE: f32 = 0.99;
+/// Least past use that counts when shares are weighed, in tokens a tick.
+const WEIGHT_MIN: f32 = 0.05;
+
+/// A tenant's place among those that adapt; the same for life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TenantIndex(pub u32);
+
+/// A policy whose clients learn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptivePolicy {
+    /// Whose.
+    pub tenant: TenantIndex,
+    /// Whether what is learned is put in force.
+    pub is_enforced: bool,
+    /// Each client's bucket until it is known, and where advice is only shown.
+    pub client: RateSettings,
+    /// Between these.
+    pub bounds: Bounds,
+}
+
+/// The policies whose clients learn, by number.
+#[derive(Debug, Clone, Default)]
+pub struct AdaptivePolicies(Vec<Option<AdaptivePolicy>>);
+
+impl AdaptivePolicies {
+    /// Adds a policy.
+    pub fn set(&mut self, id: PolicyId, policy: AdaptivePolicy) {
+        let at = usize::from(id.0);
+        if self.0.len() <= at {
+            self.0.resize(at + 1, None);
+        }
+        self.0[at] = Some(policy);
+    }
+
+    /// A policy, if its clients learn.
+    #[must_use]
+    pub fn get(&self, id: PolicyId) -> Option<&AdaptivePolicy> {
+        self.0.get(usize::from(id.0))?.as_ref()
+    }
+}
+
+/// All that is learned of clients.
+pub struct Adapter {
+    predictor: Box<dyn Predictor>,
+    clients: Vec<ClientState>,
+    tenants: Vec<TenantState>,
+    candidates: Candidates,
+    ended: Ended,
+    ticks: u64,
+    without_room: u64,
+}
+
+impl std::fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Adapter").field("model", &self.model()).field("clients", &self.clients.len()).finish()
+    }
+}
+
+/// Clients of a batch whose window has ended.
+#[derive(Debug, Default)]
+struct Ended {
+    clients: Vec<Learned>,
+    features: Vec<Features>,
+    outputs: Vec<[f32; 2]>,
+}
+
+/// How far a tick has come.
+#[derive(Debug, Clone, Copy)]
+pub struct TickProgress {
+    next: u32,
+    now_nanos: u64,
+}
+
+impl Adapter {
+    /// With nobody known yet.
+    #[must_use]
+    pub fn new(predictor: Box<dyn Predictor>) -> Self {
+        Self {
+            predictor,
+            clients: Vec::new(),
+            tenants: Vec::new(),
+            candidates: Candidates::default(),
+            ended: Ended::default(),
+            ticks: 0,
+            without_room: 0,
+        }
+    }
+
+    /// What predicts.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.predictor.name()
+    }
+
+    /// Clients that found no room for a line of their own.
+    #[must_use]
+    pub fn without_room(&self) -> u64 {
+        self.without_room
+    }
+
+    /// A whole tick at once.
+    pub fn tick(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        candidates: Vec<Candidate>,
+        backend: impl FnMut(TenantIndex) -> Backend,
+        now_nanos: u64,
+    ) {
+        let mut progress = self.begin(limiter, policies, candidates, now_nanos);
+        while self.step(limiter, policies, &mut progress) {}
+        self.finish(backend);
+    }
+
+    /// Begins a tick: who was seen for the second time gets a line.
+    pub fn begin(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        candidates: Vec<Candidate>,
+        now_nanos: u64,
+    ) -> TickProgress {
+        for Candidate { policy: id, key } in self.candidates.tick(candidates) {
+            let Some(policy) = policies.get(id) else { continue };
+            match limiter.learn(id, key, rate(policy.client), now_nanos) {
+                Ok(learned) => *self.client_mut(learned) = ClientState::default(),
+                Err(_) => self.without_room += 1,
+            }
+        }
+        TickProgress { next: 0, now_nanos }
+    }
+
+    /// Takes the next batch of clients; tells whether there are more.
+    pub fn step(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        progress: &mut TickProgress,
+    ) -> bool {
+        let range = progress.next..progress.next + BATCH;
+        progress.next = range.end;
+        let mut count = 0;
+        for learned in limiter.learned(range, progress.now_nanos) {
+            count += 1;
+            self.client_mut(learned.id).belong_to(learned.key);
+            match policies.get(learned.policy) {
+                Some(policy) => self.take_in(limiter, policy, learned, progress.now_nanos),
+                None => self.let_go(limiter, learned, progress.now_nanos),
+            }
+        }
+        self.predict(limiter, policies, progress.now_nanos);
+        // Numbers are given from 0 on, so beyond an empty batch there is nobody.
+        count > 0 || (progress.next as usize) < self.clients.len()
+    }
+
+    /// Ends a tick.
+    pub fn finish(&mut self, mut backend: impl FnMut(TenantIndex) -> Backend) {
+        self.ticks += 1;
+        let ends_window = self.ticks.is_multiple_of(TICKS as u64);
+        for (index, tenant) in self.tenants.iter_mut().enumerate() {
+            tenant.end_tick(backend(TenantIndex(index as u32)));
+            if ends_window {
+                tenant.end_window();
+            }
+        }
+    }
+
+    fn client_mut(&mut self, id: LearnedId) -> &mut ClientState {
+        let at = id.0 as usize;
+        if self.clients.len() <= at {
+            self.clients.resize(at + 1, ClientState::default());
+        }
+        &mut self.clients[at]
+    }
+
+    fn tenant_mut(&mut self, index: TenantIndex) -> &mut TenantState {
+        let at = index.0 as usize;
+        if self.tenants.len() <= at {
+            self.tenants.resize(at + 1, TenantState::default());
+        }
+        &mut self.tenants[at]
+    }
+
+    /// One client, one tick.
+    fn take_in(&mut self, limiter: &Limiter, policy: &AdaptivePolicy, learned: Learned, now_nanos: u64) {
+        let state = &mut self.clients[learned.id.0 as usize];
+        let tick = ClientTick::of(&learned);
+        let bucket = granted(state, policy);
+        let weight = state.past_use().max(WEIGHT_MIN);
+        state.hear(tick.heard);
+        let ended = state.tick(tick.offered as u32);
+        let range = self.predictor.correction_range();
+        let tenant = self.tenant_mut(policy.tenant);
+        let demand = tick.offered.min(bucket.rate_per_s as f32);
+        tenant.took(demand, tick.spent, weight);
+        tenant.refused_within(tick.refused.min(bucket.rate_per_s as f32 - tick.spent).max(0.0));
+        let (is_moving, is_strained) = (tenant.is_moving, tenant.is_strained());
+        match ended {
+            Some(window) => {
+                let state = &mut self.clients[learned.id.0 as usize];
+                let was_known = state.is_known();
+                let correction = Correction { coverage: COVERAGE, range };
+                let outcome = state.end(window, correction, Grant { bucket, is_strained });
+                if was_known {
+                    self.tenant_mut(policy.tenant).figures.judged(&outcome);
+                }
+                self.end_window(limiter, learned, now_nanos);
+            }
+            None if is_moving => self.put(limiter, policy, &learned, now_nanos),
+            None => {}
+        }
+    }
+
+    /// Features of what comes next, unless the client has gone.
+    fn end_window(&mut self, limiter: &Limiter, learned: Learned, now_nanos: u64) {
+        let state = &mut self.clients[learned.id.0 as usize];
+        let answers = state.take_answers();
+        if state.is_silent() && learned.left >= learned.rate.burst() {
+            limiter.forget(learned.id, now_nanos);
+            *state = ClientState::default();
+            return;
+        }
+        self.ended.features.push(state.features(answers));
+        self.ended.clients.push(learned);
+    }
+
+    /// Predicts for all whose window has ended in this batch.
+    fn predict(&mut self, limiter: &Limiter, policies: &AdaptivePolicies, now_nanos: u64) {
+        let Ended { clients, features, mut outputs } = std::mem::take(&mut self.ended);
+        outputs.clear();
+        outputs.resize(features.len(), [f32::NAN; 2]);
+        self.predictor.predict(&features, &mut outputs);
+        for (learned, output) in clients.iter().zip(&outputs) {
+            let Some(policy) = policies.get(learned.policy) else { continue };
+            let is_sound = self.clients[learned.id.0 as usize].predicted(*output);
+            if !is_sound {
+                self.tenant_mut(policy.tenant).gave_no_number();
+            }
+            self.put(limiter, policy, learned, now_nanos);
+            let state = &self.clients[learned.id.0 as usize];
+            if state.is_known() {
+                let bucket = allowance(state, policy, self.share(policy, state));
+                self.tenant_mut(policy.tenant).figures.allowed(bucket);
+            }
+        }
+        self.ended = Ended { clients, features, outputs };
+        self.ended.clients.clear();
+        self.ended.features.clear();
+    }
+
+    fn share(&self, policy: &AdaptivePolicy, state: &ClientState) -> Option<f32> {
+        let weight = state.past_use().max(WEIGHT_MIN);
+        self.tenants.get(policy.tenant.0 as usize)?.share(weight)
+    }
+
+    /// Puts a client's bucket in force where it isn't: what was learned, or its
+    /// policy's where that is only advice.
+    fn put(&self, limiter: &Limiter, policy: &AdaptivePolicy, learned: &Learned, now_nanos: u64) {
+        let state = &self.clients[learned.id.0 as usize];
+        let wanted = match (policy.is_enforced, state.is_known()) {
+            (true, true) => allowance(state, policy, self.share(policy, state)),
+            // It may have come back from a restart with what it had learned.
+            (true, false) => return,
+            (false, _) => policy.client,
+        };
+        let wanted = rate(wanted);
+        if wanted != learned.rate {
+            limiter.set_learned_rate(learned.id, learned.policy, learned.key, wanted, now_nanos);
+        }
+    }
+
+    /// Whose policy learns no more has its policy's bucket again. Lines that
+    /// others keep are left alone.
+    fn let_go(&mut self, limiter: &Limiter, learned: Learned, now_nanos: u64) {
+        let state = &mut self.clients[learned.id.0 as usize];
+        if state.windows() > 0 {
+            limiter.forget(learned.id, now_nanos);
+            *state = ClientState::default();
+        }
+    }
+
+    /// What is told of a tenant.
+    #[must_use]
+    pub fn tenant(&self, index: TenantIndex) -> TenantFigures {
+        self.tenants.get(index.0 as usize).map(TenantState::told).unwrap_or_default()
+    }
+
+    /// What is known of a client.
+    #[must_use]
+    pub fn client(&self, id: LearnedId, policy: &AdaptivePolicy) -> Option<ClientView> {
+        let state = self.clients.get(id.0 as usize)?;
+        let answers = state.answers();
+        Some(ClientView {
+            advised: state.is_known().then(|| allowance(state, policy, self.share(policy, state))),
+            windows: state.windows(),
+            features: state.features(answers),
+            answers,
+            correction: state.correction(),
+            tokens: state.so_far().0,
+            ticks: state.so_far().1,
+        })
+    }
+}
+
+/// What is known of one client, for people.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClientView {
+    /// The bucket that is advised; none while too little is known.
+    pub advised: Option<RateSettings>,
+    /// Windows that have been seen, up to a hundred.
+    pub windows: u8,
+    /// What the next prediction is made from, as it would be now.
+    pub features: Features,
+    /// What the answers of the running window were like.
+    pub answers: Answers,
+    /// How far predictions are corrected, in scales.
+    pub correction: [f32; 2],
+    /// Tokens asked for in the running window.
+    pub tokens: f32,
+    /// Ticks of the running window.
+    pub ticks: usize,
+}
+
+/// The bucket that the client is to have.
+fn allowance(state: &ClientState, policy: &AdaptivePolicy, share: Option<f32>) -> RateSettings {
+    let (mut rate, mut burst) = state.advice();
+    if let Some(share) = share.filter(|share| *share < rate) {
+        (rate, burst) = (share, burst * share / rate);
+    }
+    policy.bounds.hold(rate, burst)
+}
+
+/// The bucket that the client had, were its advice in force.
+fn granted(state: &ClientState, policy: &AdaptivePolicy) -> RateSettings {
+    match state.is_known() {
+        true => allowance(state, policy, None),
+        false => policy.client,
+    }
+}
+
+fn rate(bucket: RateSettings) -> Rate {
+    Rate::new(bucket.rate_per_s, bucket.burst)
+}
+
+/// What a client did within one tick, in tokens.
+struct ClientTick {
+    offered: f32,
+    spent: f32,
+    refused: f32,
+    heard: Heard,
+}
+
+impl ClientTick {
+    fn of(learned: &Learned) -> Self {
+        let window = &learned.window;
+        let each = if window.allowed == 0 { 1.0 } else { window.cost as f32 / window.allowed as f32 };
+        let (spent, refused) = (window.cost as f32, window.refused as f32 * each.max(1.0));
+        let heard = Heard::new(window.observed.into(), window.own_faults.into(), p95_of_slo(&window.latency));
+        Self { offered: spent + refused, spent, refused, heard }
+    }
+}
+
+/// From counts up to 1/8, 1/4 … 8 times the SLO and beyond; 0 of none.
+fn p95_of_slo(latency: &[u16; 8]) -> f32 {
+    let count: u32 = latency.iter().map(|count| u32::from(*count)).sum();
+    let mut before = count as f32 * 0.95;
+    for (bin, count) in latency.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let count = f32::from(*count);
+        if before <= count {
+            return libm::exp2f(bin as f32 - 4.0 + before / count);
+        }
+        before -= count;
+    }
+    0.0
+}

@@ -17,11 +17,13 @@ mod nginx;
 mod operator;
 mod pages;
 mod pki;
+mod rate;
 mod rating;
 mod reload;
 mod removal;
 mod replay;
 mod restart;
+mod shares;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;

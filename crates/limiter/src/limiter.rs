@@ -4,7 +4,7 @@ use crate::clients::{Changed, Client, Clients, Unknown};
 use crate::learned::{self, Free, LearnedLines};
 use crate::level::Levels;
 use crate::policy::{Policies, Terms};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::table::Table;
 use crate::word::{NOW_MAX_NANOS, Tag};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::ops::Range;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 /// Clients of a batch whose memory is asked for at once: about as many lines as
 /// a core can wait for, and few enough to stay in its first cache.
@@ -154,6 +154,9 @@ impl Limiter {
 
     #[inline]
     fn take_within<T>(&self, core: CoreId, client: &Client<'_>, cost: u64, took: Changed<'_, T>) -> Decision {
+        if client.terms.is_alone() {
+            return decided(client, cost, Verdict::Allowed, &took);
+        }
         for (taken, level) in client.terms.within().enumerate() {
             if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
                 let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };

@@ -172,6 +172,11 @@ impl Terms<'_> {
     }
 
     #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.entry[WITHIN].load(Relaxed) == 0
+    }
+
+    #[inline]
     pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {
         let word = self.entry[WITHIN].load(Relaxed);
         let level = |word: u32| word.checked_sub(1).map(LevelId);

@@ -100,8 +100,9 @@ impl Limiter {
                 self.restore_bucket(saved, full_at_nanos, rate, now_nanos)
             }
             SavedState::Learned { full_at_nanos, rate } => {
-                self.restore_bucket(saved, full_at_nanos, rate, now_nanos)
-                    && self.learn(saved.policy, saved.key, rate, now_nanos).is_ok()
+                let is_learned =
+                    rate.is_whole() && self.learn(saved.policy, saved.key, rate, now_nanos).is_ok();
+                self.restore_bucket(saved, full_at_nanos, rate, now_nanos) && is_learned
             }
             SavedState::Quota { window, used } => {
                 let quota = Quota { policy: saved.policy, key: saved.key, limit: u64::MAX, window };
@@ -116,11 +117,11 @@ impl Limiter {
         };
         let deepest = now_nanos.saturating_add(2 * rate.depth_nanos());
         let kept = Bucket::full_at(full_at_nanos.min(deepest));
-        let kept = if rate == terms.rate { kept } else { kept.under(rate, terms.rate, now_nanos) };
-        if kept.owed_nanos(now_nanos) == 0 {
-            return true;
-        }
         let client = Client { terms, tag: Tag::new(saved.policy, saved.key), now_nanos };
-        self.clients.change(&client, Unknown::Insert, |bucket, _| *bucket = kept).is_some()
+        let unknown = if kept.owed_nanos(now_nanos) == 0 { Unknown::Leave } else { Unknown::Insert };
+        self.clients.change(&client, unknown, |bucket, in_force| {
+            *bucket = if rate == in_force { kept } else { kept.under(rate, in_force, now_nanos) };
+        });
+        true
     }
 }

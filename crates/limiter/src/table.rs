@@ -10,7 +10,7 @@
 //! so whoever has changed a state looks at the tag once more, and takes its
 //! change back where the slot has become another's.
 
-use crate::lines::{Lines, WORDS};
+use crate::lines::{Line, Lines, WORDS};
 use crate::sync::AtomicU64;
 use crate::word::{self, Tag};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -71,13 +71,20 @@ impl Table {
     /// The client's slot, if it has one.
     #[inline]
     pub(crate) fn find(&self, tag: Tag) -> Option<Slot<'_>> {
-        for slot in self.slots(tag) {
-            let seen = slot.tag.load(Acquire);
-            if seen == tag.0 && !leaves(slot.state.load(Acquire), tag) {
+        let window = self.window(tag)?;
+        for line in window.as_chunks::<WORDS>().0 {
+            let tags = [0, 2, 4, 6].map(|at| line[at].load(Acquire));
+            // All four are compared before there is a branch: which of them it
+            // is can't be foreseen, and a wrong guess would hold up what comes
+            // after the decision until memory has answered.
+            let hits = bits(tags, tag.0);
+            if hits != 0
+                && let Some(slot) = staying(line, hits, tag)
+            {
                 return Some(slot);
             }
             // Slots fill from the front and are never emptied.
-            if seen == Tag::FRESH.0 && slot.state.load(Acquire) == 0 {
+            if hits == 0 && staying(line, bits(tags, Tag::FRESH.0), Tag::FRESH).is_some() {
                 return None;
             }
         }
@@ -143,6 +150,27 @@ impl Table {
     }
 }
 
+/// Which of a line's tags are this one.
+#[inline]
+fn bits(tags: [u64; WAYS], tag: u64) -> u32 {
+    let bit = |way: usize| u32::from(tags[way] == tag) << way;
+    bit(0) | bit(1) | bit(2) | bit(3)
+}
+
+/// The first of these slots that nobody takes over.
+#[inline]
+fn staying(line: &Line, mut hits: u32, tag: Tag) -> Option<Slot<'_>> {
+    while hits != 0 {
+        let at = hits.trailing_zeros() as usize * 2 % WORDS;
+        let slot = Slot { tag: &line[at], state: &line[at + 1] };
+        if !leaves(slot.state.load(Acquire), tag) {
+            return Some(slot);
+        }
+        hits &= hits - 1;
+    }
+    None
+}
+
 /// Whether another client takes the slot over.
 #[inline]
 fn leaves(state: u64, tag: Tag) -> bool {
@@ -181,10 +209,9 @@ pub(crate) fn change_owned<T>(
         }
         match word.compare_exchange_weak(seen, next, AcqRel, Acquire) {
             Ok(_) if owner.load(Acquire) == tag.0 => return Some(told),
-            Ok(_) => {
-                let _ = word.compare_exchange(next, seen, AcqRel, Relaxed);
-                return None;
-            }
+            // Another's by now. Where the change can't be taken back, someone has
+            // seen it and carried it on: it counts.
+            Ok(_) => return word.compare_exchange(next, seen, AcqRel, Relaxed).is_err().then_some(told),
             Err(other) => seen = other,
         }
     }

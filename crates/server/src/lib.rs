@@ -30,7 +30,7 @@ mod sockets;
 mod tenants;
 
 pub use auth::{
-    CertificateRule, CertificateSubject, KeySetError, NewToken, SignError, TokenIssuer, TokenKeys,
+    CertificateRule, CertificateSubject, KeySetError, NewToken, PassError, SignError, TokenIssuer, TokenKeys,
     TokenSettings, sign,
 };
 pub use clock::Clock;

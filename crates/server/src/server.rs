@@ -1,6 +1,6 @@
 //! Starting, running, stopping.
 
-use crate::auth::{Auth, KeyFetcher, keep_uses};
+use crate::auth::{Auth, KeyFetcher, PassError, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
 use crate::grpc;
@@ -9,7 +9,7 @@ use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Behind, Core, Front, Options, Seen, Strangers};
 use crate::limits::{Saver, SeedError};
-use crate::observe::{Metrics, Totals};
+use crate::observe::Totals;
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
@@ -95,6 +95,9 @@ pub enum StartError {
     /// Clients' names can't be hashed as before.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// What stands behind proxies can't be told whom we let through.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// Certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -212,6 +215,8 @@ impl Server {
             tenants,
             metrics,
             limits,
+            passes: Passes::load(&options.data)?,
+            anonymous_tenant: options.anonymous_tenant.clone(),
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,

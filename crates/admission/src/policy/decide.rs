@@ -123,7 +123,7 @@ impl PolicySet {
         let note = self.note.as_deref();
         let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos, note };
         if let Some(name) = request.policy {
-            return self.named(name).map(|policy| self.decide_named(policy, asked)).ok_or(UnknownPolicy);
+            return self.named(name).map(|policy| self.decide_named(policy, asked));
         }
         if self.exempt.holds(request.client) {
             return Ok(Answer::unlimited());
@@ -145,11 +145,11 @@ impl PolicySet {
         round.answer()
     }
 
-    fn named(&self, name: &str) -> Option<&Policy> {
-        self.policies.iter().find(|policy| *policy.settings.name == *name)
+    pub(super) fn named(&self, name: &str) -> Result<&Policy, UnknownPolicy> {
+        self.policies.iter().find(|policy| *policy.settings.name == *name).ok_or(UnknownPolicy)
     }
 
-    fn met<'s>(&'s self, request: &Request<'_>, each: impl FnMut(&'s Policy)) {
+    pub(super) fn met<'s>(&'s self, request: &Request<'_>, each: impl FnMut(&'s Policy)) {
         let plan = match request.plan {
             "" => self.plan(request.client),
             plan => plan,

@@ -9,6 +9,7 @@ mod glob;
 mod one;
 mod quota;
 mod settings;
+mod settle;
 mod shared;
 
 pub use calendar::Period;

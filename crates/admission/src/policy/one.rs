@@ -125,11 +125,22 @@ impl Policy {
 
     /// To the bucket, and to the first `quotas`.
     fn give_back_first(&self, quotas: usize, asked: &Asked<'_>) {
+        self.settle_first(quotas, asked, -i64::from(self.cost(asked)));
+    }
+
+    /// Takes `more` tokens whether they are there or not, or gives as many back.
+    pub(super) fn settle(&self, asked: &Asked<'_>, more: i64) {
+        if !self.settings.exempt.holds(asked.client) {
+            let more = more.saturating_mul(i64::from(self.settings.cost));
+            self.settle_first(self.quotas.len(), asked, more);
+        }
+    }
+
+    fn settle_first(&self, quotas: usize, asked: &Asked<'_>, more: i64) {
         let ask = self.question(asked);
-        let back = -i64::from(ask.cost);
-        asked.limiter.settle(asked.core, ask.policy, ask.key, back, asked.now_nanos);
+        asked.limiter.settle(asked.core, ask.policy, ask.key, more, asked.now_nanos);
         for quota in &self.quotas[..quotas] {
-            quota.give_back(asked, self.client(asked), ask.cost);
+            quota.settle(asked, self.client(asked), more);
         }
     }
 

@@ -78,10 +78,11 @@ impl Quota {
         self.state(&ask, &asked.limiter.peek(ask, end_nanos), end_nanos, asked.now_nanos)
     }
 
-    /// Puts back what was taken at the same time.
-    pub(super) fn give_back(&self, asked: &Asked<'_>, client: &[u8], cost: u32) {
-        let (ask, end_nanos) = self.question(asked, client, cost);
-        asked.limiter.settle(asked.core, ask.policy, ask.key, -i64::from(cost), end_nanos);
+    /// Takes `more` of the client's period whether they are there or not, or
+    /// gives as many back.
+    pub(super) fn settle(&self, asked: &Asked<'_>, client: &[u8], more: i64) {
+        let (ask, end_nanos) = self.question(asked, client, 0);
+        asked.limiter.settle(asked.core, ask.policy, ask.key, more, end_nanos);
     }
 
     fn question(&self, asked: &Asked<'_>, client: &[u8], cost: u32) -> (Ask, u64) {

@@ -95,6 +95,8 @@ pub struct LimitSettings {
     pub plans: Vec<(Arc<str>, ClientList)>,
     /// For requests that come as Envoy's descriptors.
     pub descriptors: Vec<DomainSettings>,
+    /// Whether answers also carry the older `X-RateLimit-*` headers.
+    pub x_ratelimit_headers: bool,
 }
 
 impl LimitSettings {
@@ -108,6 +110,7 @@ impl LimitSettings {
             deny: ClientList::default(),
             plans: Vec::new(),
             descriptors: Vec::new(),
+            x_ratelimit_headers: false,
         }
     }
 }

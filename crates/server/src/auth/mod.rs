@@ -5,6 +5,7 @@
 
 mod certificate;
 mod denied;
+mod pass;
 mod token;
 mod uses;
 mod who;
@@ -12,6 +13,8 @@ mod who;
 pub use certificate::{CertificateRule, CertificateSubject};
 pub(crate) use certificate::{Certificates, Peer};
 pub(crate) use denied::Denied;
+pub use pass::PassError;
+pub(crate) use pass::{Bearer, Passes};
 pub(crate) use token::KeyFetcher;
 pub use token::{KeySetError, NewToken, SignError, TokenIssuer, TokenKeys, TokenSettings, sign};
 pub(crate) use uses::keep_uses;
@@ -58,6 +61,19 @@ pub(crate) struct Caller {
     tenant: Option<Arc<TenantConfig>>,
 }
 
+/// What a request shows of who makes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'r> {
+    /// `Authorization`.
+    pub(crate) authorization: Option<&'r str>,
+    /// [`TENANT_HEADER`], or why it can't be taken.
+    pub(crate) tenant: Result<Option<&'r str>, Denied>,
+    /// The name in `/t/<tenant>/…`.
+    pub(crate) path_tenant: Option<&'r str>,
+    /// The connection's client certificate.
+    pub(crate) peer: Option<&'r Peer>,
+}
+
 /// What a credential says, whatever its kind.
 struct Verified {
     who: Who,
@@ -96,12 +112,19 @@ impl Auth {
         path_tenant: Option<&str>,
         peer: Option<&Peer>,
     ) -> Result<Caller, Denied> {
-        let verified = match (single(headers, AUTHORIZATION.as_str())?, peer) {
+        let authorization = single(headers, AUTHORIZATION.as_str())?;
+        let tenant = single(headers, TENANT_HEADER);
+        self.check_shown(Shown { authorization, tenant, path_tenant, peer })
+    }
+
+    /// [`Auth::check`] of a request whose headers are in no map.
+    pub(crate) fn check_shown(&self, shown: Shown<'_>) -> Result<Caller, Denied> {
+        let verified = match (shown.authorization, shown.peer) {
             (Some(text), _) => self.by_header(text)?,
             (None, Some(peer)) => self.by_certificate(peer)?,
             (None, None) => return Err(Denied::Unauthorized),
         };
-        self.caller(verified, headers, path_tenant)
+        self.caller(verified, shown.tenant, shown.path_tenant)
     }
 
     /// [`Auth::check`] of a key that stands where the sender's format has its
@@ -113,7 +136,7 @@ impl Auth {
         path_tenant: Option<&str>,
     ) -> Result<Caller, Denied> {
         let verified = self.by_key(key).ok_or(Denied::Unauthorized)?;
-        self.caller(verified, headers, path_tenant)
+        self.caller(verified, single(headers, TENANT_HEADER), path_tenant)
     }
 
     /// The way to the tenant of a path, for a request that is signed with a
@@ -159,7 +182,16 @@ impl Auth {
     }
 
     fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
-        let text = single(headers, AUTHORIZATION.as_str()).ok()??;
+        self.missing_of(single(headers, AUTHORIZATION.as_str()).ok()??)
+    }
+
+    /// Whether [`Self::settle`] would wait, for a request that has this
+    /// `Authorization`.
+    pub(crate) fn has_to_wait(&self, authorization: &str) -> bool {
+        self.missing_of(authorization).is_some()
+    }
+
+    fn missing_of(&self, text: &str) -> Option<Missing> {
         if text.len() < PUBLISHED_TOKEN_BYTES_MIN {
             return None;
         }
@@ -171,10 +203,10 @@ impl Auth {
     fn caller(
         &self,
         verified: Verified,
-        headers: &HeaderMap,
+        header_tenant: Result<Option<&str>, Denied>,
         path_tenant: Option<&str>,
     ) -> Result<Caller, Denied> {
-        let named = match (path_tenant, single(headers, TENANT_HEADER)?) {
+        let named = match (path_tenant, header_tenant?) {
             (Some(path), Some(header)) if path != header => return Err(Denied::Ambiguous),
             (path, header) => path.or(header),
         };
@@ -302,6 +334,11 @@ impl Caller {
             return Err(Denied::Scope(scope));
         }
         self.tenant.as_ref().ok_or(Denied::Tenant)
+    }
+
+    /// What the credential may be used for; a token may have nothing.
+    pub(crate) fn scopes(&self) -> Option<Scopes> {
+        self.scopes
     }
 
     /// The tenant that the request is for.

@@ -1,7 +1,7 @@
 //! Starting and stopping an edge.
 
 use super::Edge;
-use crate::auth::{Auth, KeyFetcher, keep_uses};
+use crate::auth::{Auth, KeyFetcher, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
 use crate::grpc;
@@ -9,7 +9,6 @@ use crate::handover::Follower;
 use crate::http::tls::{Tls, TlsOptions};
 use crate::http::{Behind, Core, Front, Options};
 use crate::limits::Saver;
-use crate::observe::Metrics;
 use crate::reload::{ReloadError, Reloaded};
 use crate::server::{StartError, keep_keys, wait_until_free};
 use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
@@ -94,6 +93,8 @@ impl EdgeServer {
             tenants,
             metrics,
             limits,
+            passes: Passes::load(&options.data)?,
+            anonymous_tenant: options.anonymous_tenant.clone(),
             work: tokio::runtime::Handle::current(),
             options: Options { public_metrics: options.public_metrics, public_console: false },
             started_at: clock.now(),

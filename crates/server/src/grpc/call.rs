@@ -6,7 +6,7 @@ use super::response::{self, HEAD_BYTES, Told};
 use super::status::{Code, GRPC, GRPC_STATUS, Refusal};
 use crate::auth::Peer;
 use crate::limits::TenantLimits;
-use crate::observe::LaneHistogram;
+use crate::observe::Times;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
@@ -62,7 +62,7 @@ pub(super) struct Desk {
 /// Calls of one tenant that have been answered and not yet counted.
 struct Account {
     tenant: Arc<TenantLimits>,
-    calls: LaneHistogram,
+    calls: Times,
     open: u64,
 }
 
@@ -128,7 +128,7 @@ impl Desk {
     pub(super) fn close(&mut self, began: Instant) {
         if let Some(account) = &mut self.account {
             let open = std::mem::take(&mut account.open);
-            account.calls.observe(crate::limits::core(), began.elapsed(), open);
+            account.calls.observe_many(began.elapsed(), open);
         }
     }
 

@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::response::IntoResponse;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use openclaw_state::Scope;
 use serde_json::json;
 use std::sync::Arc;
@@ -23,6 +23,9 @@ pub(crate) struct Problem {
     /// Where, and what is wrong there.
     errors: Vec<(Place, String)>,
 }
+
+/// How a credential can be shown, for a 401.
+const CHALLENGE: &str = "Basic realm=\"openclaw\", charset=\"UTF-8\"";
 
 /// Where in a request something is wrong.
 #[derive(Debug)]
@@ -57,8 +60,22 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Headers beside those that every answer has.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, &'static str)> {
+        let more = match self.status {
+            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, CHALLENGE)),
+            StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "5")),
+            _ => None,
+        };
+        [(CONTENT_TYPE, "application/problem+json")].into_iter().chain(more)
+    }
+
+    pub(super) fn body(&self) -> String {
         let errors: Vec<_> = self
             .errors
             .iter()
@@ -67,23 +84,23 @@ impl IntoResponse for Problem {
                 Place::Parameter(name) => json!({ "parameter": name, "detail": detail }),
             })
             .collect();
-        let body = json!({
+        let document = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
             "errors": errors,
         });
-        let mut response = Response::new(Body::from(body.to_string()));
+        document.to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Basic realm=\"openclaw\", charset=\"UTF-8\"");
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        for (name, value) in self.headers() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

@@ -27,7 +27,7 @@ const V2: &str = "/api/v2/";
 type Route<S> = (&'static str, fn() -> MethodRouter<S>);
 
 /// What is answered on the work runtime in every role.
-const CORE: &[Route<Arc<Core>>] = &[];
+const CORE: &[Route<Arc<Core>>] = &[("/.well-known/jwks.json", || get(published))];
 
 /// What is answered on the work runtime by whoever limits alone.
 const EDGE: &[Route<Arc<Edge>>] = &[
@@ -118,14 +118,14 @@ async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     let (parts, _) = request.into_parts();
     let tenant =
         tenant_shown(&app.options, &parts, |scope| Ok(allowed(&parts, &app, scope)?.name().clone()))?;
-    Ok(shown(&parts, tenant.as_ref(), |format| app.metrics.write(Some(&app.host), format)))
+    Ok(shown(&parts, tenant.as_ref(), |format| app.metrics.write(Some(&app.host), &app.limits, format)))
 }
 
 async fn edge_metrics(State(edge): State<Arc<Edge>>, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let tenant =
         tenant_shown(&edge.core.options, &parts, |scope| Ok(caller(&parts)?.tenant_for(scope)?.clone()))?;
-    Ok(shown(&parts, tenant.as_ref(), |format| edge.core.metrics.write(None, format)))
+    Ok(shown(&parts, tenant.as_ref(), |format| edge.core.metrics.write(None, &edge.core.limits, format)))
 }
 
 /// Whose metrics are shown; all where nobody is named.
@@ -183,6 +183,15 @@ fn matches_route(route: &str, path: &str) -> bool {
             _ => return false,
         }
     }
+}
+
+/// What verifies the passes that `/auth` gives.
+async fn published(State(core): State<Arc<Core>>) -> Response {
+    let mut response = http::Response::new(Body::from(core.passes.published().to_owned()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// Alertmanager's old API, as Alertmanager answers it.

@@ -1,11 +1,12 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
+use super::decisions::Question;
 use super::ingest::{self, Door};
 use super::strangers::Strangers;
 use super::tls::Tls;
-use super::{Response, Seen, cors, origin, problem, router};
-use crate::auth::{Auth, Caller, Denied, Peer};
+use super::{Response, Seen, cors, decisions, origin, problem, router};
+use crate::auth::{Auth, Caller, Denied, Passes, Peer};
 use crate::edge::Edge;
 use crate::host::Host;
 use crate::limits::Limits;
@@ -32,6 +33,10 @@ pub(crate) struct Core {
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Arc<Limits>,
+    /// For what stands behind proxies.
+    pub(crate) passes: Passes,
+    /// The tenant of those who ask for decisions without a credential.
+    pub(crate) anonymous_tenant: Option<TenantName>,
     pub(crate) work: tokio::runtime::Handle,
     pub(crate) options: Options,
     pub(crate) started_at: openclaw_alert::Timestamp,
@@ -95,7 +100,7 @@ impl Core {
         Checked(self.caller(request).map(Arc::new))
     }
 
-    fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
+    pub(super) fn caller(&self, request: &Target<'_>) -> Result<Caller, Denied> {
         if request.is_of_other_site && is_basic(request.headers) {
             return Err(Denied::OtherSite);
         }
@@ -233,6 +238,9 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
     let started = Instant::now();
     let call = cors::Call::of(&request);
     core.auth.settle(request.headers()).await;
+    if let Some(question) = Question::of(request.method(), Target::of(&request).path) {
+        return decisions::answer(front, question, request, started).await;
+    }
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
         (&Method::GET | &Method::HEAD, "/-/healthy" | "/healthz") => healthy(),

@@ -1,6 +1,7 @@
 //! The I/O threads: a runtime of one thread each, which owns its connections.
 
 use super::descriptors::connections_max;
+use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
 use super::tls;
 use crate::auth::Peer;
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -215,9 +216,24 @@ async fn run(
     }
 }
 
+/// The other end of a connection, as text.
+#[derive(Clone)]
+pub(super) struct Address(Arc<str>);
+
+impl Address {
+    fn of(socket: &TcpStream) -> Self {
+        Self(socket.peer_addr().map_or("".into(), |address| address.ip().to_canonical().to_string().into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Receiver<Stage>) {
+    let address = Address::of(&socket);
     let Some(tls) = &front.tls else {
-        return requests(socket, None, front, stage).await;
+        return requests(socket, address, None, front, stage).await;
     };
     let accepted = tokio::select! {
         accepted = tls.accept(socket) => accepted,
@@ -225,22 +241,27 @@ async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Rece
     };
     if let Some(stream) = accepted {
         let peer = tls::peer(&stream);
-        requests(stream, peer, front, stage).await;
+        requests(stream, address, peer, front, stage).await;
     }
 }
 
 /// Serves a connection's requests. `peer` is its client certificate.
 async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
     mut stage: watch::Receiver<Stage>,
 ) {
+    let other = Other { address: address.as_str(), peer: peer.as_deref() };
+    let Some(received) = fast::serve(&mut stream, front.core(), other, stage.clone()).await else { return };
+    let stream = Rewind::new(received, stream);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let front = Arc::clone(&front);
         if let Some(peer) = &peer {
             request.extensions_mut().insert(Arc::clone(peer));
         }
+        request.extensions_mut().insert(address.clone());
         async move { Ok::<_, std::convert::Infallible>(serve(&front, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()

@@ -15,9 +15,10 @@ mod sharing;
 pub(crate) use observe::Observation;
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::{keep as keep_seed, load as load_seed};
+pub(crate) use seed::{keep as keep_seed, keep_secret, load as load_seed};
 
 use crate::clock::Clock;
+use crate::observe::{DecisionRoute, Tally};
 use crate::tenants::TenantConfig;
 use arc_swap::ArcSwap;
 use counts::Counts;
@@ -67,6 +68,10 @@ pub(crate) struct Limits {
 pub(crate) struct TenantLimits {
     pub(crate) name: TenantName,
     pub(crate) policies: PolicySet,
+    /// Whether answers also carry the older `X-RateLimit-*` headers.
+    pub(crate) x_ratelimit_headers: bool,
+    /// How long it took to answer.
+    pub(crate) tally: Arc<Tally>,
     counts: Counts,
 }
 
@@ -116,7 +121,10 @@ impl Limits {
         self.put_in_force(&policies, in_force, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
-        Arc::new(TenantLimits { name: config.name().clone(), policies, counts })
+        let tally =
+            before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
+        let x_ratelimit_headers = config.limits.x_ratelimit_headers;
+        Arc::new(TenantLimits { name: config.name().clone(), policies, x_ratelimit_headers, tally, counts })
     }
 
     /// A tenant's limits.
@@ -169,6 +177,32 @@ impl Limits {
     ) -> DescriptorAnswer<'t> {
         let core = CoreId(CORE.get());
         tenant.policies.give_back_descriptor(&self.limiter, core, domain, descriptor, now_nanos)
+    }
+
+    /// Corrects what an allowed request has taken by `more` tokens.
+    ///
+    /// # Errors
+    /// Where a policy is named that the tenant doesn't have.
+    pub(crate) fn settle<'t>(
+        &self,
+        tenant: &'t TenantLimits,
+        request: &Request<'_>,
+        more: i64,
+        now_nanos: u64,
+    ) -> Result<Answer<'t>, UnknownPolicy> {
+        tenant.policies.settle(&self.limiter, CoreId(CORE.get()), request, more, now_nanos)
+    }
+
+    /// A request has been answered.
+    pub(crate) fn answered(&self, tenant: &TenantLimits, route: DecisionRoute, status: u16, took_nanos: u64) {
+        tenant.tally.count(usize::from(CORE.get()), route, status, took_nanos);
+    }
+
+    /// The time that answers took since this was last asked, by tenant.
+    pub(crate) fn drain_times(&self, mut each: impl FnMut(&TenantName, &Tally)) {
+        for tenant in self.tenants.load().values() {
+            each(&tenant.name, &tenant.tally);
+        }
     }
 
     /// Decisions so far: by tenant, policy and result.

@@ -24,7 +24,7 @@ pub(crate) fn load(folder: &Path) -> Result<[u8; 16], SeedError> {
 /// Keeps another seed in its place.
 pub(crate) fn keep(folder: &Path, seed: [u8; 16]) -> Result<(), SeedError> {
     let path = folder.join(FILE);
-    write(&path, seed).map_err(|source| SeedError { path, source })
+    keep_secret(&path, &seed).map_err(|source| SeedError { path, source })
 }
 
 fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
@@ -41,15 +41,15 @@ fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
 fn make(path: &Path) -> io::Result<[u8; 16]> {
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    write(path, seed)?;
+    keep_secret(path, &seed)?;
     Ok(seed)
 }
 
-/// Written beside and renamed: a seed is whole or not there.
-fn write(path: &Path, seed: [u8; 16]) -> io::Result<()> {
+/// Written beside and renamed: a secret is whole or not there.
+pub(crate) fn keep_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&seed)?;
+    file.write_all(secret)?;
     file.sync_all()?;
     fs::rename(&new, path)
 }

@@ -1,14 +1,19 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
+mod decisions;
 mod exposition;
-mod lanes;
+mod histogram;
 mod shares;
 
+pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
-pub(crate) use lanes::LaneHistogram;
+pub(crate) use histogram::Times;
 pub(crate) use shares::ShareMetrics;
 
 use crate::host::Host;
+use crate::limits::Limits;
+use decisions::Decisions;
+use histogram::TimesOf;
 use openclaw_alert::{Notification, PartitionId, SendOutcome, TenantName, Timestamp};
 use openclaw_pipeline::{Ended, Taken};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -107,7 +112,8 @@ struct TotalCounters {
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Request, LaneHistogram, fn() -> LaneHistogram>,
+    requests: TimesOf<Request>,
+    decisions: Decisions,
     received: Family<Received, Counter>,
     way_back: Family<WayBack, Counter>,
     outcomes: Family<AtReceiver, Counter>,
@@ -136,12 +142,12 @@ pub(crate) struct Metrics {
     totals: TotalCounters,
 }
 
-fn request_histogram() -> Histogram {
-    Histogram::new(REQUEST_SECONDS)
+fn request_times() -> Times {
+    Times::new(&REQUEST_SECONDS)
 }
 
-fn request_lanes() -> LaneHistogram {
-    LaneHistogram::new(&REQUEST_SECONDS)
+fn request_histogram() -> Histogram {
+    Histogram::new(REQUEST_SECONDS)
 }
 
 fn score_histogram() -> Histogram {
@@ -152,7 +158,8 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("openclaw"),
-            requests: Family::new_with_constructor(request_lanes as fn() -> LaneHistogram),
+            requests: Family::new_with_constructor(request_times as fn() -> Times),
+            decisions: Decisions::new(),
             received: Family::default(),
             way_back: Family::default(),
             outcomes: Family::default(),
@@ -205,6 +212,7 @@ impl Metrics {
             seconds(),
             self.requests.clone(),
         );
+        self.decisions.register(r);
         r.register("alerts_received", "Alerts taken in, by what became of them", self.received.clone());
         r.register("way_back", "What people did in other tools, by what became of it", self.way_back.clone());
         r.register("alert_outcomes", "Ends of alerts at their receivers", self.outcomes.clone());
@@ -331,14 +339,7 @@ impl Metrics {
         status: u16,
         took: Duration,
     ) {
-        let code = match status {
-            100..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
-        self.requests_of(tenant, route, code).observe(crate::limits::core(), took, 1);
+        self.requests_of(tenant, route, class(status)).observe(took);
     }
 
     /// Where requests of a kind are counted, for those who answer very many.
@@ -347,7 +348,7 @@ impl Metrics {
         tenant: Option<&TenantName>,
         route: &'static str,
         code: &'static str,
-    ) -> LaneHistogram {
+    ) -> Times {
         let tenant = tenant.map_or_else(String::new, |tenant| tenant.as_str().to_owned());
         self.requests.get_or_create_owned(&Request { tenant, route, code })
     }
@@ -418,10 +419,11 @@ impl Metrics {
     }
 
     /// All metrics as text; nothing of alerts where there is no host for them.
-    pub(crate) fn write(&self, host: Option<&Host>, format: Format) -> String {
+    pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
         if let Some(host) = host {
             self.look(host);
         }
+        self.decisions.look(limits, &self.requests);
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics can't be written");
@@ -474,6 +476,16 @@ impl Metrics {
             self.passthrough.get_or_create(&labels).set(i64::from(is_on));
             self.shadow.get_or_create(&labels).set(i64::from(config.settings.is_shadow()));
         }
+    }
+}
+
+fn class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
     }
 }
 

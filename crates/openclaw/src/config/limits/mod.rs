@@ -5,7 +5,7 @@ mod policies;
 
 use super::problem::Problem;
 use super::read::{At, Context, Field, Named, choice, section};
-use super::values::{Count, PerSecond, Size, Text};
+use super::values::{Count, Flag, PerSecond, Size, Text};
 use descriptors::DomainSection;
 use openclaw_admission::{Adaptation, ClientList, LimitSettings, Limits, PolicySettings, RateSettings};
 use policies::PolicySection;
@@ -39,6 +39,8 @@ section! {
         plans: Named<Vec<At<Text>>>,
         /// Limits for what Envoy's rate-limit filter asks.
         descriptors: Vec<At<DomainSection>>,
+        /// Answers also carry the older `X-RateLimit-Limit`, `-Remaining` and `-Reset`. Default `false`.
+        x_ratelimit_headers: Flag,
     }
 }
 
@@ -103,6 +105,7 @@ pub(super) fn checked(section: LimitsSection, cx: &mut Context<'_>) -> (Limits, 
         deny: clients(section.deny, "deny", cx),
         plans: plans(section.plans, cx),
         descriptors,
+        x_ratelimit_headers: section.x_ratelimit_headers.into_value().is_some_and(|flag| flag.0),
     };
     (Limits { rate_per_s, burst, backlog_bytes }, settings)
 }

@@ -1,0 +1,51 @@
+//! May this client go on? Asked over HTTP, one at a time, in batches, and by
+//! proxies (`/auth`).
+//!
+//! The same code answers whoever has read the request: the fast loop
+//! ([`super::fast`]) or hyper. It takes a [`Head`] and writes a [`Reply`].
+
+mod ask;
+mod batch;
+mod by_hyper;
+mod fields;
+mod guard;
+mod head;
+mod json;
+mod rate;
+mod reply;
+
+pub(super) use by_hyper::answer;
+pub(super) use head::{Head, Question};
+pub(super) use reply::Reply;
+
+use super::problem::Problem;
+use super::service::Core;
+use crate::limits::TenantLimits;
+use std::sync::Arc;
+
+/// Whose limits have answered; nobody's where the request was turned away.
+pub(super) type Whose = Option<Arc<TenantLimits>>;
+
+/// Answers a question; `now_nanos` is one reading of the clock for all of it.
+pub(super) fn decide(
+    core: &Core,
+    question: Question,
+    head: &Head<'_>,
+    body: &[u8],
+    now_nanos: u64,
+    reply: &mut Reply,
+) -> Whose {
+    let mut whose = None;
+    let answered = match question {
+        Question::Rate => rate::answer(core, head, now_nanos, reply, &mut whose),
+        Question::Decisions => batch::answer(core, head, body, now_nanos, reply, &mut whose),
+        Question::Auth => guard::answer(core, head, now_nanos, reply, &mut whose),
+    };
+    if let Err(problem) = answered {
+        reply.problem(&problem);
+    }
+    whose
+}
+
+/// What [`decide`]'s handlers give: nothing more to say, or what is wrong.
+type Answered = Result<(), Problem>;

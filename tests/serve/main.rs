@@ -26,6 +26,7 @@ mod reload;
 mod removal;
 mod replay;
 mod restart;
+mod shares;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,6 +3,7 @@
 use super::decide::{Asked, Learns, PolicyState, Shown};
 use super::quota::{Quota, QuotaState};
 use super::settings::{Adaptation, Holder, PolicySettings};
+use super::shared::{ClientBucket, CommonBucket, ShareOf, part};
 use super::{Numbers, rate};
 use crate::Candidate;
 use openclaw_limiter::{
@@ -68,13 +69,31 @@ impl Policy {
     }
 
     /// Puts it in force; what its clients have left stays.
-    pub(super) fn install(&self, limiter: &Limiter, around: Option<LevelId>, now_nanos: u64) {
+    pub(super) fn install(
+        &self,
+        limiter: &Limiter,
+        around: Option<LevelId>,
+        share_of: ShareOf<'_>,
+        now_nanos: u64,
+    ) {
         if let Some((level, total)) = self.total.zip(self.settings.total) {
-            limiter.set_level(level, rate(total), now_nanos);
+            limiter.set_level(level, part(rate(total), share_of(Some(level))), now_nanos);
         }
         let within = [self.total, around];
-        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
+        let rate = part(rate(self.settings.client), share_of(None));
+        limiter.set_policy(self.id, limiter::Policy { rate, within }, now_nanos);
         limiter.set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: SLO_MS }));
+        self.quotas.iter().for_each(|quota| quota.install(share_of(None)));
+    }
+
+    pub(super) fn client_bucket(&self, around: Option<LevelId>) -> ClientBucket {
+        let within = [self.total, around];
+        ClientBucket { id: self.id, scope: self.scope, rate: rate(self.settings.client), within }
+    }
+
+    pub(super) fn common_bucket(&self) -> Option<CommonBucket> {
+        let (id, total) = self.total.zip(self.settings.total)?;
+        Some(CommonBucket { id, scope: self.scope, rate: rate(total) })
     }
 
     fn client<'r>(&self, asked: &Asked<'r>) -> &'r [u8] {
@@ -96,7 +115,7 @@ impl Policy {
     /// Takes tokens of the bucket and of all quotas, or of none.
     pub(super) fn take(&self, asked: &Asked<'_>) -> PolicyState<'_> {
         let ask = self.question(asked);
-        let mut state = self.of_bucket(ask.key, &asked.limiter.decide(asked.core, ask, asked.now_nanos));
+        let mut state = self.of_bucket(ask.key, &asked.decide(ask, asked.now_nanos));
         let learns = state.learns;
         for (at, quota) in self.quotas.iter().enumerate() {
             let was_refused = state.is_refused();

@@ -3,8 +3,10 @@
 use super::calendar::{Current, number};
 use super::decide::Asked;
 use super::{Numbers, QuotaSettings};
+use crate::shares::Share;
 use openclaw_limiter::{self as limiter, PolicyId, QuotaDecision};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One quota in force.
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub struct Quota {
     id: PolicyId,
     scope: u64,
     current: Current,
+    /// What this replica may give out.
+    limit: AtomicU32,
 }
 
 /// What a quota says.
@@ -36,6 +40,7 @@ impl Quota {
             id,
             scope,
             current: Current::default(),
+            limit: AtomicU32::new(settings.limit),
         }
     }
 
@@ -49,6 +54,15 @@ impl Quota {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Among replicas in equal parts: what isn't refilled can't move.
+    pub(super) fn install(&self, share: Share) {
+        self.limit.store(share.of_burst(self.settings.limit), Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Takes tokens of the client's period, or none.
@@ -83,7 +97,7 @@ impl Quota {
         let counted = limiter::Quota {
             policy: self.id,
             key: asked.limiter.key(self.scope, client),
-            limit: u64::from(self.settings.limit),
+            limit: u64::from(self.limit()),
             window: number(end_nanos),
         };
         (counted, end_nanos)
@@ -92,8 +106,8 @@ impl Quota {
     fn state(&self, decision: QuotaDecision, cost: u32, reset_after_nanos: u64) -> QuotaState {
         QuotaState {
             allowed: decision.allowed,
-            is_never: cost > self.settings.limit,
-            remaining: u64::from(self.settings.limit).saturating_sub(decision.used),
+            is_never: cost > self.limit(),
+            remaining: u64::from(self.limit()).saturating_sub(decision.used),
             reset_after_nanos,
         }
     }

@@ -7,16 +7,18 @@
 mod adapt;
 mod candidates;
 mod counts;
+mod demand;
 mod numbers;
 mod observe;
 mod save;
 mod seed;
+mod sharing;
 
 pub(crate) use adapt::ClientLimits;
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::{keep_secret, load as load_seed};
+pub(crate) use seed::{keep as keep_seed, keep_secret, load as load_seed};
 
 use crate::clock::Clock;
 use crate::observe::{DecisionRoute, Tally};
@@ -31,6 +33,7 @@ use openclaw_admission::{
 };
 use openclaw_alert::TenantName;
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
+use sharing::{InForce, Sharing};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +62,8 @@ pub(crate) struct Limits {
     cores: usize,
     adaptation: Adaptation,
     sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
+    /// Nothing where this replica is alone.
+    sharing: Option<Sharing>,
 }
 
 /// One tenant's limits in force.
@@ -86,20 +91,26 @@ impl Limits {
             cores,
             adaptation: Adaptation::new(cores),
             sinks: ArcSwap::default(),
+            sharing: None,
         }
     }
 
     /// Puts the tenants' settings in force; what clients have left stays.
     pub(crate) fn install(&self, configs: &[Arc<TenantConfig>]) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = self.sharing.as_ref().map(Sharing::in_force);
         let now = self.now_nanos();
         let before = self.tenants.load();
         let tenants = configs.iter().map(|config| {
             let name = config.name().clone();
             let known = before.get(&name);
-            (name, self.installed(config, known, &mut registry, now))
+            (name, self.installed(config, known, &mut registry, now, in_force.as_deref()))
         });
-        self.tenants.store(Arc::new(tenants.collect()));
+        let tenants: HashMap<_, _> = tenants.collect();
+        if let Some(in_force) = &mut in_force {
+            self.follow(in_force, tenants.values().map(|tenant| &tenant.policies), now);
+        }
+        self.tenants.store(Arc::new(tenants));
         self.install_adaptive();
     }
 
@@ -109,10 +120,11 @@ impl Limits {
         before: Option<&Arc<TenantLimits>>,
         registry: &mut Registry,
         now_nanos: u64,
+        in_force: Option<&InForce>,
     ) -> Arc<TenantLimits> {
         let mut numbers = TenantNumbers::new(registry, config.name());
-        let policies = PolicySet::new(&config.limits, &mut numbers);
-        policies.install(&self.limiter, now_nanos);
+        let policies = self.noted(PolicySet::new(&config.limits, &mut numbers));
+        self.put_in_force(&policies, in_force, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
         let tally =

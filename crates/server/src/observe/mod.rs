@@ -5,10 +5,12 @@ mod adapt;
 mod decisions;
 mod exposition;
 mod histogram;
+mod shares;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use histogram::Times;
+pub(crate) use shares::ShareMetrics;
 
 use crate::host::Host;
 use crate::limits::Limits;
@@ -202,6 +204,11 @@ impl Metrics {
             let _ = metrics.violations.get_or_create(&Promise { promise });
         }
         metrics
+    }
+
+    /// Only where limits are shared is there anything to tell.
+    pub(crate) fn register_shares(&mut self, shares: &ShareMetrics) {
+        shares.register(&mut self.registry);
     }
 
     fn register_requests(&mut self) {

@@ -3,7 +3,7 @@
 use super::settings::{RuleLimit, Unit, UnitRate};
 use super::tree::{Rule, RuleBucket};
 use crate::policy::decide::{Answer, Asked, Learns};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Note, Policy, PolicySet};
 use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
 
@@ -128,6 +128,7 @@ struct Place<'l> {
     limiter: &'l Limiter,
     core: CoreId,
     now_nanos: u64,
+    note: Option<&'l dyn Note>,
 }
 
 impl PolicySet {
@@ -140,7 +141,7 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         self.decide_held(self.held(place, domain, descriptor), place)
     }
 
@@ -153,7 +154,7 @@ impl PolicySet {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         let held = descriptors.iter().map(|descriptor| {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
             if is_replaced { Held::Unlimited } else { self.held(place, domain, descriptor) }
@@ -178,7 +179,7 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         let held = self.held(place, domain, descriptor);
         let taken = match held {
             Held::Policy { policy, .. } => Taken::Policies([Some(policy), self.total.as_ref()]),
@@ -266,7 +267,7 @@ impl PolicySet {
             Held::Bucket { ask, limit, dry_run, is_quota } => {
                 let decision = match ask.cost {
                     0 => place.limiter.peek(ask, place.now_nanos),
-                    _ => place.limiter.decide(place.core, ask, place.now_nanos),
+                    _ => place.asked(b"", ask.cost).decide(ask, place.now_nanos),
                 };
                 let is_refused = decision.verdict != Verdict::Allowed;
                 DescriptorAnswer {
@@ -320,8 +321,8 @@ impl<'l> Place<'l> {
     where
         'l: 'a,
     {
-        let Self { limiter, core, now_nanos } = self;
-        Asked { limiter, core, client, cost, now_nanos }
+        let Self { limiter, core, now_nanos, note } = self;
+        Asked { limiter, core, client, cost, now_nanos, note }
     }
 }
 

@@ -53,7 +53,7 @@ impl World {
         let limiter = Limiter::new(sizes, Seed::new([7; 16]));
         let policies =
             PolicySet::new(&LimitSettings { descriptors, ..LimitSettings::default() }, &mut Count(0));
-        policies.install_descriptors(&limiter);
+        policies.install(&limiter, 1);
         Self { limiter, policies }
     }
 

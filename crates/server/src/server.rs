@@ -217,7 +217,7 @@ impl Server {
             metrics,
             limits,
             passes: Passes::load(&options.data)?,
-            anonymous_tenant: options.anonymous_tenant.clone(),
+            anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
             options: Options {
                 public_metrics: options.public_metrics,
@@ -229,8 +229,7 @@ impl Server {
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
         restoring.done().await;
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
-        let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
-        let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone(), calls);
+        let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));

@@ -94,7 +94,7 @@ impl EdgeServer {
             metrics,
             limits,
             passes: Passes::load(&options.data)?,
-            anonymous_tenant: options.anonymous_tenant.clone(),
+            anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
             options: Options { public_metrics: options.public_metrics, public_console: false },
             started_at: clock.now(),
@@ -102,8 +102,7 @@ impl EdgeServer {
         let edge = Arc::new(Edge::new(core, options.source, Arc::clone(&clock)));
         restoring.done().await;
         let front = Front::new(Behind::Edge(Arc::clone(&edge)), tls.clone());
-        let calls = grpc::Options { anonymous_tenant: options.anonymous_tenant };
-        let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone(), calls);
+        let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = vec![
             tokio::spawn(Arc::clone(&edge).keep_watch()),

@@ -101,7 +101,10 @@ async fn send(
         tokio::time::sleep(LAST_WORDS).await;
     };
     let mut stop = std::pin::pin!(stop);
-    while !is_all {
+    if is_all {
+        return;
+    }
+    loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
             _ = std::future::poll_fn(|cx| out.poll_reset(cx)) => return,

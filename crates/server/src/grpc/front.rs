@@ -10,7 +10,6 @@ use crate::http::tls::Tls;
 use crate::limits::TenantLimits;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use openclaw_alert::TenantName;
 use openclaw_state::Scope;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -26,27 +25,19 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const RATE_LIMIT: &str = "envoy.service.ratelimit.v3.RateLimitService";
 const ACCESS_LOG: &str = "envoy.service.accesslog.v3.AccessLogService";
 
-/// What the settings say about gRPC.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Options {
-    /// The tenant of those without a credential.
-    pub(crate) anonymous_tenant: Option<TenantName>,
-}
-
 /// What a connection is served by.
 pub(crate) struct Front {
     pub(super) app: Arc<Core>,
     pub(super) routes: Routes,
     /// Without it connections are plain.
     pub(crate) tls: Option<Arc<Tls>>,
-    options: Options,
     health: HealthReporter,
 }
 
 impl Front {
-    pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>, options: Options) -> Self {
+    pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>) -> Self {
         let (health, server) = tonic_health::server::health_reporter();
-        Self { routes: routes(&app, server), app, tls, options, health }
+        Self { routes: routes(&app, server), app, tls, health }
     }
 
     /// Runs for the life of the server: what health says.
@@ -72,7 +63,7 @@ impl Front {
         headers: &HeaderMap,
         peer: Option<&Peer>,
     ) -> Result<Arc<TenantLimits>, Refusal> {
-        let limits = match &self.options.anonymous_tenant {
+        let limits = match &self.app.anonymous_tenant {
             Some(tenant) if peer.is_none() && !headers.contains_key(AUTHORIZATION) => {
                 self.app.auth.check_anonymous(headers, tenant)?;
                 self.app.limits.of(tenant)

@@ -18,4 +18,4 @@ mod status;
 mod unvectored;
 
 pub(crate) use connection::connection;
-pub(crate) use front::{Front, Options};
+pub(crate) use front::Front;

@@ -33,6 +33,7 @@ use openclaw_admission::{
 };
 use openclaw_alert::TenantName;
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
+pub(crate) use sharing::AskedOf;
 use sharing::{InForce, Sharing};
 use std::cell::Cell;
 use std::collections::HashMap;

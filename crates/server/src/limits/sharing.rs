@@ -49,6 +49,13 @@ pub(crate) struct AskedOf {
     pub(crate) is_pressed: bool,
 }
 
+impl AskedOf {
+    /// Of one client's limit.
+    pub(crate) fn is_of_client(&self) -> bool {
+        self.key.0 as u64 != ALL_CLIENTS
+    }
+}
+
 impl Note for Noted {
     fn decided(&self, core: CoreId, ask: &Ask, decision: &Decision) {
         let core = usize::from(core.0);

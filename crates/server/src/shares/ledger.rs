@@ -16,6 +16,9 @@ pub(super) struct Ledger {
     replica: String,
     lease: Duration,
     connected: Option<Connected>,
+    /// What this replica hashes clients' names with, once that is settled.
+    seed: Option<[u8; 16]>,
+    has_common_seed: bool,
 }
 
 struct Connected {
@@ -35,7 +38,7 @@ impl Ledger {
     ) -> Result<Self, TlsSettingsError> {
         // In braces: what a cluster would keep together.
         let (redis, prefix) = (Redis::new(options)?, format!("{{{prefix}}}"));
-        Ok(Self { redis, prefix, replica, lease, connected: None })
+        Ok(Self { redis, prefix, replica, lease, connected: None, seed: None, has_common_seed: false })
     }
 
     /// Says what this replica holds and wants, and hears what it may hold;
@@ -65,24 +68,34 @@ impl Ledger {
         Ok((&self.prefix, self.connected.insert(connected)))
     }
 
-    async fn connect(&self) -> Result<Connected, RedisError> {
+    /// A Redis that has lost its memory is told the seed again, before anybody
+    /// new can bring another one.
+    async fn connect(&mut self) -> Result<Connected, RedisError> {
         let mut connection = self.redis.connect().await?;
+        if let Some(seed) = self.seed {
+            self.has_common_seed = first_seed(&mut connection, &self.prefix, &seed).await? == seed;
+        }
         match connection.ask(&["SCRIPT", "LOAD", ROUND]).await? {
             Reply::Text(script) => Ok(Connected { connection, script }),
             _ => Err(NotRedis.into()),
         }
     }
 
-    /// The first of all replicas' values under that name: this one, where
-    /// there is none yet.
-    pub(super) async fn agree(&mut self, name: &str, value: &[u8]) -> Result<Vec<u8>, RedisError> {
-        let key = format!("{}:{name}", self.prefix);
-        let (_, Connected { connection, .. }) = self.connected().await?;
-        connection.ask(&[b"SETNX", key.as_bytes(), value]).await?;
-        match connection.ask(&[b"GET", key.as_bytes()]).await? {
-            Reply::Text(value) => Ok(value),
-            _ => Err(NotRedis.into()),
-        }
+    /// Settles on a seed: the first of all replicas', or its own where Redis is
+    /// away.
+    pub(super) async fn agree_on_seed(&mut self, own: [u8; 16]) -> [u8; 16] {
+        let first = match self.redis.connect().await {
+            Ok(mut connection) => first_seed(&mut connection, &self.prefix, &own).await.ok(),
+            Err(_) => None,
+        };
+        let seed = first.and_then(|first| first.try_into().ok()).unwrap_or(own);
+        self.seed = Some(seed);
+        seed
+    }
+
+    /// Whether clients are called the same by all replicas.
+    pub(super) fn has_common_seed(&self) -> bool {
+        self.has_common_seed
     }
 
     /// Gives the share back: this replica decides nothing any more.
@@ -90,6 +103,16 @@ impl Ledger {
         let replica = self.replica.clone();
         let (prefix, Connected { connection, .. }) = self.connected().await?;
         connection.ask(&["EVAL", LEAVE, "1", prefix, &replica]).await.map(drop)
+    }
+}
+
+/// Its own, where there is none yet.
+async fn first_seed(connection: &mut Connection, prefix: &str, own: &[u8]) -> Result<Vec<u8>, RedisError> {
+    let key = format!("{prefix}:seed");
+    connection.ask(&[b"SETNX", key.as_bytes(), own]).await?;
+    match connection.ask(&[b"GET", key.as_bytes()]).await? {
+        Reply::Text(seed) => Ok(seed),
+        _ => Err(NotRedis.into()),
     }
 }
 

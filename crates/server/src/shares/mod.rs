@@ -13,7 +13,7 @@ mod tests;
 pub use redis::RedisOptions;
 
 use crate::clock::Clock;
-use crate::limits::{Limits, SeedError, keep_seed, load_seed};
+use crate::limits::{AskedOf, Limits, SeedError, keep_seed, load_seed};
 use crate::observe::{Metrics, ShareMetrics};
 use ledger::Ledger;
 use openclaw_admission::shares::{Replica, Share};
@@ -81,7 +81,7 @@ pub(crate) async fn shared_limits(
     let own = load_seed(data)?;
     let limits = |seed| Limits::new(Seed::new(seed), io_threads, Arc::clone(clock));
     let Some(mut shares) = shares else { return Ok((Arc::new(limits(own)), None)) };
-    let agreed = shares.agree_on_seed(own).await;
+    let agreed = shares.ledger.agree_on_seed(own).await;
     if agreed != own {
         keep_seed(data, agreed)?;
     }
@@ -115,13 +115,6 @@ impl Shares {
             last_round: Instant::now(),
             is_up: None,
         })
-    }
-
-    /// The seed that all replicas hash their clients' names with, so that a
-    /// client is called the same by all: the first one's.
-    async fn agree_on_seed(&mut self, own: [u8; 16]) -> [u8; 16] {
-        let agreed = self.ledger.agree("seed", &own).await;
-        agreed.ok().and_then(|seed| seed.try_into().ok()).unwrap_or(own)
     }
 
     /// Waits, not for long, until this replica has its share.
@@ -162,7 +155,9 @@ impl Shares {
         let elapsed_s = self.last_round.elapsed().as_secs_f64().max(1e-3);
         self.last_round = Instant::now();
         self.replica.begin_round();
-        for asked in limits.asked(elapsed_s) {
+        // Under another name a client would have a share of a limit of its own.
+        let is_known = |asked: &AskedOf| self.ledger.has_common_seed() || !asked.is_of_client();
+        for asked in limits.asked(elapsed_s).into_iter().filter(is_known) {
             self.replica.observe(asked.key, asked.tokens_per_s, asked.is_pressed);
         }
         for _ in 0..=FOLLOW_UPS {

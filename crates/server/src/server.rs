@@ -17,7 +17,7 @@ use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
 use crate::sockets::Inherited;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
-use openclaw_delivery::{Outgoing, SenderError, SenderOptions, TlsSettingsError};
+use openclaw_delivery::{Outgoing, Sender, SenderError, SenderOptions, TlsSettingsError};
 use openclaw_journal::{
     Disk, FolderLock, LockError, Log, OpenError, OpenReport, RealDisk, Snapshot, StoredFrame, Writer,
 };
@@ -25,7 +25,7 @@ use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -154,20 +154,10 @@ impl Server {
         // First of all: who can't be reached must not send anything either.
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
-        let journal = JournalParts {
-            folder: options.data.join("journal"),
-            options: openclaw_journal::Options { keys: keys_of, ..options.journal },
-            follows: listeners.follows,
-            clock: Arc::clone(&clock),
-        };
         // What waits for the disk, and certificates, beside the rest.
+        let journal = JournalParts::new(&options.data, options.journal, listeners.follows, &clock);
         let journal = tokio::spawn(journal.open());
-        let sender = SenderOptions {
-            external_url: options.external_url,
-            outgoing: options.outgoing,
-            ..SenderOptions::default()
-        };
-        let sender = tokio::task::spawn_blocking(move || openclaw_delivery::Sender::new(sender));
+        let sender = spawn_sender(options.external_url, options.outgoing);
         let (metrics, shares) = Shares::with_metrics(options.shares)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
@@ -211,6 +201,8 @@ impl Server {
         reloader.left(&left_out);
         let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
+        let shown =
+            Options { public_metrics: options.public_metrics, public_console: options.public_console };
         let core = Arc::new(Core {
             auth: Arc::clone(&auth),
             tenants,
@@ -219,10 +211,7 @@ impl Server {
             passes: Passes::load(&options.data)?,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
-            options: Options {
-                public_metrics: options.public_metrics,
-                public_console: options.public_console,
-            },
+            options: shown,
             started_at: clock.now(),
         });
         let (seen, strangers) = (Seen::default(), Strangers::default());
@@ -353,6 +342,12 @@ impl Server {
     }
 }
 
+/// Certificates of the system take a while to be read.
+fn spawn_sender(external_url: String, outgoing: Outgoing) -> JoinHandle<Result<Sender, SenderError>> {
+    let options = SenderOptions { external_url, outgoing, ..SenderOptions::default() };
+    tokio::task::spawn_blocking(move || Sender::new(options))
+}
+
 /// How the journal is opened, beside the rest of the start.
 struct JournalParts {
     folder: PathBuf,
@@ -369,6 +364,15 @@ struct JournalOpened {
 }
 
 impl JournalParts {
+    fn new(data: &Path, options: openclaw_journal::Options, follows: bool, clock: &Arc<Clock>) -> Self {
+        Self {
+            folder: data.join("journal"),
+            options: openclaw_journal::Options { keys: keys_of, ..options },
+            follows,
+            clock: Arc::clone(clock),
+        }
+    }
+
     async fn open(self) -> Result<JournalOpened, StartError> {
         let disk = Arc::new(RealDisk::new(&self.folder)?);
         if self.follows {

@@ -136,7 +136,6 @@ impl Limits {
             let tenant = table.tenants.get(index.0 as usize).and_then(Option::as_ref);
             tenant.map(|(_, backend)| backend.take()).unwrap_or_default()
         });
-        limiter.return_leases();
     }
 
     /// Ticks until the limits are dropped.
@@ -214,7 +213,12 @@ fn run(limits: &Weak<Limits>, clock: &Clock, stopped: &mpsc::Receiver<()>) {
         }
         let Some(limits) = limits.upgrade() else { return };
         limits.tick();
+        limits.limiter.return_leases();
         // Ticks that were missed are not made up for: they have counted as one.
         next = next.plus(TICK).max(now);
     }
 }
+
+#[cfg(test)]
+#[path = "adapt_tests.rs"]
+mod tests;

@@ -1,0 +1,177 @@
+//! A tenant's limits over many ticks of a clock that stands until it is moved.
+
+use super::super::observe::{Observation, ObservationSink};
+use super::*;
+use crate::tenants::{Sources, TenantConfig};
+use openclaw_admission::{Adaptation as Mode, LimitSettings, PolicySettings, RateSettings, Request};
+use openclaw_alert::Timestamp;
+use openclaw_limiter::Seed;
+use openclaw_pipeline::TenantSettings;
+use openclaw_routing::{Receiver, RouteTree, Routing};
+
+struct World {
+    limits: Arc<Limits>,
+    name: TenantName,
+    now: Timestamp,
+}
+
+fn config(name: &TenantName, adaptation: Mode) -> Arc<TenantConfig> {
+    let policy = PolicySettings {
+        adaptation,
+        floor: RateSettings { rate_per_s: 5.0, burst: 10 },
+        ..PolicySettings::new("default")
+    };
+    let routing = Routing::new(RouteTree::single("ops"), vec![Receiver::new("ops", &[])]);
+    Arc::new(TenantConfig {
+        settings: Arc::new(TenantSettings::new(name.clone(), routing)),
+        receivers: Vec::new(),
+        origins: Vec::new(),
+        routing_yaml: String::new(),
+        sources: Sources::default(),
+        limits: LimitSettings { policies: vec![policy], ..LimitSettings::default() },
+        tokens: None,
+        certificates: Vec::new(),
+        version: 0,
+    })
+}
+
+impl World {
+    fn new(adaptation: Mode) -> Self {
+        let name = TenantName::new("acme").unwrap();
+        let now = Timestamp::from_secs(1_800_000_000);
+        let limits = Limits::new(Seed::new([3; 16]), 1, Arc::new(Clock::manual(now)));
+        limits.install(&[config(&name, adaptation)]);
+        Self { limits: Arc::new(limits), name, now }
+    }
+
+    /// Asks that many times within a second; gives how many may go on, and
+    /// what had set the last limit.
+    fn second(&mut self, asks: &[(&str, u32)]) -> Vec<(u32, String)> {
+        let tenant = self.limits.of(&self.name).unwrap();
+        let now_nanos = self.limits.now_nanos();
+        let answers = asks.iter().map(|(client, times)| {
+            let (mut allowed, mut model) = (0, String::new());
+            for _ in 0..*times {
+                let client = client.as_bytes();
+                let request = Request { client, policy: None, path: "", method: "", plan: "", cost: 1 };
+                let answer = self.limits.decide(&tenant, &request, now_nanos).unwrap();
+                allowed += u32::from(answer.allowed);
+                self.limits.model(answer.state.as_ref()).clone_into(&mut model);
+            }
+            (allowed, model)
+        });
+        let answers = answers.collect();
+        self.tick();
+        answers
+    }
+
+    fn tick(&mut self) {
+        self.now = self.now.plus(TICK);
+        self.limits.clock.advance_to(self.now);
+        self.limits.tick();
+    }
+
+    fn client(&self, client: &str) -> ClientLimits {
+        let tenant = self.limits.of(&self.name).unwrap();
+        self.limits.client(&tenant.policies.policies()[0], client.as_bytes(), self.limits.now_nanos())
+    }
+
+    fn figures(&self) -> TenantFigures {
+        let mut figures = TenantFigures::default();
+        self.limits.adapted(|_, of_tenant| figures = *of_tenant);
+        figures
+    }
+}
+
+/// Of a client that asks 30 times a second for some minutes.
+fn after_minutes(adaptation: Mode) -> (World, Vec<(u32, String)>) {
+    let mut world = World::new(adaptation);
+    let mut last = Vec::new();
+    for _ in 0..240 {
+        last = world.second(&[("steady", 30)]);
+        assert_eq!(last[0].0, 30, "nobody is refused what it always asks for");
+    }
+    (world, last)
+}
+
+#[test]
+fn off_learns_nothing() {
+    let (world, last) = after_minutes(Mode::Off);
+    assert_eq!(last, [(30, "static".to_owned())]);
+    assert_eq!((world.client("steady").learned, world.figures().window.clients), (None, 0));
+}
+
+#[test]
+fn advise_shows_and_enforces_nothing() {
+    let (world, last) = after_minutes(Mode::Advise);
+    assert_eq!(last, [(30, "static".to_owned())]);
+    let client = world.client("steady");
+    assert!((client.rate.tokens_per_s() - 100.0).abs() < 0.01, "{client:?}");
+    let advised = client.learned.unwrap().advised.unwrap();
+    assert!((30.0..60.0).contains(&advised.rate_per_s), "{advised:?}");
+    let window = world.figures().window;
+    assert!(window.clients == 1 && window.within > 0.9 && window.errors[0] < 0.8, "{window:?}");
+}
+
+#[test]
+fn on_enforces_and_an_attacker_takes_nothing_from_others() {
+    let (mut world, last) = after_minutes(Mode::On);
+    assert_eq!(last, [(30, "plain".to_owned())]);
+    let before = world.client("steady").rate.tokens_per_s();
+    assert!((30.0..60.0).contains(&before), "{before}");
+    let mut passed = 0;
+    for _ in 0..40 {
+        let answers = world.second(&[("attacker", 1200), ("steady", 30)]);
+        assert_eq!(answers[1].0, 30);
+        passed += answers[0].0;
+    }
+    assert!(passed < 40 * 1000, "{passed} of the attacker's 48 000 passed: more than the ceiling lets");
+    let after = world.client("steady").rate.tokens_per_s();
+    assert!((after - before).abs() < before * 0.2, "{before} {after}");
+    // Taken back, and off: the policy's own limit is in force again.
+    for (adaptation, is_known) in [(Mode::Advise, true), (Mode::Off, false)] {
+        world.limits.install(&[config(&world.name, adaptation)]);
+        (0..13).for_each(|_| {
+            world.second(&[("steady", 30)]);
+        });
+        let client = world.client("steady");
+        assert!((client.rate.tokens_per_s() - 100.0).abs() < 0.01, "{client:?}");
+        assert_eq!(client.learned.is_some(), is_known);
+    }
+}
+
+#[derive(Default)]
+struct Noted(Mutex<Vec<(String, u16)>>);
+
+impl ObservationSink for Noted {
+    fn take(&self, tenant: &TenantName, observation: &Observation<'_>, _: u64) {
+        self.0.lock().unwrap().push((tenant.to_string(), observation.status));
+    }
+}
+
+#[test]
+fn clients_are_judged_by_their_own_faults() {
+    let (mut world, _) = after_minutes(Mode::Advise);
+    let noted = Arc::new(Noted::default());
+    world.limits.add_sink(&(Arc::clone(&noted) as Arc<dyn ObservationSink>));
+    // Until a window begins.
+    while world.client("steady").learned.unwrap().ticks != 0 {
+        world.second(&[("steady", 30)]);
+    }
+    let tenant = world.limits.of(&world.name).unwrap();
+    let now = world.limits.now_nanos();
+    let mut tell = |status, at_nanos| {
+        let latency = Duration::from_millis(400);
+        let observation = Observation { client: b"steady", status, latency };
+        world.limits.observe(&tenant, &observation, at_nanos);
+    };
+    [200, 200, 404, 429, 500, 503, 0].map(|status| tell(status, now));
+    tell(404, now - 3_600_000_000_000);
+    let backend = tenant.backend.take();
+    assert_eq!((backend.answers, backend.failures), (6, 3), "neither a 429 nor what is long past");
+    world.second(&[("steady", 30)]);
+    let answers = world.client("steady").learned.unwrap().answers;
+    assert!((answers.own_faults - 1.0 / 3.0).abs() < 1e-3, "{answers:?}");
+    assert!((answers.latency - 2.0_f32.ln()).abs() < 0.4, "{answers:?}");
+    assert_eq!(noted.0.lock().unwrap().len(), 8);
+}

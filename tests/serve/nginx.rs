@@ -2,76 +2,9 @@
 //! the senders' TLS and speaks to us with each tenant's certificate.
 
 use crate::pki::{Ca, Client};
+use crate::support::nginx::Nginx;
 use crate::support::server::{SILENT, Server};
-use crate::support::{Alert, Folder, Request, programs, until};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/nginx/mtls.conf");
-
-struct Nginx {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Nginx {
-    /// The very file, with the ports and folders of this test in it.
-    fn start(program: &Path, folder: &Path, openclaw: SocketAddr) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let place = folder.display();
-        let mut config = std::fs::read_to_string(CONFIG).unwrap();
-        for (theirs, ours) in [
-            ("listen 443 ssl", format!("listen {address} ssl")),
-            ("server 10.0.0.2:8443", format!("server {openclaw}")),
-            ("/etc/nginx/openclaw/", format!("{place}/")),
-            ("/run/nginx.pid", format!("{place}/nginx.pid")),
-            ("/var/log/nginx/openclaw.log", format!("{place}/access.log")),
-            ("openclaw.internal", crate::pki::SERVER.to_owned()),
-            ("worker_processes auto", "daemon off;\nworker_processes 1".to_owned()),
-            ("events {}", "events { worker_connections 256; }".to_owned()),
-        ] {
-            assert!(config.contains(theirs), "{theirs}");
-            config = config.replace(theirs, &ours);
-        }
-        let bodies = format!(
-            "http {{\n    client_body_temp_path {place}/b;\n    proxy_temp_path {place}/p;\n    \
-             fastcgi_temp_path {place}/f;\n    uwsgi_temp_path {place}/u;\n    scgi_temp_path {place}/s;\n"
-        );
-        config = config.replacen("http {\n", &bodies, 1);
-        std::fs::write(folder.join("nginx.conf"), config).unwrap();
-        let child = Command::new(program)
-            .args(["-e", "error.log", "-p"])
-            .arg(folder)
-            .args(["-c", "nginx.conf"])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut nginx = Self { child, address };
-        until("nginx listens", || {
-            let has_ended = nginx.child.try_wait().unwrap();
-            assert!(
-                has_ended.is_none(),
-                "{}",
-                std::fs::read_to_string(folder.join("error.log")).unwrap_or_default()
-            );
-            std::net::TcpStream::connect(address).is_ok()
-        });
-        nginx
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its workers end with it when it is told to, not when it is killed.
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        if told.is_ok_and(|status| status.success()) {
-            let _ = self.child.wait();
-        } else {
-            let _ = self.child.kill();
-        }
-    }
-}
+use crate::support::{Alert, Folder, Request, programs};
 
 struct World {
     senders: Ca,
@@ -84,10 +17,7 @@ struct World {
 }
 
 fn world() -> Option<World> {
-    let program = programs::find("nginx").unwrap_or_else(|| "nginx".into());
-    if !programs::is_there(&program.to_string_lossy(), &["-v"]) {
-        return None;
-    }
+    let program = programs::found_by("nginx", &["-v"])?;
     let [senders, public, inner, servers] = ["senders", "public", "inner", "servers"].map(Ca::new);
     let service = "listen: { http: \"127.0.0.1:0\", tls: { cert_file: server.crt, key_file: server.key, \
                    client_ca_file: nginx-ca.crt, client_auth: required } }\n";
@@ -108,7 +38,12 @@ fn world() -> Option<World> {
     for name in ["acme", "globex"] {
         inner.client(name, &[&format!("{name}.nginx.internal")], &[]).write(place, name);
     }
-    let nginx = Nginx::start(&program, place, server.address);
+    let changes = [
+        ("listen 443 ssl", "listen {} ssl".to_owned()),
+        ("server 10.0.0.2:8443", format!("server {}", server.address)),
+        ("openclaw.internal", crate::pki::SERVER.to_owned()),
+    ];
+    let nginx = Nginx::start(&program, "mtls.conf", place, &changes);
     Some(World { senders, public, nginx, server, keys, _folder: folder, _nginx_folder: nginx_folder })
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod client;
+pub(crate) mod nginx;
 pub(crate) mod programs;
 pub(crate) mod server;
 pub(crate) mod sink;

@@ -27,6 +27,11 @@ pub(crate) fn is_there(program: &str, arguments: &[&str]) -> bool {
 
 /// The same of one that `find` finds, and its place.
 pub(crate) fn found(program: &str) -> Option<PathBuf> {
+    found_by(program, &["--version"])
+}
+
+/// The same where a program tells its version in its own way.
+pub(crate) fn found_by(program: &str, arguments: &[&str]) -> Option<PathBuf> {
     let file = find(program).unwrap_or_else(|| program.into());
-    is_there(&file.to_string_lossy(), &["--version"]).then_some(file)
+    is_there(&file.to_string_lossy(), arguments).then_some(file)
 }

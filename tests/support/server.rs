@@ -28,9 +28,16 @@ pub(crate) struct ServeOptions {
     pub(crate) variables: Vec<(String, String)>,
     /// A program and its arguments that start the server in their turn.
     pub(crate) wrapper: Vec<String>,
+    /// What `serve` is told beside its settings.
+    pub(crate) arguments: Vec<&'static str>,
 }
 
 impl ServeOptions {
+    pub(crate) fn argument(mut self, argument: &'static str) -> Self {
+        self.arguments.push(argument);
+        self
+    }
+
     pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
         self
@@ -135,6 +142,7 @@ impl Folder {
         let mut child = self
             .command(options)
             .args(["serve", "--config", "openclaw.yaml"])
+            .args(&options.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -173,6 +181,13 @@ impl Server {
         let log = self.log();
         let line = log.lines().find_map(|line| line.strip_prefix("openclaw listens on "))?;
         Some(line.rsplit('/').next()?.parse().unwrap())
+    }
+
+    /// Where it says that it takes gRPC.
+    pub(crate) fn grpc(&self) -> SocketAddr {
+        let log = self.log();
+        let line = log.lines().find_map(|line| line.strip_prefix("openclaw takes gRPC on "));
+        line.expect("it says where").parse().unwrap()
     }
 
     pub(crate) fn pid(&self) -> u32 {

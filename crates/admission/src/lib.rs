@@ -23,9 +23,9 @@ pub use adapt::{
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};
 pub use policy::{
-    Adaptation, Answer, ClientList, ClientPatternError, Conditions, Descriptor, DescriptorAnswer,
-    DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree, DomainSettings, Holder,
-    LimitSettings, Numbers, POLICIES_MET_MAX, PathPattern, PathPatternError, Period, Policy, PolicySet,
-    PolicySettings, PolicyState, Quota, QuotaSettings, RateSettings, Request, Rule, RuleLimit, RuleSettings,
-    Shown, States, TOTAL, Unit, UnitRate, UnknownPolicy,
+    Adaptation, Answer, ClientBucket, ClientList, ClientPatternError, CommonBucket, Conditions, Descriptor,
+    DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree, DomainSettings,
+    Holder, Learns, LimitSettings, Note, Numbers, POLICIES_MET_MAX, PathPattern, PathPatternError, Period,
+    Policy, PolicySet, PolicySettings, PolicyState, Quota, QuotaSettings, RateSettings, Request, Rule,
+    RuleLimit, RuleSettings, Shown, States, TOTAL, Unit, UnitRate, UnknownPolicy, part,
 };

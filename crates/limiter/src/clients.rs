@@ -74,7 +74,8 @@ impl Clients {
     }
 
     fn insert(&self, client: &Client<'_>) -> Found<'_> {
-        self.table.insert(client.tag, |tag, state| self.policies.loss(tag, state, client.now_nanos))
+        let full = client.terms.word(Bucket::full_at(client.now_nanos));
+        self.table.insert(client.tag, full, |tag, state| self.policies.loss(tag, state, client.now_nanos))
     }
 
     #[inline]

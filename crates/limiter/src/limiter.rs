@@ -129,7 +129,7 @@ impl Limiter {
             self.clients.change(&client, Unknown::Insert, |bucket, rate| bucket.take(rate, cost, now_nanos));
         let Some(took) = took else { return Decision::no_policy(now_nanos) };
         match took.told {
-            Ok(()) => self.take_within(core, &client, cost, took),
+            Ok(()) => self.take_within(core, &client, cost, &took),
             Err(retry_after_nanos) => {
                 let verdict = Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
                 decided(&client, cost, verdict, &took)
@@ -153,17 +153,23 @@ impl Limiter {
     }
 
     #[inline]
-    fn take_within<T>(&self, core: CoreId, client: &Client<'_>, cost: u64, took: Changed<'_, T>) -> Decision {
+    fn take_within<T>(
+        &self,
+        core: CoreId,
+        client: &Client<'_>,
+        cost: u64,
+        took: &Changed<'_, T>,
+    ) -> Decision {
         if client.terms.is_alone() {
-            return decided(client, cost, Verdict::Allowed, &took);
+            return decided(client, cost, Verdict::Allowed, took);
         }
         for (taken, level) in client.terms.within().enumerate() {
             if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
                 let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
-                return self.undo(core, client, cost, taken, &took, verdict);
+                return self.undo(core, client, cost, taken, took, verdict);
             }
         }
-        decided(client, cost, Verdict::Allowed, &took)
+        decided(client, cost, Verdict::Allowed, took)
     }
 
     #[cold]

@@ -127,6 +127,7 @@ impl Limiter {
 
     fn insert_quota(&self, tag: Tag, now_nanos: u64) -> Found<'_> {
         let now_nanos = now_nanos.min(NOW_MAX_NANOS);
-        self.clients.table.insert(tag, |tag, state| self.clients.policies.loss(tag, state, now_nanos))
+        let unused = word::of_quota(0, 0);
+        self.clients.table.insert(tag, unused, |tag, state| self.clients.policies.loss(tag, state, now_nanos))
     }
 }

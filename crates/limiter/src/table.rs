@@ -94,17 +94,17 @@ impl Table {
     /// A slot for a client that has none: one that nobody has used, or else the
     /// one with the least loss, as long as that is finite.
     #[cold]
-    pub(crate) fn insert(&self, tag: Tag, loss: impl Fn(Tag, u64) -> f64) -> Found<'_> {
+    pub(crate) fn insert(&self, tag: Tag, full: u64, loss: impl Fn(Tag, u64) -> f64) -> Found<'_> {
         let Some((slot, state)) = self.least(tag, loss) else { return Found::NoRoom };
-        if !take_over(slot, state, tag) {
+        if !take_over(slot, state, tag, full) {
             return Found::Again;
         }
-        Found::Slot(self.only(slot, tag))
+        Found::Slot(self.only(slot, tag, full))
     }
 
     /// Of two slots that threads gave the same client at once, the earlier
     /// counts; what has been taken in the later one goes with it.
-    fn only<'t>(&'t self, own: Slot<'t>, tag: Tag) -> Slot<'t> {
+    fn only<'t>(&'t self, own: Slot<'t>, tag: Tag, full: u64) -> Slot<'t> {
         let mut is_later = false;
         for slot in self.slots(tag) {
             let state = slot.state.load(Acquire);
@@ -113,10 +113,10 @@ impl Table {
             } else if slot.tag.load(Acquire) != tag.0 || leaves(state, tag) {
                 continue;
             } else if is_later {
-                let _ = own.state.compare_exchange(0, state, AcqRel, Relaxed);
-                take_over(slot, state, Tag::GIVEN_UP);
+                let _ = own.state.compare_exchange(full, state, AcqRel, Relaxed);
+                take_over(slot, state, Tag::GIVEN_UP, 0);
             } else {
-                take_over(own, 0, Tag::GIVEN_UP);
+                take_over(own, full, Tag::GIVEN_UP, 0);
                 return slot;
             }
         }
@@ -181,14 +181,16 @@ fn is_moving(state: u64) -> bool {
     word::State::of(state) == word::State::Moving
 }
 
-fn take_over(slot: Slot<'_>, state: u64, tag: Tag) -> bool {
+/// `full` is the newcomer's state: of this moment, so that a thread which has
+/// seen the slot before can't take it for unchanged.
+fn take_over(slot: Slot<'_>, state: u64, tag: Tag, full: u64) -> bool {
     let mark = word::moving(tag);
     if slot.state.compare_exchange(state, mark, AcqRel, Relaxed).is_err() {
         return false;
     }
     slot.tag.store(tag.0, Release);
     // Who finds the mark under its own tag may have been faster.
-    let _ = slot.state.compare_exchange(mark, 0, AcqRel, Relaxed);
+    let _ = slot.state.compare_exchange(mark, full, AcqRel, Relaxed);
     true
 }
 

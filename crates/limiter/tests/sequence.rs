@@ -5,7 +5,7 @@ use openclaw_limiter::{
     Ask, CoreId, Key, LearnedId, LevelId, Limiter, Policy, PolicyId, Rate, RefusedBy, Seed, Sizes, Verdict,
 };
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const CORE: CoreId = CoreId(0);
 const POLICY: PolicyId = PolicyId(3);
@@ -57,7 +57,7 @@ impl Slow {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Call {
     Wait(u64),
     Back(u64),
@@ -99,6 +99,7 @@ struct Pair {
     policy: Rate,
     clients: BTreeMap<u8, Slow>,
     learned: BTreeMap<u8, LearnedId>,
+    known: BTreeSet<u8>,
     levels: [Slow; 2],
 }
 
@@ -116,6 +117,7 @@ impl Pair {
             policy,
             clients: BTreeMap::new(),
             learned: BTreeMap::new(),
+            known: BTreeSet::new(),
             levels: levels.map(Slow::new),
         };
         pair.limiter.set_policy(POLICY, Policy { rate: policy, within: LEVELS.map(Some) }, now);
@@ -136,6 +138,14 @@ impl Pair {
         self.clients.entry(who).or_insert(Slow::new(rate))
     }
 
+    /// A client that comes in is full as of now.
+    fn comes_in(&mut self, who: u8) {
+        let now = self.now.into();
+        if self.known.insert(who) {
+            self.client(who).full_at = now;
+        }
+    }
+
     fn expected(&mut self, who: u8, cost: u32) -> Result<(), RefusedBy> {
         let (now, cost) = (self.now.into(), cost.into());
         if !self.client(who).has(cost, now) {
@@ -146,6 +156,7 @@ impl Pair {
     }
 
     fn decide(&mut self, who: u8, cost: u32) {
+        self.comes_in(who);
         let expected = self.expected(who, cost);
         let decision = self.limiter.decide(CORE, self.ask(who, cost), self.now);
         assert_eq!(told(decision.verdict), expected);
@@ -170,6 +181,9 @@ impl Pair {
     fn settle(&mut self, who: u8, more: i64) {
         self.limiter.settle(CORE, POLICY, self.key(who), more, self.now);
         let (now, cost) = (self.now.into(), more.unsigned_abs().into());
+        if more >= 0 {
+            self.comes_in(who);
+        }
         self.client(who);
         for slow in self.clients.get_mut(&who).into_iter().chain(&mut self.levels) {
             if more < 0 { slow.give(cost) } else { slow.add(cost, now) }
@@ -193,6 +207,9 @@ impl Pair {
         let learned = self.limiter.learn(POLICY, self.key(who), rate, self.now);
         let has_room = self.learned.contains_key(&who) || self.learned.len() < 2;
         assert_eq!(learned.is_ok(), has_room);
+        if has_room {
+            self.comes_in(who);
+        }
         if let Ok(id) = learned {
             self.learned.insert(who, id);
             let now = self.now.into();

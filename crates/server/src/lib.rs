@@ -25,24 +25,7 @@ mod reload;
 mod removal;
 mod server;
 /// Not joined up yet: the settings alone.
-mod shares {
-    #[allow(dead_code, unused_imports)]
-    mod redis;
-    #[allow(dead_code)]
-    mod reply;
-    pub use redis::RedisOptions;
-
-    /// How limits are shared.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct SharesOptions {
-        /// Where the ledger is.
-        pub redis: RedisOptions,
-        /// What all names in it start with.
-        pub prefix: String,
-        /// How many replicas there are, for as long as Redis was never reached.
-        pub replicas: u32,
-    }
-}
+mod shares;
 mod sockets;
 mod tenants;
 

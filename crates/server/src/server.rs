@@ -8,12 +8,12 @@ use crate::handover::Follower;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Behind, Core, Front, Options, Seen, Strangers};
-use crate::limits::{Limits, Saver, SeedError, load_seed};
-use crate::observe::{Metrics, Totals};
+use crate::limits::{Saver, SeedError};
+use crate::observe::Totals;
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
 use crate::removal;
-use crate::shares::SharesOptions;
+use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
 use crate::sockets::Inherited;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
 use openclaw_alert::{TenantName, Timestamp};
@@ -141,6 +141,7 @@ pub struct Server {
     doors: Doors,
     saver: Saver,
     tasks: Vec<JoinHandle<()>>,
+    shares: Option<SharesTask>,
 }
 
 impl Server {
@@ -167,7 +168,7 @@ impl Server {
             ..SenderOptions::default()
         };
         let sender = tokio::task::spawn_blocking(move || openclaw_delivery::Sender::new(sender));
-        let metrics = Arc::new(Metrics::new());
+        let (metrics, shares) = Shares::with_metrics(options.shares)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
         // Looking at keys must not wait for what is written through the other.
@@ -177,9 +178,9 @@ impl Server {
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
         let tenants = Arc::new(tenants);
-        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
-        let limits = Arc::new(limits);
+        let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
+        limits.keep_adapting()?;
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
         // The folder is ours, and so is what the process before this one saved.
@@ -237,7 +238,8 @@ impl Server {
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
-        let server = Self { host, app, log, doors, saver, tasks };
+        let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
+        let server = Self { host, app, log, doors, saver, tasks, shares };
         Ok((server, Opened { journal: report, recovery }))
     }
 
@@ -329,6 +331,9 @@ impl Server {
         self.host.begin_drain();
         self.doors.close();
         tokio::join!(self.doors.emptied(deadline), self.host.drain(deadline));
+        if let Some(shares) = self.shares {
+            shares.stop().await;
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
         self.saver.save().await;
         let io = self.doors.shut().await;

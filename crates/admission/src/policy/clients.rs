@@ -1,7 +1,7 @@
 //! Clients by name, by how their names begin, and by address.
 
+use core::net::IpAddr;
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 /// A list of clients.
 #[derive(Debug, Clone, Default, PartialEq)]

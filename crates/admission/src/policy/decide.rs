@@ -1,8 +1,9 @@
 //! One question, asked of every policy that it meets.
 
 use super::quota::Quota;
-use super::{Policy, PolicySet};
-use openclaw_limiter::{CoreId, Limiter, Verdict};
+use super::{Note, Policy, PolicySet};
+use crate::Candidate;
+use openclaw_limiter::{Ask, CoreId, Decision, Limiter, Verdict};
 use smallvec::SmallVec;
 
 /// Policies that one request meets at most; others are not asked.
@@ -50,6 +51,8 @@ pub type States<'s> = SmallVec<[PolicyState<'s>; POLICIES_MET_MAX + 1]>;
 pub struct PolicyState<'s> {
     /// Which.
     pub policy: &'s Policy,
+    /// What its client learns.
+    pub learns: Learns,
     /// Which of its limits is shown: the one that refuses for longest, or is
     /// nearest its end.
     pub shown: Shown<'s>,
@@ -61,6 +64,19 @@ pub struct PolicyState<'s> {
     pub remaining: u64,
     /// Until the bucket is full.
     pub reset_after_nanos: u64,
+}
+
+/// What a client learns under a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learns {
+    /// Nothing: the policy doesn't adapt.
+    Nothing,
+    /// Nothing yet.
+    Candidate(Candidate),
+    /// A limit that is shown.
+    Advised,
+    /// The limit that is in force.
+    Enforced,
 }
 
 /// A limit of a policy.
@@ -82,6 +98,18 @@ pub(super) struct Asked<'r> {
     pub(super) client: &'r [u8],
     pub(super) cost: u32,
     pub(super) now_nanos: u64,
+    pub(super) note: Option<&'r dyn Note>,
+}
+
+impl Asked<'_> {
+    /// Asks a bucket of each client, and lets it be known.
+    pub(super) fn decide(&self, ask: Ask, now_nanos: u64) -> Decision {
+        let decision = self.limiter.decide(self.core, ask, now_nanos);
+        if let Some(note) = self.note {
+            note.decided(self.core, &ask, &decision);
+        }
+        decision
+    }
 }
 
 /// The policies asked so far.
@@ -108,7 +136,8 @@ impl PolicySet {
         request: &Request<'_>,
         now_nanos: u64,
     ) -> Result<Answer<'_>, UnknownPolicy> {
-        let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos };
+        let note = self.note.as_deref();
+        let asked = Asked { limiter, core, client: request.client, cost: request.cost, now_nanos, note };
         if let Some(name) = request.policy {
             return self.named(name).map(|policy| self.decide_named(policy, asked));
         }

@@ -10,11 +10,12 @@ mod one;
 mod quota;
 mod settings;
 mod settle;
+mod shared;
 
 pub use calendar::Period;
 pub use clients::{ClientList, ClientPatternError};
 pub use conditions::{Conditions, PathPattern, PathPatternError};
-pub use decide::{Answer, POLICIES_MET_MAX, PolicyState, Request, Shown, States, UnknownPolicy};
+pub use decide::{Answer, Learns, POLICIES_MET_MAX, PolicyState, Request, Shown, States, UnknownPolicy};
 pub use descriptors::{
     Descriptor, DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, DescriptorTree,
     DomainSettings, Rule, RuleLimit, RuleSettings, Unit, UnitRate,
@@ -22,7 +23,9 @@ pub use descriptors::{
 pub use one::Policy;
 pub use quota::Quota;
 pub use settings::{Adaptation, Holder, LimitSettings, PolicySettings, QuotaSettings, RateSettings};
+pub use shared::{ClientBucket, CommonBucket, Note, part};
 
+use crate::shares::Share;
 use descriptors::Overrides;
 use openclaw_limiter::{LevelId, Limiter, PolicyId, Rate};
 use std::sync::Arc;
@@ -42,6 +45,9 @@ pub struct PolicySet {
     plans: Vec<(Arc<str>, ClientList)>,
     descriptors: DescriptorTree,
     overrides: Overrides,
+    /// What all the tenant's limits are called after, on all replicas.
+    scope: u64,
+    note: Option<Arc<dyn Note>>,
 }
 
 /// Where policies get their numbers in the limiter; a name keeps its number
@@ -62,6 +68,7 @@ impl PolicySet {
             settings.policies.iter().map(|settings| Policy::new(settings, numbers)).collect();
         let descriptors = DescriptorTree::new(&settings.descriptors, &policies, numbers);
         let overrides = if descriptors.is_empty() { Overrides::none() } else { Overrides::new(numbers) };
+        let (_, scope) = numbers.policy(&TOTAL.into());
         let (mut total, mut around) = (None, None);
         if let Some(shared) = settings.total {
             match &policies[..] {
@@ -78,18 +85,14 @@ impl PolicySet {
             plans: settings.plans.clone(),
             descriptors,
             overrides,
+            scope,
+            note: None,
         }
     }
 
     /// Puts all of them in force; what clients have left stays.
     pub fn install(&self, limiter: &Limiter, now_nanos: u64) {
-        if let Some((level, rate)) = self.around {
-            limiter.set_level(level, rate, now_nanos);
-        }
-        let around = self.around.map(|(level, _)| level);
-        self.policies.iter().for_each(|policy| policy.install(limiter, around, now_nanos));
-        self.total.iter().for_each(|total| total.install(limiter, None, now_nanos));
-        self.descriptors.install(limiter, now_nanos);
+        self.install_shares(limiter, &|_| Share::WHOLE, now_nanos);
     }
 
     /// All that settings name.

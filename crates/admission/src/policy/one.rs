@@ -1,10 +1,17 @@
 //! One policy: its bucket and its quotas.
 
-use super::decide::{Asked, PolicyState, Shown};
+use super::decide::{Asked, Learns, PolicyState, Shown};
 use super::quota::{Quota, QuotaState};
-use super::settings::{Holder, PolicySettings};
+use super::settings::{Adaptation, Holder, PolicySettings};
+use super::shared::{ClientBucket, CommonBucket, ShareOf, part};
 use super::{Numbers, rate};
-use openclaw_limiter::{self as limiter, Ask, Decision, LevelId, Limiter, PolicyId, RefusedBy, Verdict};
+use crate::Candidate;
+use openclaw_limiter::{
+    self as limiter, Adaptive, Ask, Decision, Key, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
+};
+
+/// Latency that backends should keep to.
+const SLO_MS: u32 = 200;
 
 /// One policy in force.
 #[derive(Debug)]
@@ -39,6 +46,21 @@ impl Policy {
         &self.quotas
     }
 
+    /// Whether its clients learn limits of their own.
+    #[must_use]
+    pub fn is_adaptive(&self) -> bool {
+        self.settings.adaptation != Adaptation::Off && self.settings.per == Holder::Client
+    }
+
+    fn learns(&self, key: Key, decision: &Decision) -> Learns {
+        match decision.learned {
+            _ if !self.is_adaptive() => Learns::Nothing,
+            None => Learns::Candidate(Candidate { policy: self.id, key }),
+            Some(_) if self.settings.adaptation == Adaptation::On => Learns::Enforced,
+            Some(_) => Learns::Advised,
+        }
+    }
+
     /// Whether every request meets it and it counts: then a bucket around it
     /// sees all of the tenant's requests.
     pub(super) fn is_for_all(&self) -> bool {
@@ -47,13 +69,31 @@ impl Policy {
     }
 
     /// Puts it in force; what its clients have left stays.
-    pub(super) fn install(&self, limiter: &Limiter, around: Option<LevelId>, now_nanos: u64) {
+    pub(super) fn install(
+        &self,
+        limiter: &Limiter,
+        around: Option<LevelId>,
+        share_of: ShareOf<'_>,
+        now_nanos: u64,
+    ) {
         if let Some((level, total)) = self.total.zip(self.settings.total) {
-            limiter.set_level(level, rate(total), now_nanos);
+            limiter.set_level(level, part(rate(total), share_of(Some(level))), now_nanos);
         }
         let within = [self.total, around];
-        limiter.set_policy(self.id, limiter::Policy { rate: rate(self.settings.client), within }, now_nanos);
-        self.quotas.iter().for_each(|quota| quota.install(limiter, now_nanos));
+        let rate = part(rate(self.settings.client), share_of(None));
+        limiter.set_policy(self.id, limiter::Policy { rate, within }, now_nanos);
+        limiter.set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: SLO_MS }));
+        self.quotas.iter().for_each(|quota| quota.install(share_of(None)));
+    }
+
+    pub(super) fn client_bucket(&self, around: Option<LevelId>) -> ClientBucket {
+        let within = [self.total, around];
+        ClientBucket { id: self.id, scope: self.scope, rate: rate(self.settings.client), within }
+    }
+
+    pub(super) fn common_bucket(&self) -> Option<CommonBucket> {
+        let (id, total) = self.total.zip(self.settings.total)?;
+        Some(CommonBucket { id, scope: self.scope, rate: rate(total) })
     }
 
     fn client<'r>(&self, asked: &Asked<'r>) -> &'r [u8] {
@@ -75,7 +115,8 @@ impl Policy {
     /// Takes tokens of the bucket and of all quotas, or of none.
     pub(super) fn take(&self, asked: &Asked<'_>) -> PolicyState<'_> {
         let ask = self.question(asked);
-        let mut state = self.of_bucket(&asked.limiter.decide(asked.core, ask, asked.now_nanos));
+        let mut state = self.of_bucket(ask.key, &asked.decide(ask, asked.now_nanos));
+        let learns = state.learns;
         for (at, quota) in self.quotas.iter().enumerate() {
             let was_refused = state.is_refused();
             let counted = match was_refused {
@@ -87,13 +128,13 @@ impl Policy {
             }
             state = state.nearer(self.of_quota(quota, &counted));
         }
-        state
+        PolicyState { learns, ..state }
     }
 
     /// What [`Policy::take`] would say.
     pub(super) fn peek(&self, asked: &Asked<'_>) -> PolicyState<'_> {
         let ask = self.question(asked);
-        let bucket = self.of_bucket(&asked.limiter.peek(ask, asked.now_nanos));
+        let bucket = self.of_bucket(ask.key, &asked.limiter.peek(ask, asked.now_nanos));
         self.quotas.iter().fold(bucket, |state, quota| {
             let counted = quota.peek(asked, self.client(asked), ask.cost);
             state.nearer(self.of_quota(quota, &counted))
@@ -130,6 +171,7 @@ impl Policy {
     pub(super) fn denying(&self) -> PolicyState<'_> {
         PolicyState {
             policy: self,
+            learns: Learns::Nothing,
             shown: Shown::DenyList,
             verdict: Verdict::Refused { by: RefusedBy::Client, retry_after_nanos: u64::MAX },
             limit: 0,
@@ -138,9 +180,10 @@ impl Policy {
         }
     }
 
-    fn of_bucket(&self, decision: &Decision) -> PolicyState<'_> {
+    fn of_bucket(&self, key: Key, decision: &Decision) -> PolicyState<'_> {
         PolicyState {
             policy: self,
+            learns: self.learns(key, decision),
             shown: Shown::Bucket,
             verdict: decision.verdict,
             limit: decision.rate.burst(),
@@ -157,6 +200,7 @@ impl Policy {
         };
         PolicyState {
             policy: self,
+            learns: Learns::Nothing,
             shown: Shown::Quota(quota),
             verdict,
             limit: u64::from(quota.settings().limit),

@@ -1,18 +1,12 @@
 //! Tokens for each hour, day, week or month.
-//!
-//! A quota is a bucket that never refills: it is asked as of its period's end,
-//! and each period's key is another. What is past counts as full, and gives
-//! its slot away.
 
 use super::calendar::{Current, number};
 use super::decide::Asked;
 use super::{Numbers, QuotaSettings};
-use openclaw_alert::fnv1a;
-use openclaw_limiter::{self as limiter, Ask, Decision, Limiter, PolicyId, Rate, Verdict};
+use crate::shares::Share;
+use openclaw_limiter::{self as limiter, PolicyId, QuotaDecision};
 use std::sync::Arc;
-
-/// A bucket's tokens, each a nanosecond.
-const TOKENS_PER_S: f64 = 1e9;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One quota in force.
 #[derive(Debug)]
@@ -22,6 +16,8 @@ pub struct Quota {
     id: PolicyId,
     scope: u64,
     current: Current,
+    /// What this replica may give out.
+    limit: AtomicU32,
 }
 
 /// What a quota says.
@@ -44,6 +40,7 @@ impl Quota {
             id,
             scope,
             current: Current::default(),
+            limit: AtomicU32::new(settings.limit),
         }
     }
 
@@ -59,43 +56,59 @@ impl Quota {
         &self.name
     }
 
-    pub(super) fn install(&self, limiter: &Limiter, now_nanos: u64) {
-        let rate = Rate::new(TOKENS_PER_S, self.settings.limit);
-        limiter.set_policy(self.id, limiter::Policy { rate, within: [None, None] }, now_nanos);
+    /// Among replicas in equal parts: what isn't refilled can't move.
+    pub(super) fn install(&self, share: Share) {
+        self.limit.store(share.of_burst(self.settings.limit), Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Takes tokens of the client's period, or none.
     pub(super) fn take(&self, asked: &Asked<'_>, client: &[u8], cost: u32) -> QuotaState {
-        let (ask, end_nanos) = self.question(asked, client, cost);
-        self.state(&ask, &asked.limiter.decide(asked.core, ask, end_nanos), end_nanos, asked.now_nanos)
+        let (counted, end_nanos) = self.counted(asked, client);
+        let decision = asked.limiter.take_quota(counted, u64::from(cost), asked.now_nanos);
+        self.state(decision, cost, end_nanos.saturating_sub(asked.now_nanos))
     }
 
     /// What [`Quota::take`] would say.
     pub(super) fn peek(&self, asked: &Asked<'_>, client: &[u8], cost: u32) -> QuotaState {
-        let (ask, end_nanos) = self.question(asked, client, cost);
-        self.state(&ask, &asked.limiter.peek(ask, end_nanos), end_nanos, asked.now_nanos)
+        let (counted, end_nanos) = self.counted(asked, client);
+        let decision = asked.limiter.peek_quota(counted, u64::from(cost));
+        self.state(decision, cost, end_nanos.saturating_sub(asked.now_nanos))
     }
 
-    /// Takes `more` of the client's period whether they are there or not, or
-    /// gives as many back.
+    /// Takes `more` of the client's period, or what is left of it; gives as
+    /// many back where negative.
     pub(super) fn settle(&self, asked: &Asked<'_>, client: &[u8], more: i64) {
-        let (ask, end_nanos) = self.question(asked, client, 0);
-        asked.limiter.settle(asked.core, ask.policy, ask.key, more, end_nanos);
+        let (counted, _) = self.counted(asked, client);
+        if more < 0 {
+            asked.limiter.refund_quota(counted, more.unsigned_abs());
+            return;
+        }
+        let left = counted.limit.saturating_sub(asked.limiter.peek_quota(counted, 0).used);
+        asked.limiter.take_quota(counted, left.min(more.unsigned_abs()), asked.now_nanos);
     }
 
-    fn question(&self, asked: &Asked<'_>, client: &[u8], cost: u32) -> (Ask, u64) {
+    /// The client's count, and when its period ends.
+    fn counted(&self, asked: &Asked<'_>, client: &[u8]) -> (limiter::Quota, u64) {
         let end_nanos = self.current.end_nanos(self.settings.per, &self.settings.zone, asked.now_nanos);
-        let scope = fnv1a(&[&self.scope.to_le_bytes(), &number(end_nanos).to_le_bytes()]);
-        let key = asked.limiter.key(scope, client);
-        (Ask { policy: self.id, key, cost }, end_nanos)
+        let counted = limiter::Quota {
+            policy: self.id,
+            key: asked.limiter.key(self.scope, client),
+            limit: u64::from(self.limit()),
+            window: number(end_nanos),
+        };
+        (counted, end_nanos)
     }
 
-    fn state(&self, ask: &Ask, decision: &Decision, end_nanos: u64, now_nanos: u64) -> QuotaState {
+    fn state(&self, decision: QuotaDecision, cost: u32, reset_after_nanos: u64) -> QuotaState {
         QuotaState {
-            allowed: decision.verdict == Verdict::Allowed,
-            is_never: ask.cost > self.settings.limit,
-            remaining: decision.remaining(),
-            reset_after_nanos: end_nanos.saturating_sub(now_nanos),
+            allowed: decision.allowed,
+            is_never: cost > self.limit(),
+            remaining: u64::from(self.limit()).saturating_sub(decision.used),
+            reset_after_nanos,
         }
     }
 }

@@ -19,7 +19,7 @@ impl PolicySet {
         more: i64,
         now_nanos: u64,
     ) -> Result<Answer<'_>, UnknownPolicy> {
-        let asked = Asked { limiter, core, client: request.client, cost: 0, now_nanos };
+        let asked = Asked { limiter, core, client: request.client, cost: 0, now_nanos, note: None };
         if !self.exempt.holds(request.client) {
             match request.policy {
                 Some(name) => self.named(name)?.settle(&asked, more),

@@ -1,7 +1,8 @@
 //! `openclaw import`
 
 use super::{CliError, Ui};
-use crate::import::alertmanager;
+use crate::import::alertmanager::{self, Imported};
+use crate::import::envoy_ratelimit;
 use clap::{Args, Subcommand};
 use openclaw_alert::TenantName;
 use std::fs::OpenOptions;
@@ -14,6 +15,22 @@ use std::path::{Path, PathBuf};
 pub(crate) enum ImportCommand {
     /// Turns an Alertmanager's configuration into a tenant's file
     Alertmanager(AlertmanagerArgs),
+    /// Turns the settings of envoyproxy/ratelimit into a tenant's `limits.descriptors`
+    EnvoyRatelimit(EnvoyRatelimitArgs),
+}
+
+/// Arguments of `openclaw import envoy-ratelimit`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What can't be carried over, and where fixed windows differ from token buckets, is told on standard error.\n\nExample: openclaw import envoy-ratelimit ratelimit.yaml"
+)]
+pub(crate) struct EnvoyRatelimitArgs {
+    /// The rate limit service's file, of one domain
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Where the part of a tenant's file is written, `-` for standard output
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    output: PathBuf,
 }
 
 /// Arguments of `openclaw import alertmanager`.
@@ -34,17 +51,24 @@ pub(crate) struct AlertmanagerArgs {
 }
 
 pub(super) fn run(command: ImportCommand, ui: &mut Ui) -> Result<(), CliError> {
-    let ImportCommand::Alertmanager(args) = command;
-    let imported = alertmanager::import(&args.file, &args.tenant)?;
+    match command {
+        ImportCommand::Alertmanager(args) => {
+            write(&alertmanager::import(&args.file, &args.tenant)?, args.output, ui)
+        }
+        ImportCommand::EnvoyRatelimit(args) => write(&envoy_ratelimit::import(&args.file)?, args.output, ui),
+    }
+}
+
+fn write(imported: &Imported, output: PathBuf, ui: &mut Ui) -> Result<(), CliError> {
     for remark in &imported.remarks {
         ui.note(remark)?;
     }
-    if args.output == Path::new("-") {
+    if output == Path::new("-") {
         return ui.line(imported.text.trim_end());
     }
     // A file that is there may hold somebody's work; this one holds secrets.
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.output);
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&output);
     written
         .and_then(|mut file| file.write_all(imported.text.as_bytes()))
-        .map_err(|source| CliError::ImportOutput { path: args.output, source })
+        .map_err(|source| CliError::ImportOutput { path: output, source })
 }

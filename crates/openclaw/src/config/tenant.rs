@@ -20,7 +20,7 @@ use super::service::{RatingDefaults, RatingModeName};
 use super::sources::{self, Source, SourceSection};
 use super::templates::{self, TemplateSection};
 use super::tenants::TenantFile;
-use super::values::{Condition, Count, Fraction, PerSecond, Size, Span, Tenant, Text};
+use super::values::{Condition, Fraction, Span, Tenant, Text};
 use super::{read_text, yaml};
 use openclaw_admission::LimitSettings;
 use openclaw_alert::{MatchOp, Matcher, TenantName};

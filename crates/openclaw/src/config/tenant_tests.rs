@@ -1,4 +1,5 @@
 use super::*;
+use openclaw_admission::Limits;
 use openclaw_alert::{Labels, LabelsBuilder};
 use openclaw_delivery::{Integration, webhook};
 
@@ -27,6 +28,7 @@ fn the_example_reaches_its_types() {
     let config = good(include_str!("../../../../examples/tenants/acme.yaml"), RatingDefaults::default());
     let TenantSettings { limits, rating, routing, resolve_timeout, .. } = &*config.pipeline;
     assert_eq!((limits.rate_per_s, limits.burst, limits.backlog_bytes), (1000.0, 10_000, 64 << 20));
+    assert_eq!(config.limits.policies.iter().map(|policy| &*policy.name).collect::<Vec<_>>(), ["api"]);
     assert!(matches!(rating.mode, RatingMode::Observe));
     assert_eq!(rating.never_digest[0].to_string(), "severity=\"critical\"");
     let root = routing.tree.root();
@@ -134,4 +136,48 @@ fn the_routing_is_one_alertmanager_configuration() {
     insta::assert_snapshot!(config.routing_yaml);
     let file: Arc<Path> = Path::new("original.yaml").into();
     yaml::parse(&config.routing_yaml, &file).unwrap();
+}
+
+#[test]
+fn limits_of_the_tenants_own_clients() {
+    let config = plain(
+        r#"route: { receiver: ops }
+limits:
+  floor: { rate: 5/s, burst: 10 }
+  adaptive: "on"
+  total: { rate: 500/s, burst: 900 }
+  exempt: [health, 10.0.0.0/8]
+  plans: { gold: [alice, "corp-*"] }
+  policies:
+    api:
+      rate: 600/m
+      burst: 20
+      total: { rate: 100/s, burst: 200 }
+      when: { paths: ["/v1/**"], methods: [GET], plans: [gold] }
+      quotas: [{ limit: 10000, per: day, timezone: Europe/Berlin }, { limit: 7, per: hour }]
+      deny: [mallory]
+      cost: 3
+      adaptive: off
+      ceiling: { rate: 20/s, burst: 40 }
+    big: { rate: 7200/h, burst: 50000, per: tenant, dry_run: true }
+  descriptors:
+    - domain: edge
+      descriptors:
+        - key: path
+          value: /login
+          descriptors: [{ key: user, rate: 20/h, burst: 5, name: login, replaces: [all] }]
+        - { key: port, value: 8080, rate: 1/month, quota_mode: true }
+        - { key: client, policy: api, dry_run: true }
+"#,
+    );
+    let limits = &config.limits;
+    assert!(limits.exempt.holds(b"10.9.9.9") && limits.plans[0].1.holds(b"corp-7"));
+    insta::assert_debug_snapshot!((
+        &limits.total,
+        &limits.policies[0],
+        &limits.policies[1],
+        &limits.descriptors
+    ));
+    // The floor is for both; without a ceiling, new alerts keep their own.
+    assert_eq!(config.pipeline.limits, Limits::default());
 }

@@ -8,10 +8,10 @@ use crate::grpc;
 use crate::handover::Follower;
 use crate::http::tls::{Tls, TlsOptions};
 use crate::http::{Behind, Core, Front, Options};
-use crate::limits::{Limits, Saver, load_seed};
-use crate::observe::Metrics;
+use crate::limits::Saver;
 use crate::reload::{ReloadError, Reloaded};
 use crate::server::{StartError, keep_keys, wait_until_free};
+use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
 use crate::sockets::Inherited;
 use crate::tenants::{Registered, SettingsSource, TenantConfig, Tenants};
 use openclaw_alert::TenantName;
@@ -51,6 +51,8 @@ pub struct EdgeOptions {
     pub clock: Clock,
     /// How many threads own sockets.
     pub io_threads: usize,
+    /// How limits are shared with other replicas; nothing where they are not.
+    pub shares: Option<SharesOptions>,
 }
 
 /// A running edge.
@@ -59,6 +61,7 @@ pub struct EdgeServer {
     doors: Doors,
     saver: Saver,
     tasks: Vec<JoinHandle<()>>,
+    shares: Option<SharesTask>,
     _lock: FolderLock,
 }
 
@@ -71,12 +74,11 @@ impl EdgeServer {
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let disk = RealDisk::new(&options.data)?;
         let lock = wait_until_free(listeners.follows, || disk.lock()).await?;
-        let metrics = Arc::new(Metrics::new());
+        let (metrics, shares) = Shares::with_metrics(options.shares)?;
         let clock = Arc::new(options.clock);
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let tenants = Arc::new(Tenants::new(options.tenants.into_iter().map(Registered::without_senders)));
-        let limits = Limits::new(load_seed(&options.data)?, options.io_threads, Arc::clone(&clock));
-        let limits = Arc::new(limits);
+        let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let restoring = saver.restore();
@@ -111,7 +113,8 @@ impl EdgeServer {
             tokio::spawn(saver.clone().keep_saving()),
         ];
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
-        Ok(Self { edge, doors, saver, tasks, _lock: lock })
+        let shares = shares.map(|shares| shares.start(Arc::clone(&edge.core.limits)));
+        Ok(Self { edge, doors, saver, tasks, shares, _lock: lock })
     }
 
     /// Where it listens.
@@ -152,6 +155,9 @@ impl EdgeServer {
         self.edge.begin_drain();
         self.doors.close();
         self.doors.emptied(deadline).await;
+        if let Some(shares) = self.shares {
+            shares.stop().await;
+        }
         self.tasks.iter().for_each(JoinHandle::abort);
         self.saver.save().await;
         let io = self.doors.shut().await;

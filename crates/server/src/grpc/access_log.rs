@@ -31,9 +31,12 @@ impl AccessLogs {
     fn take(&self, tenant: &TenantLimits, message: &StreamAccessLogsMessage) {
         let Some(LogEntries::HttpLogs(logs)) = &message.log_entries else { return };
         let now_nanos = self.app.limits.now_nanos();
+        let mut taken = 0;
         for observation in logs.log_entry.iter().filter_map(observation) {
             self.app.limits.observe(tenant, &observation, now_nanos);
+            taken += 1;
         }
+        self.app.metrics.access_logs.came(&tenant.name, taken, logs.log_entry.len() - taken);
     }
 }
 

@@ -185,7 +185,13 @@ impl Desk {
     fn decide(&mut self, tenant: &TenantLimits, frame: &[u8]) -> Result<Bytes, Refusal> {
         let request = RateLimitRequest::read(message(frame)?)?;
         let answers = self.decided(tenant, &request);
-        let told = Told { tenant: tenant.name.as_str(), domain: request.domain, x_ratelimit: false };
+        let model = self.front.app.limits.predictor();
+        let told = Told {
+            tenant: tenant.name.as_str(),
+            domain: request.domain,
+            model,
+            x_ratelimit: tenant.x_ratelimit_headers,
+        };
         self.out.clear();
         response::write(&mut self.out, &answers, told);
         Ok(Bytes::copy_from_slice(&self.out))

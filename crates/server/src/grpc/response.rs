@@ -1,7 +1,9 @@
 //! `RateLimitResponse`, written without anything in between.
 
 use super::message::Message;
-use openclaw_admission::{DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, Unit};
+use openclaw_admission::{
+    DescriptorAnswer, DescriptorAnswers, DescriptorCode, DescriptorLimit, Learns, Unit,
+};
 
 const OK: u64 = 1;
 const OVER_LIMIT: u64 = 2;
@@ -15,6 +17,8 @@ pub(super) struct Told<'t> {
     pub(super) tenant: &'t str,
     /// What a limit without a name is called.
     pub(super) domain: &'t str,
+    /// What has set limits that were learned.
+    pub(super) model: &'t str,
     /// Also the fields that came before the draft's.
     pub(super) x_ratelimit: bool,
 }
@@ -150,7 +154,8 @@ fn metadata(out: &mut Message<'_>, nearest: Option<Limited<'_, '_>>, is_over: bo
     text(out, "tenant", told.tenant);
     let Some((answer, limit)) = nearest else { return text(out, "reason", "no_limit") };
     text(out, "policy", limit.name.unwrap_or(told.domain));
-    text(out, "model", "static");
+    let is_learned = answer.learns == Learns::Enforced;
+    text(out, "model", if is_learned { told.model } else { "static" });
     let reason = match (is_over, answer.would_deny) {
         (true, _) => "over_limit",
         (false, true) => "would_deny",

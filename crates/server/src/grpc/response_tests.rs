@@ -53,7 +53,7 @@ impl World {
         let limiter = Limiter::new(sizes, Seed::new([7; 16]));
         let policies =
             PolicySet::new(&LimitSettings { descriptors, ..LimitSettings::default() }, &mut Count(0));
-        policies.install_descriptors(&limiter);
+        policies.install(&limiter, 1);
         Self { limiter, policies }
     }
 
@@ -63,7 +63,7 @@ impl World {
             entries.iter().map(|entries| Descriptor { entries, hits: 1, limit: None }).collect();
         let answers = self.policies.decide_descriptors(&self.limiter, CoreId(0), "edge", &asked, 1);
         let mut out = b"before".to_vec();
-        write(&mut out, &answers, Told { tenant: "acme", domain: "edge", x_ratelimit: true });
+        write(&mut out, &answers, Told { tenant: "acme", domain: "edge", model: "plain", x_ratelimit: true });
         let (head, message) = out[6..].split_at(HEAD_BYTES);
         assert_eq!((head[0], &head[1..]), (0, &(message.len() as u32).to_be_bytes()[..]));
         RateLimitResponse::decode(message).unwrap()

@@ -1,9 +1,10 @@
 //! Errors of our own API: RFC 9457 problem documents.
 
 use super::Response;
-use super::service::{App, allowed};
+use super::service::{App, Core, allowed, caller};
 use crate::auth::Denied;
 use crate::host::Unavailable;
+use crate::limits::TenantLimits;
 use crate::tenants::{ReadError, TenantHandle};
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -166,4 +167,32 @@ impl FromRequestParts<Arc<App>> for Ingest {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         Ok(Self(allowed(parts, app, Scope::Ingest)?))
     }
+}
+
+/// The limits of a tenant that the caller may read; in every role.
+pub(super) struct ReadLimits(pub(super) Arc<TenantLimits>);
+
+/// The limits of a tenant whose clients the caller may ask about, and report
+/// on; in every role.
+pub(super) struct AskLimits(pub(super) Arc<TenantLimits>);
+
+impl FromRequestParts<Arc<Core>> for ReadLimits {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, core: &Arc<Core>) -> Result<Self, Problem> {
+        limits(parts, core, Scope::Read).map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Core>> for AskLimits {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, core: &Arc<Core>) -> Result<Self, Problem> {
+        limits(parts, core, Scope::Limit).map(Self)
+    }
+}
+
+fn limits(parts: &Parts, core: &Core, scope: Scope) -> Result<Arc<TenantLimits>, Problem> {
+    let tenant = caller(parts)?.tenant_for(scope)?;
+    core.limits.of(tenant).ok_or_else(Problem::not_found)
 }

@@ -4,7 +4,7 @@ use super::ingest::Door;
 use super::problem::Problem;
 use super::service::{Answered, App, Behind, Core, Options, Target, allowed, caller};
 use super::way_back::{pagerduty, servicenow, slack};
-use super::{Response, alertmanager, alerts, console, feedback, messages, rate, reload};
+use super::{Response, alertmanager, alerts, console, feedback, messages, observations, rate, reload};
 use crate::edge::Edge;
 use crate::observe::{Format, only_tenant};
 use axum::Router;
@@ -27,7 +27,11 @@ const V2: &str = "/api/v2/";
 type Route<S> = (&'static str, fn() -> MethodRouter<S>);
 
 /// What is answered on the work runtime in every role.
-const CORE: &[Route<Arc<Core>>] = &[("/.well-known/jwks.json", || get(published))];
+const CORE: &[Route<Arc<Core>>] = &[
+    ("/api/v1/observations", || post(observations::post)),
+    ("/api/v1/limits", || get(observations::limits)),
+    ("/.well-known/jwks.json", || get(published)),
+];
 
 /// What is answered on the work runtime by whoever limits alone.
 const EDGE: &[Route<Arc<Edge>>] = &[

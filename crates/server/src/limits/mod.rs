@@ -4,28 +4,36 @@
 //! A decision touches the limiter's table and counters of this thread; it
 //! takes no lock, allocates nothing and waits for nobody.
 
+mod adapt;
+mod candidates;
 mod counts;
+mod demand;
 mod numbers;
 mod observe;
 mod save;
 mod seed;
+mod sharing;
 
-pub(crate) use observe::Observation;
+pub(crate) use adapt::ClientLimits;
+pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::{keep_secret, load as load_seed};
+pub(crate) use seed::{keep as keep_seed, keep_secret, load as load_seed};
 
 use crate::clock::Clock;
 use crate::observe::{DecisionRoute, Tally};
 use crate::tenants::TenantConfig;
+use adapt::Adaptation;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
+use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
 use openclaw_alert::TenantName;
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
+use sharing::{InForce, Sharing};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,11 +53,6 @@ pub(crate) fn set_core(number: usize) {
     CORE.set(u16::try_from(number).unwrap_or(0));
 }
 
-/// The number that [`set_core`] gave this thread.
-pub(crate) fn core() -> usize {
-    usize::from(CORE.get())
-}
-
 /// The limits of all tenants.
 pub(crate) struct Limits {
     limiter: Limiter,
@@ -57,6 +60,10 @@ pub(crate) struct Limits {
     registry: Mutex<Registry>,
     tenants: ArcSwap<HashMap<TenantName, Arc<TenantLimits>>>,
     cores: usize,
+    adaptation: Adaptation,
+    sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
+    /// Nothing where this replica is alone.
+    sharing: Option<Sharing>,
 }
 
 /// One tenant's limits in force.
@@ -68,6 +75,7 @@ pub(crate) struct TenantLimits {
     /// How long it took to answer.
     pub(crate) tally: Arc<Tally>,
     counts: Counts,
+    backend: Arc<BackendCounts>,
 }
 
 impl Limits {
@@ -76,25 +84,34 @@ impl Limits {
         let cores = cores + 1;
         let sizes = Sizes { clients: CLIENTS, policies: POLICIES, levels: LEVELS, cores: cores as u16 };
         Self {
-            limiter: Limiter::new(sizes, seed),
+            limiter: Limiter::new(sizes, seed).with_learned(adapt::LEARNED),
             clock,
             registry: Mutex::default(),
             tenants: ArcSwap::default(),
             cores,
+            adaptation: Adaptation::new(cores),
+            sinks: ArcSwap::default(),
+            sharing: None,
         }
     }
 
     /// Puts the tenants' settings in force; what clients have left stays.
     pub(crate) fn install(&self, configs: &[Arc<TenantConfig>]) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = self.sharing.as_ref().map(Sharing::in_force);
         let now = self.now_nanos();
         let before = self.tenants.load();
         let tenants = configs.iter().map(|config| {
             let name = config.name().clone();
             let known = before.get(&name);
-            (name, self.installed(config, known, &mut registry, now))
+            (name, self.installed(config, known, &mut registry, now, in_force.as_deref()))
         });
-        self.tenants.store(Arc::new(tenants.collect()));
+        let tenants: HashMap<_, _> = tenants.collect();
+        if let Some(in_force) = &mut in_force {
+            self.follow(in_force, tenants.values().map(|tenant| &tenant.policies), now);
+        }
+        self.tenants.store(Arc::new(tenants));
+        self.install_adaptive();
     }
 
     fn installed(
@@ -103,16 +120,19 @@ impl Limits {
         before: Option<&Arc<TenantLimits>>,
         registry: &mut Registry,
         now_nanos: u64,
+        in_force: Option<&InForce>,
     ) -> Arc<TenantLimits> {
         let mut numbers = TenantNumbers::new(registry, config.name());
-        let policies = PolicySet::new(&config.limits, &mut numbers);
-        policies.install(&self.limiter, now_nanos);
+        let policies = self.noted(PolicySet::new(&config.limits, &mut numbers));
+        self.put_in_force(&policies, in_force, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
         let tally =
             before.map_or_else(|| Arc::new(Tally::new(self.cores)), |before| Arc::clone(&before.tally));
+        let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
         let x_ratelimit_headers = config.limits.x_ratelimit_headers;
-        Arc::new(TenantLimits { name: config.name().clone(), policies, x_ratelimit_headers, tally, counts })
+        let name = config.name().clone();
+        Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend })
     }
 
     /// A tenant's limits.
@@ -139,6 +159,7 @@ impl Limits {
         let answer = tenant.policies.decide(&self.limiter, CoreId(core), request, now_nanos)?;
         if request.cost > 0 {
             tenant.counts.count(usize::from(core), &answer);
+            answer.states.iter().for_each(|state| self.consider(core, state.learns));
         }
         Ok(answer)
     }
@@ -151,8 +172,12 @@ impl Limits {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'t> {
-        let core = CoreId(CORE.get());
-        tenant.policies.decide_descriptors(&self.limiter, core, domain, descriptors, now_nanos)
+        let core = CORE.get();
+        let limiter = &self.limiter;
+        let answers =
+            tenant.policies.decide_descriptors(limiter, CoreId(core), domain, descriptors, now_nanos);
+        answers.each.iter().for_each(|answer| self.consider(core, answer.learns));
+        answers
     }
 
     /// Gives a descriptor's tokens back.

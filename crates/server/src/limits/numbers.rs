@@ -14,6 +14,13 @@ pub(super) struct Registry {
     levels: HashMap<(TenantName, Option<Arc<str>>), LevelId>,
 }
 
+impl Registry {
+    /// The number and the scope of every policy that has had one.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = (PolicyId, u64)> + '_ {
+        self.policies.iter().map(|((tenant, name), id)| (*id, scope(tenant, name)))
+    }
+}
+
 /// Gives the numbers of one tenant.
 pub(super) struct TenantNumbers<'r> {
     registry: &'r mut Registry,

@@ -1,6 +1,5 @@
 //! The secret that clients' names are hashed with, kept over restarts.
 
-use openclaw_limiter::Seed;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,9 +16,15 @@ pub struct SeedError {
 }
 
 /// The folder's seed; made where there is none.
-pub(crate) fn load(folder: &Path) -> Result<Seed, SeedError> {
+pub(crate) fn load(folder: &Path) -> Result<[u8; 16], SeedError> {
     let path = folder.join(FILE);
-    read_or_make(&path).map(Seed::new).map_err(|source| SeedError { path, source })
+    read_or_make(&path).map_err(|source| SeedError { path, source })
+}
+
+/// Keeps another seed in its place.
+pub(crate) fn keep(folder: &Path, seed: [u8; 16]) -> Result<(), SeedError> {
+    let path = folder.join(FILE);
+    keep_secret(&path, &seed).map_err(|source| SeedError { path, source })
 }
 
 fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
@@ -52,14 +57,15 @@ pub(crate) fn keep_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use openclaw_limiter::Key;
 
     #[test]
     fn a_folder_keeps_its_seed() {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let key = |folder: &Path| Key::new(&load(folder).unwrap(), 1, b"client");
+        let key = |folder: &Path| load(folder).unwrap();
         assert_eq!(key(folder.path()), key(folder.path()));
         assert_ne!(key(folder.path()), key(other.path()));
+        keep(folder.path(), [7; 16]).unwrap();
+        assert_eq!(key(folder.path()), [7; 16]);
         fs::write(folder.path().join(FILE), b"cut").unwrap();
         assert_eq!(key(folder.path()), key(folder.path()));
     }

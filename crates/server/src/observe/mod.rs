@@ -1,12 +1,16 @@
 //! Metrics: every name once, here. `docs/metrics.md` says what each is for.
 
+mod access_logs;
+mod adapt;
 mod decisions;
 mod exposition;
 mod histogram;
+mod shares;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use histogram::Times;
+pub(crate) use shares::ShareMetrics;
 
 use crate::host::Host;
 use crate::limits::Limits;
@@ -137,7 +141,9 @@ pub(crate) struct Metrics {
     key_fetches: Family<OfTenant, Counter>,
     handshakes: Family<OfResult, Counter>,
     tls_reloads: Family<OfResult, Counter>,
+    adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
+    pub(crate) access_logs: access_logs::AccessLogMetrics,
 }
 
 fn request_times() -> Times {
@@ -183,8 +189,12 @@ impl Metrics {
             key_fetches: Family::default(),
             handshakes: Family::default(),
             tls_reloads: Family::default(),
+            adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
+            access_logs: access_logs::AccessLogMetrics::default(),
         };
+        metrics.adapt.register(&mut metrics.registry);
+        metrics.access_logs.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();
@@ -194,6 +204,11 @@ impl Metrics {
             let _ = metrics.violations.get_or_create(&Promise { promise });
         }
         metrics
+    }
+
+    /// Only where limits are shared is there anything to tell.
+    pub(crate) fn register_shares(&mut self, shares: &ShareMetrics) {
+        shares.register(&mut self.registry);
     }
 
     fn register_requests(&mut self) {
@@ -413,6 +428,7 @@ impl Metrics {
 
     /// All metrics as text; nothing of alerts where there is no host for them.
     pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
+        self.adapt.look(limits);
         if let Some(host) = host {
             self.look(host);
         }

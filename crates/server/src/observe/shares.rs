@@ -28,14 +28,28 @@ impl Default for ShareMetrics {
 }
 
 impl ShareMetrics {
-    /// Only where limits are shared: elsewhere there is nothing to tell.
     pub(crate) fn register(&self, registry: &mut Registry) {
         let register = |registry: &mut Registry, name: &str, help: &str, gauge: &Gauge| {
             registry.register(name, help, gauge.clone());
         };
-        register(registry, "shares_replicas", "Replicas that share limits with this one, itself among them", &self.replicas);
-        register(registry, "shares_redis_up", "Whether the last exchange with Redis came to its end", &self.redis_up);
-        register(registry, "shares_hot_limits", "Limits of which this replica holds a share of its own", &self.hot);
+        register(
+            registry,
+            "shares_replicas",
+            "Replicas that share limits with this one, itself among them",
+            &self.replicas,
+        );
+        register(
+            registry,
+            "shares_redis_up",
+            "Whether the last exchange with Redis came to its end",
+            &self.redis_up,
+        );
+        register(
+            registry,
+            "shares_hot_limits",
+            "Limits of which this replica holds a share of its own",
+            &self.hot,
+        );
         registry.register_with_unit(
             "shares_round",
             "Time of an exchange with Redis",

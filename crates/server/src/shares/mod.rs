@@ -12,13 +12,16 @@ mod tests;
 
 pub use redis::RedisOptions;
 
-use crate::limits::Limits;
-use crate::observe::ShareMetrics;
+use crate::clock::Clock;
+use crate::limits::{Limits, SeedError, keep_seed, load_seed};
+use crate::observe::{Metrics, ShareMetrics};
 use ledger::Ledger;
 use openclaw_admission::shares::{Replica, Share};
 use openclaw_delivery::TlsSettingsError;
+use openclaw_limiter::Seed;
 use redis::RedisError;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -67,10 +70,43 @@ pub(crate) struct SharesTask {
     task: JoinHandle<()>,
 }
 
+/// Limits for those who decide. Where they are shared, this replica has its
+/// share before any bucket is made: a bucket that grows gets no tokens.
+pub(crate) async fn shared_limits(
+    shares: Option<Shares>,
+    data: &Path,
+    io_threads: usize,
+    clock: &Arc<Clock>,
+) -> Result<(Arc<Limits>, Option<Shares>), SeedError> {
+    let own = load_seed(data)?;
+    let limits = |seed| Limits::new(Seed::new(seed), io_threads, Arc::clone(clock));
+    let Some(mut shares) = shares else { return Ok((Arc::new(limits(own)), None)) };
+    let agreed = shares.agree_on_seed(own).await;
+    if agreed != own {
+        keep_seed(data, agreed)?;
+    }
+    let limits = limits(agreed).shared();
+    shares.join(&limits).await;
+    Ok((Arc::new(limits), Some(shares)))
+}
+
 impl Shares {
+    /// All metrics, and what keeps those of shared limits.
+    ///
     /// # Errors
     /// The settings can't be used for TLS.
-    pub(crate) fn new(options: SharesOptions, metrics: ShareMetrics) -> Result<Self, TlsSettingsError> {
+    pub(crate) fn with_metrics(
+        options: Option<SharesOptions>,
+    ) -> Result<(Arc<Metrics>, Option<Self>), TlsSettingsError> {
+        let (mut metrics, of_shares) = (Metrics::new(), ShareMetrics::default());
+        if options.is_some() {
+            metrics.register_shares(&of_shares);
+        }
+        let shares = options.map(|options| Self::new(options, of_shares)).transpose()?;
+        Ok((Arc::new(metrics), shares))
+    }
+
+    fn new(options: SharesOptions, metrics: ShareMetrics) -> Result<Self, TlsSettingsError> {
         Ok(Self {
             ledger: Ledger::new(options.redis, &options.prefix, replica_id(), LEASE)?,
             replica: Replica::new(),
@@ -83,13 +119,13 @@ impl Shares {
 
     /// The seed that all replicas hash their clients' names with, so that a
     /// client is called the same by all: the first one's.
-    pub(crate) async fn agree_on_seed(&mut self, own: [u8; 16]) -> [u8; 16] {
+    async fn agree_on_seed(&mut self, own: [u8; 16]) -> [u8; 16] {
         let agreed = self.ledger.agree("seed", &own).await;
         agreed.ok().and_then(|seed| seed.try_into().ok()).unwrap_or(own)
     }
 
     /// Waits, not for long, until this replica has its share.
-    pub(crate) async fn join(&mut self, limits: &Limits) {
+    async fn join(&mut self, limits: &Limits) {
         let end = Instant::now() + JOIN;
         while Instant::now() < end {
             self.round(limits).await;
@@ -126,8 +162,8 @@ impl Shares {
         let elapsed_s = self.last_round.elapsed().as_secs_f64().max(1e-3);
         self.last_round = Instant::now();
         self.replica.begin_round();
-        for (key, asked) in limits.asked() {
-            self.replica.observe(key, asked.tokens as f64 / elapsed_s, asked.is_pressed);
+        for asked in limits.asked(elapsed_s) {
+            self.replica.observe(asked.key, asked.tokens_per_s, asked.is_pressed);
         }
         for _ in 0..=FOLLOW_UPS {
             match self.report().await {

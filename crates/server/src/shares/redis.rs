@@ -52,8 +52,8 @@ pub(super) struct Redis {
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
 
 /// One that has been let in.
 pub(super) struct Connection {

@@ -2,8 +2,8 @@
 
 use super::settings::{RuleLimit, Unit, UnitRate};
 use super::tree::{Rule, RuleBucket};
-use crate::policy::decide::{Answer, Asked};
-use crate::policy::{Policy, PolicySet};
+use crate::policy::decide::{Answer, Asked, Learns};
+use crate::policy::{Note, Policy, PolicySet};
 use openclaw_limiter::{Ask, CoreId, Limiter, Verdict};
 use smallvec::SmallVec;
 
@@ -47,6 +47,8 @@ pub struct DescriptorAnswer<'s> {
     pub would_deny: bool,
     /// Refuses only together with all others such.
     pub is_quota: bool,
+    /// What the client of its policy learns.
+    pub learns: Learns,
     taken: Taken<'s>,
 }
 
@@ -126,6 +128,7 @@ struct Place<'l> {
     limiter: &'l Limiter,
     core: CoreId,
     now_nanos: u64,
+    note: Option<&'l dyn Note>,
 }
 
 impl PolicySet {
@@ -138,7 +141,7 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         self.decide_held(self.held(place, domain, descriptor), place)
     }
 
@@ -151,7 +154,7 @@ impl PolicySet {
         descriptors: &[Descriptor<'_>],
         now_nanos: u64,
     ) -> DescriptorAnswers<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         let held = descriptors.iter().map(|descriptor| {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
             if is_replaced { Held::Unlimited } else { self.held(place, domain, descriptor) }
@@ -176,7 +179,7 @@ impl PolicySet {
         descriptor: &Descriptor<'_>,
         now_nanos: u64,
     ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos };
+        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
         let held = self.held(place, domain, descriptor);
         let taken = match held {
             Held::Policy { policy, .. } => Taken::Policies([Some(policy), self.total.as_ref()]),
@@ -227,8 +230,8 @@ impl PolicySet {
         }
     }
 
-    /// A domain without rules may be a policy's name: its clients are what the
-    /// entries say.
+    /// A domain without rules may be a policy's name. Its client is the value
+    /// of the only entry, as others call it, or else what all entries say.
     fn held_by_name<'s, 'r>(&'s self, domain: &str, descriptor: &Descriptor<'r>) -> Held<'s, 'r> {
         let Descriptor { entries, hits, .. } = *descriptor;
         let named = |policy: &&Policy| *policy.settings.name == *domain;
@@ -264,7 +267,7 @@ impl PolicySet {
             Held::Bucket { ask, limit, dry_run, is_quota } => {
                 let decision = match ask.cost {
                     0 => place.limiter.peek(ask, place.now_nanos),
-                    _ => place.limiter.decide(place.core, ask, place.now_nanos),
+                    _ => place.asked(b"", ask.cost).decide(ask, place.now_nanos),
                 };
                 let is_refused = decision.verdict != Verdict::Allowed;
                 DescriptorAnswer {
@@ -276,6 +279,7 @@ impl PolicySet {
                     retry_after_nanos: retry_after(decision.verdict),
                     would_deny: is_refused && dry_run,
                     is_quota,
+                    learns: Learns::Nothing,
                     taken: if is_refused || ask.cost == 0 { Taken::Nothing } else { Taken::Bucket },
                 }
             }
@@ -317,8 +321,8 @@ impl<'l> Place<'l> {
     where
         'l: 'a,
     {
-        let Self { limiter, core, now_nanos } = self;
-        Asked { limiter, core, client, cost, now_nanos }
+        let Self { limiter, core, now_nanos, note } = self;
+        Asked { limiter, core, client, cost, now_nanos, note }
     }
 }
 
@@ -357,8 +361,14 @@ fn of_policy<'s>(
         retry_after_nanos: answer.state.and_then(|state| retry_after(state.verdict)),
         would_deny: answer.result() == "would_deny" || (!answer.allowed && dry_run),
         is_quota: settings.is_some_and(|settings| settings.is_quota),
+        learns: learns(policy, answer),
         taken: taken(answer, hits),
     }
+}
+
+fn learns(policy: &Policy, answer: &Answer<'_>) -> Learns {
+    let own = answer.states.iter().find(|state| state.policy.id == policy.id);
+    own.map_or(Learns::Nothing, |state| state.learns)
 }
 
 fn retry_after(verdict: Verdict) -> Option<u64> {
@@ -416,6 +426,7 @@ impl<'s> DescriptorAnswer<'s> {
             retry_after_nanos: None,
             would_deny: dry_run,
             is_quota,
+            learns: Learns::Nothing,
             taken: Taken::Nothing,
         }
     }
@@ -431,6 +442,7 @@ impl<'s> DescriptorAnswer<'s> {
             retry_after_nanos: None,
             would_deny: false,
             is_quota: false,
+            learns: Learns::Nothing,
             taken: Taken::Nothing,
         }
     }

@@ -1,10 +1,11 @@
 //! Limits that requests bring along.
 
 use super::settings::UnitRate;
-use crate::policy::Numbers;
+use crate::policy::{Numbers, part};
+use crate::shares::{Share, WHOLE};
 use openclaw_alert::fnv1a;
 use openclaw_limiter::{Limiter, Policy, PolicyId, Rate};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Different limits that a tenant's requests may bring along.
@@ -16,6 +17,8 @@ const OVERRIDES: usize = 64;
 pub(in crate::policy) struct Overrides {
     places: Vec<Place>,
     scope: u64,
+    /// What this replica may give out of them.
+    share: AtomicU32,
     taking: Mutex<()>,
 }
 
@@ -32,12 +35,13 @@ impl Overrides {
         let named: Vec<_> = named.collect();
         let scope = named.first().map_or(0, |(_, scope)| *scope);
         let place = |(id, _)| Place { id, rate: AtomicU64::new(0) };
-        Self { places: named.into_iter().map(place).collect(), scope, taking: Mutex::default() }
+        let places = named.into_iter().map(place).collect();
+        Self { places, scope, share: AtomicU32::new(WHOLE), taking: Mutex::default() }
     }
 
     /// None where the tenant answers no descriptors.
     pub(in crate::policy) fn none() -> Self {
-        Self { places: Vec::new(), scope: 0, taking: Mutex::default() }
+        Self { places: Vec::new(), scope: 0, share: AtomicU32::new(WHOLE), taking: Mutex::default() }
     }
 
     /// The policy of a limit, and the scope of its clients in a domain.
@@ -81,9 +85,26 @@ impl Overrides {
         let Some(free) = self.places(rate).find(|place| place.rate.load(Ordering::Acquire) == 0) else {
             return self.nearest(rate);
         };
-        limiter.set_policy(free.id, Policy { rate, within: [None, None] }, now_nanos);
+        self.put_in_force(limiter, free, rate, now_nanos);
         free.rate.store(rate.word(), Ordering::Release);
         Some(free)
+    }
+
+    /// What has been seen so far.
+    pub(in crate::policy) fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.share.store(share.parts(), Ordering::Relaxed);
+        for place in &self.places {
+            match place.rate.load(Ordering::Acquire) {
+                0 => {}
+                word => self.put_in_force(limiter, place, Rate::of_word(word), now_nanos),
+            }
+        }
+    }
+
+    fn put_in_force(&self, limiter: &Limiter, place: &Place, rate: Rate, now_nanos: u64) {
+        let share = Share::of_parts(self.share.load(Ordering::Relaxed));
+        limiter.set_policy(place.id, Policy { rate: part(rate, share), within: [None, None] }, now_nanos);
     }
 
     fn nearest(&self, wanted: Rate) -> Option<&Place> {

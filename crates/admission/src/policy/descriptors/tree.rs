@@ -1,7 +1,8 @@
 //! Which rule holds a descriptor.
 
 use super::settings::{DomainSettings, RuleLimit, RuleSettings};
-use crate::policy::{Numbers, Policy, glob};
+use crate::policy::{ClientBucket, Numbers, Policy, glob, part};
+use crate::shares::Share;
 use openclaw_limiter::{self as limiter, Limiter, PolicyId, Rate};
 use std::sync::Arc;
 
@@ -99,8 +100,14 @@ impl DescriptorTree {
     }
 
     /// Puts all rules in force; what is left of their buckets stays.
-    pub(in crate::policy) fn install(&self, limiter: &Limiter, now_nanos: u64) {
-        self.domains.iter().for_each(|(_, node)| node.install(limiter, now_nanos));
+    pub(in crate::policy) fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
+        self.domains.iter().for_each(|(_, node)| node.install(limiter, share, now_nanos));
+    }
+
+    pub(in crate::policy) fn client_buckets(&self) -> Vec<ClientBucket> {
+        let mut buckets = Vec::new();
+        self.domains.iter().for_each(|(_, node)| node.client_buckets(&mut buckets));
+        buckets
     }
 }
 
@@ -132,12 +139,22 @@ impl Node {
         self.exact.iter().chain(&self.patterns).chain(&self.any)
     }
 
-    fn install(&self, limiter: &Limiter, now_nanos: u64) {
+    fn install(&self, limiter: &Limiter, share: Share, now_nanos: u64) {
         for rule in self.rules() {
             if let Some(RuleBucket::Own { policy, rate, .. }) = rule.bucket {
+                let rate = part(rate, share);
                 limiter.set_policy(policy, limiter::Policy { rate, within: [None, None] }, now_nanos);
             }
-            rule.below.install(limiter, now_nanos);
+            rule.below.install(limiter, share, now_nanos);
+        }
+    }
+
+    fn client_buckets(&self, buckets: &mut Vec<ClientBucket>) {
+        for rule in self.rules() {
+            if let Some(RuleBucket::Own { policy: id, scope, rate }) = rule.bucket {
+                buckets.push(ClientBucket { id, scope, rate, within: [None, None] });
+            }
+            rule.below.client_buckets(buckets);
         }
     }
 }

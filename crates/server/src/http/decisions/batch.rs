@@ -72,7 +72,7 @@ pub(super) fn answer(
             reply.body.push(b',');
         }
         match item.decide(core, tenant, &own_name, now_nanos) {
-            Ok(answer) => json::decision(&mut reply.body, &answer),
+            Ok(answer) => json::decision(&mut reply.body, &answer, core.limits.model(answer.state.as_ref())),
             Err(UnknownPolicy) => unknown(&mut reply.body, &item.policy.0),
         }
     }

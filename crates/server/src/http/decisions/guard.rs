@@ -41,7 +41,7 @@ pub(super) fn answer(
         reply.status = ask.deny.unwrap_or(403);
         reply.json();
         reply.text_field("x-openclaw-status", "429");
-        json::decision(&mut reply.body, &answer);
+        json::decision(&mut reply.body, &answer, core.limits.model(answer.state.as_ref()));
     }
     fields::write(reply, &answer, tenant.x_ratelimit_headers);
     Ok(())

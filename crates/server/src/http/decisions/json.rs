@@ -6,10 +6,10 @@ use openclaw_admission::{Answer, PolicyState};
 
 /// `{allowed, remaining, limit, reset_after_ms, policy, model}`, and
 /// `retry_after_ms` where it is refused.
-pub(super) fn decision(out: &mut Vec<u8>, answer: &Answer<'_>) {
+pub(super) fn decision(out: &mut Vec<u8>, answer: &Answer<'_>, model: &str) {
     out.extend_from_slice(if answer.allowed { b"{\"allowed\":true" } else { b"{\"allowed\":false" });
     match &answer.state {
-        Some(state) => of_policy(out, state),
+        Some(state) => of_policy(out, state, model),
         None => out.extend_from_slice(
             b",\"remaining\":null,\"limit\":null,\"reset_after_ms\":0,\"policy\":null,\"model\":null",
         ),
@@ -24,7 +24,7 @@ pub(super) fn decision(out: &mut Vec<u8>, answer: &Answer<'_>) {
     out.push(b'}');
 }
 
-fn of_policy(out: &mut Vec<u8>, state: &PolicyState<'_>) {
+fn of_policy(out: &mut Vec<u8>, state: &PolicyState<'_>, model: &str) {
     out.extend_from_slice(b",\"remaining\":");
     number(out, state.remaining);
     out.extend_from_slice(b",\"limit\":");
@@ -33,7 +33,8 @@ fn of_policy(out: &mut Vec<u8>, state: &PolicyState<'_>) {
     number(out, millis(state.reset_after_nanos));
     out.extend_from_slice(b",\"policy\":");
     text(out, state.name());
-    out.extend_from_slice(b",\"model\":\"static\"");
+    out.extend_from_slice(b",\"model\":");
+    text(out, model);
 }
 
 fn millis(nanos: u64) -> u64 {

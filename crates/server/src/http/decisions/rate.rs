@@ -36,7 +36,7 @@ pub(super) fn answer(
     }
     reply.json();
     fields::write(reply, &answer, tenant.x_ratelimit_headers);
-    json::decision(&mut reply.body, &answer);
+    json::decision(&mut reply.body, &answer, core.limits.model(answer.state.as_ref()));
     Ok(())
 }
 

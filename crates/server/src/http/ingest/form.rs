@@ -215,7 +215,7 @@ fn retry_after_s(stepped: &Stepped) -> u64 {
 }
 
 /// An answer as it goes out.
-pub(super) fn response(answer: Answer) -> Response {
+pub(in crate::http) fn response(answer: Answer) -> Response {
     let Answer { status, content_type, headers, body } = answer;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

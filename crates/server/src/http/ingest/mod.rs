@@ -8,6 +8,7 @@ mod form;
 mod signature;
 
 pub(super) use door::Door;
+pub(super) use form::response;
 
 use super::alertmanager::check_content_type;
 use super::service::{Answered, App, Target};
@@ -59,7 +60,7 @@ fn greet(door: &Door, parts: &Parts) -> Response {
         return door.form().refuse(Trouble::NotAllowed(door.methods()));
     }
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    form::response(cloudevents::handshake(header("webhook-request-origin"), header("webhook-request-rate")))
+    response(cloudevents::handshake(header("webhook-request-origin"), header("webhook-request-rate")))
 }
 
 /// From the body to the answer, for a sender that is known.

@@ -1,1 +1,131 @@
+use super::*;
+use crate::clock::Clock;
+use openclaw_alert::Timestamp;
+use openclaw_limiter::{Ask, CoreId, LevelId, Policy, PolicyId, Rate, Seed};
+use std::time::Instant;
 
+const CORE: CoreId = CoreId(0);
+
+/// Policies that are named as the settings would, without settings.
+fn limits(seed: u8, names: &[&str], rate: Rate) -> Arc<Limits> {
+    let start = Timestamp::from_secs(1_700_000_000);
+    let limits = Limits::new(Seed::new([seed; 16]), 1, Arc::new(Clock::manual(start)));
+    for name in names {
+        limits.limiter.set_policy(id(&limits, name).0, Policy { rate, within: [None::<LevelId>; 2] }, 1);
+    }
+    Arc::new(limits)
+}
+
+fn id(limits: &Limits, name: &str) -> (PolicyId, u64) {
+    use openclaw_admission::Numbers;
+    let tenant = openclaw_alert::TenantName::new("acme").unwrap();
+    let mut registry = limits.registry.lock().unwrap();
+    super::super::numbers::TenantNumbers::new(&mut registry, &tenant).policy(&name.into())
+}
+
+fn ask(limits: &Limits, policy: &str, client: u64, cost: u32) -> Ask {
+    let (policy, scope) = id(limits, policy);
+    Ask { policy, key: limits.limiter.key(scope, &client.to_le_bytes()), cost }
+}
+
+fn take(limits: &Limits, policy: &str, client: u64, cost: u32) {
+    let ask = ask(limits, policy, client, cost);
+    assert!(limits.limiter.decide(CORE, ask, limits.now_nanos()).is_allowed());
+}
+
+fn left(limits: &Limits, policy: &str, client: u64) -> u64 {
+    limits.limiter.peek(ask(limits, policy, client, 0), limits.now_nanos()).remaining()
+}
+
+fn save(folder: &Path, limits: &Arc<Limits>) -> u64 {
+    Saver::new(folder, Arc::clone(limits)).write().unwrap()
+}
+
+fn restore(folder: &Path, limits: &Arc<Limits>) {
+    Saver::new(folder, Arc::clone(limits)).read();
+}
+
+fn slow() -> Rate {
+    Rate::new(0.001, 100)
+}
+
+#[test]
+fn clients_keep_what_they_have_left_and_policies_that_have_gone_are_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["gone", "api", "search"], slow());
+    for client in 0..1000 {
+        take(&before, "api", client, 1 + (client % 100) as u32);
+        take(&before, "search", client, 7);
+        take(&before, "gone", client, 9);
+    }
+    assert_eq!(save(folder.path(), &before), 3000);
+    // The numbers of policies are others after a start.
+    let after = limits(1, &["search", "api"], slow());
+    restore(folder.path(), &after);
+    for client in 0..1000 {
+        assert_eq!(left(&after, "api", client), 99 - client % 100);
+        assert_eq!(left(&after, "search", client), 93);
+    }
+    assert_eq!(left(&after, "api", 1001), 100);
+}
+
+#[test]
+fn under_another_seed_nobody_is_held_for_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["api"], slow());
+    take(&before, "api", 1, 100);
+    save(folder.path(), &before);
+    let after = limits(2, &["api"], slow());
+    restore(folder.path(), &after);
+    assert_eq!(save(folder.path(), &after), 0);
+}
+
+#[test]
+fn a_clock_that_was_ahead_locks_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["api"], slow());
+    before.clock.advance_to(Timestamp::from_secs(1_900_000_000));
+    take(&before, "api", 1, 100);
+    save(folder.path(), &before);
+    let after = limits(1, &["api"], slow());
+    restore(folder.path(), &after);
+    assert_eq!(left(&after, "api", 1), 0);
+    // At most two bursts are owed, whatever the file says.
+    after.clock.advance_to(Timestamp::from_secs(1_700_000_000 + 200_000));
+    assert_eq!(left(&after, "api", 1), 100);
+}
+
+#[test]
+fn a_damaged_or_missing_file_is_no_reason_not_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["api"], slow());
+    restore(folder.path(), &before);
+    take(&before, "api", 1, 100);
+    save(folder.path(), &before);
+    let path = folder.path().join(FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 10;
+    bytes[last] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    restore(folder.path(), &limits(1, &["api"], slow()));
+    fs::write(&path, b"").unwrap();
+    restore(folder.path(), &limits(1, &["api"], slow()));
+}
+
+#[test]
+#[ignore = "a measurement: run with --release"]
+fn a_million_clients_come_back_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["api"], slow());
+    for client in 0..1_000_000 {
+        take(&before, "api", client, 1);
+    }
+    let began = Instant::now();
+    let records = save(folder.path(), &before);
+    let saved = began.elapsed();
+    let after = limits(1, &["api"], slow());
+    let began = Instant::now();
+    restore(folder.path(), &after);
+    eprintln!("{records} saved in {saved:?}, restored in {:?}", began.elapsed());
+    assert_eq!(left(&after, "api", 999_999), 99);
+}

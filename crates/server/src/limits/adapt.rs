@@ -1,0 +1,220 @@
+//! The tick in which clients' limits follow what they need, on a thread of its
+//! own at low priority.
+
+use super::Limits;
+use super::candidates::Queues;
+use super::observe::BackendCounts;
+use crate::clock::Clock;
+use arc_swap::ArcSwap;
+use openclaw_admission::{
+    Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, Learns, Plain, Policy, PolicyState, Shown,
+    TenantFigures, TenantIndex,
+};
+use openclaw_alert::TenantName;
+use openclaw_limiter::{Ask, PolicyId, Rate};
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// Clients that learn, at a time.
+pub(super) const LEARNED: u32 = 1 << 20;
+const TICK: Duration = Duration::from_secs(1);
+/// A clock that stands is looked at this often.
+const LOOK: Duration = Duration::from_millis(250);
+/// A clock that runs fast makes no more ticks than this allows.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// What is told of limits that nobody has learned.
+const STATIC: &str = "static";
+
+/// All that is learned, and what it is learned from.
+pub(super) struct Adaptation {
+    adapter: Mutex<Adapter>,
+    table: ArcSwap<Table>,
+    numbers: Mutex<HashMap<TenantName, u32>>,
+    pub(super) candidates: Queues,
+    model: String,
+    stop: Mutex<Option<mpsc::Sender<()>>>,
+}
+
+/// Whose policies learn, as the settings have it.
+#[derive(Debug, Default)]
+struct Table {
+    policies: AdaptivePolicies,
+    tenants: Vec<Option<(TenantName, Arc<BackendCounts>)>>,
+}
+
+impl Adaptation {
+    pub(super) fn new(cores: usize) -> Self {
+        let adapter = Adapter::new(Box::new(Plain));
+        Self {
+            model: adapter.model().to_owned(),
+            adapter: Mutex::new(adapter),
+            table: ArcSwap::default(),
+            numbers: Mutex::default(),
+            candidates: Queues::new(cores),
+            stop: Mutex::default(),
+        }
+    }
+
+    fn adapter(&self) -> MutexGuard<'_, Adapter> {
+        self.adapter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A tenant keeps its number for life.
+    fn number(&self, tenant: &TenantName) -> TenantIndex {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = numbers.len() as u32;
+        TenantIndex(*numbers.entry(tenant.clone()).or_insert(next))
+    }
+}
+
+impl Table {
+    fn add(&mut self, index: TenantIndex, tenant: &super::TenantLimits) {
+        let at = index.0 as usize;
+        if self.tenants.len() <= at {
+            self.tenants.resize(at + 1, None);
+        }
+        self.tenants[at] = Some((tenant.name.clone(), Arc::clone(&tenant.backend)));
+        for policy in tenant.policies.policies().iter().filter(|policy| policy.is_adaptive()) {
+            self.policies.set(policy.id, adaptive(index, policy));
+        }
+    }
+}
+
+fn adaptive(tenant: TenantIndex, policy: &Policy) -> AdaptivePolicy {
+    let settings = &policy.settings;
+    AdaptivePolicy {
+        tenant,
+        is_enforced: settings.adaptation == openclaw_admission::Adaptation::On,
+        client: settings.client,
+        bounds: Bounds { floor: settings.floor, ceiling: settings.ceiling },
+    }
+}
+
+impl Limits {
+    /// Says anew whose policies learn.
+    pub(super) fn install_adaptive(&self) {
+        let mut table = Table::default();
+        for tenant in self.tenants.load().values() {
+            table.add(self.adaptation.number(&tenant.name), tenant);
+        }
+        self.adaptation.table.store(Arc::new(table));
+    }
+
+    /// Notes a client that might learn.
+    #[inline]
+    pub(super) fn consider(&self, core: u16, learns: Learns) {
+        if let Learns::Candidate(candidate) = learns {
+            self.adaptation.candidates.push(usize::from(core), candidate);
+        }
+    }
+
+    /// What has set the limit that is shown.
+    pub(crate) fn model(&self, state: Option<&PolicyState<'_>>) -> &str {
+        let shown = state.filter(|state| matches!(state.shown, Shown::Bucket));
+        self.model_of(shown.map_or(Learns::Nothing, |state| state.learns))
+    }
+
+    /// What has set a limit.
+    pub(crate) fn model_of(&self, learns: Learns) -> &str {
+        if learns == Learns::Enforced { &self.adaptation.model } else { STATIC }
+    }
+
+    /// One tick of all who learn. Between batches others may go first.
+    pub(crate) fn tick(&self) {
+        let now_nanos = self.now_nanos();
+        let table = self.adaptation.table.load_full();
+        let (limiter, policies) = (&self.limiter, &table.policies);
+        let candidates = self.adaptation.candidates.drain();
+        let mut progress = self.adaptation.adapter().begin(limiter, policies, candidates, now_nanos);
+        while self.adaptation.adapter().step(limiter, policies, &mut progress) {
+            std::thread::yield_now();
+        }
+        self.adaptation.adapter().finish(|index| {
+            let tenant = table.tenants.get(index.0 as usize).and_then(Option::as_ref);
+            tenant.map(|(_, backend)| backend.take()).unwrap_or_default()
+        });
+        limiter.return_leases();
+    }
+
+    /// Ticks until the limits are dropped.
+    ///
+    /// # Errors
+    /// Where there can be no further thread.
+    pub(crate) fn keep_adapting(self: &Arc<Self>) -> io::Result<()> {
+        let (stop, stopped) = mpsc::channel();
+        *self.adaptation.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        let (limits, clock) = (Arc::downgrade(self), Arc::clone(&self.clock));
+        std::thread::Builder::new().name("adapt".into()).spawn(move || run(&limits, &clock, &stopped))?;
+        Ok(())
+    }
+
+    /// What is told of tenants' learned limits.
+    pub(crate) fn adapted(&self, mut each: impl FnMut(&TenantName, &TenantFigures)) {
+        let table = self.adaptation.table.load();
+        let adapter = self.adaptation.adapter();
+        for (index, tenant) in table.tenants.iter().enumerate() {
+            if let Some((name, _)) = tenant {
+                each(name, &adapter.tenant(TenantIndex(index as u32)));
+            }
+        }
+    }
+
+    /// What predicts.
+    pub(crate) fn predictor(&self) -> &str {
+        &self.adaptation.model
+    }
+
+    /// Candidates that found no room.
+    pub(crate) fn without_room(&self) -> u64 {
+        self.adaptation.adapter().without_room()
+    }
+
+    /// One client under one policy: the limit in force, what is left, and what
+    /// is known where it learns.
+    pub(crate) fn client(&self, policy: &Policy, client: &[u8], now_nanos: u64) -> ClientLimits {
+        let key = self.limiter.key(policy.scope, client);
+        let decision = self.limiter.peek(Ask { policy: policy.id, key, cost: 0 }, now_nanos);
+        let view = decision.learned.zip(self.adaptive_policy(policy.id));
+        ClientLimits {
+            rate: decision.rate,
+            remaining: decision.remaining(),
+            learned: view.and_then(|(id, policy)| self.adaptation.adapter().client(id, &policy)),
+        }
+    }
+
+    fn adaptive_policy(&self, id: PolicyId) -> Option<AdaptivePolicy> {
+        self.adaptation.table.load().policies.get(id).copied()
+    }
+}
+
+/// One client under one policy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientLimits {
+    pub(crate) rate: Rate,
+    pub(crate) remaining: u64,
+    pub(crate) learned: Option<ClientView>,
+}
+
+fn run(limits: &Weak<Limits>, clock: &Clock, stopped: &mpsc::Receiver<()>) {
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!(%error, "limits are adapted at the usual priority");
+    }
+    let mut next = clock.now().plus(TICK);
+    loop {
+        let pause = clock.until(next).clamp(PAUSE_MIN, LOOK);
+        if !matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+            return;
+        }
+        let now = clock.now();
+        if now < next {
+            continue;
+        }
+        let Some(limits) = limits.upgrade() else { return };
+        limits.tick();
+        // Ticks that were missed are not made up for: they have counted as one.
+        next = next.plus(TICK).max(now);
+    }
+}

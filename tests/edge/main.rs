@@ -1,0 +1,9 @@
+//! Limits over restarts, hand-overs and kills, and the role that does nothing
+//! else.
+
+mod handover;
+mod load;
+mod restart;
+mod role;
+#[path = "../support/mod.rs"]
+mod support;

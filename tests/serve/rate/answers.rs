@@ -154,7 +154,7 @@ fn who_shows_no_credential_is_known_by_its_address() {
     // Nor ask in batches, or for a proxy.
     ask("/auth").expect(401);
     Request::post("/api/v1/decisions", "[]").send(world.server.address).expect(401);
-    let without = crate::support::Folder::new(&[("acme", crate::support::server::SILENT)]);
+    let without = Folder::new(&[("acme", crate::support::server::SILENT)]);
     let server = without.serve();
     Request::get("/api/v1/rate").send(server.address).expect(401);
 }

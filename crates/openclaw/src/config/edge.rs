@@ -5,7 +5,7 @@ use super::read::{At, Context, Field, section};
 use super::secret::SecretText;
 use super::tls::{self, TlsSection};
 use super::units::format_size;
-use super::values::{Size, Url};
+use super::values::{Size, Text};
 use openclaw_delivery::{Secret, Target};
 use openclaw_server::UpstreamOptions;
 
@@ -26,7 +26,7 @@ section! {
     /// A service of this kind that others are the edge of.
     UpstreamSection {
         /// Its address, such as `https://openclaw.internal:8080`.
-        url: Url,
+        url: Text,
         /// An operator's key there, since observations are of many tenants.
         key: SecretText,
         /// With `https://`: how the server is known, and how we are known to it.
@@ -57,9 +57,15 @@ pub(super) fn checked(field: Field<EdgeSection>, cx: &mut Context<'_>) -> Option
         cx.fault(&place, Problem::UpstreamTlsWithoutTls);
     }
     Some(UpstreamOptions {
-        url: cx.keep(&url.place, Target::parse(&Secret::new(url.value.0)))?,
+        url: cx.keep(&url.place, target(&url.value.0))?,
         key: key?.value.0,
         tls: tls.unwrap_or_default(),
         spool_bytes: spool.map_or(SPOOL_BYTES, |set| set.value.0),
     })
+}
+
+/// What else an address can hold would be lost on the way, or shown.
+fn target(url: &str) -> Result<Target, Problem> {
+    let target = Target::parse(&Secret::new(url)).ok().filter(|_| !url.contains(['@', '?', '#']));
+    target.ok_or(Problem::UpstreamUrl)
 }

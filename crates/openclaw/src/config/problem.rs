@@ -195,6 +195,10 @@ pub(crate) enum Problem {
     // Edges.
     #[error("`spool_bytes` is for what goes on to an upstream: set `upstream`, or leave it out")]
     SpoolWithoutUpstream,
+    #[error(
+        "expected `https://HOST[:PORT]` or `http://…`, without `user:password@`, `?` or `#`: who asks is in `key`"
+    )]
+    UpstreamUrl,
     #[error("`tls` is for `https://`: this address is not")]
     UpstreamTlsWithoutTls,
 

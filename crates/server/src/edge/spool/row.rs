@@ -30,7 +30,7 @@ impl Row {
             tenant: tenant.clone(),
             client: client.into(),
             at_nanos,
-            latency_us: observation.latency.min(LATENCY_MAX).as_micros() as u64,
+            latency_us: whole_us(observation.latency.min(LATENCY_MAX)),
             status: observation.status,
         })
     }
@@ -48,6 +48,12 @@ impl Row {
             format!("\",\"response_time_ms\":{whole_ms}.{rest_us:03},\"status_code\":{}}}\n", self.status);
         out.extend_from_slice(rest.as_bytes());
     }
+}
+
+/// To the nearest: what came as milliseconds with a fraction is a little less
+/// or more by now.
+fn whole_us(latency: Duration) -> u64 {
+    ((latency.as_nanos() + 500) / 1000) as u64
 }
 
 #[cfg(test)]
@@ -87,6 +93,14 @@ pub(super) mod tests {
                 prop_assert_eq!(read.status, row.status);
                 prop_assert_eq!(read.response_ms, (row.latency_us as f64 / 1e3) as f32);
             }
+        }
+    }
+
+    #[test]
+    fn whole_milliseconds_stay_whole() {
+        for ms in 0..5000_u16 {
+            let came = Duration::from_secs_f32(f32::from(ms) / 1e3);
+            assert_eq!(whole_us(came), u64::from(ms) * 1000);
         }
     }
 

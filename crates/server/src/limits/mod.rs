@@ -117,7 +117,7 @@ impl Limits {
             self.follow(in_force, tenants.values().map(|tenant| &tenant.policies), now);
         }
         self.tenants.store(Arc::new(tenants));
-        self.install_adaptive();
+        self.install_adaptive(in_force.as_deref());
     }
 
     fn installed(

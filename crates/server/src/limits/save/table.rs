@@ -42,10 +42,21 @@ impl Limits {
         Ok(())
     }
 
+    /// Whether clients may have learned rates now.
+    fn may_learn(&self, policy: PolicyId) -> bool {
+        self.adaptive_policy(policy).is_some_and(|policy| policy.is_enforced)
+    }
+
     /// Whether it was brought back.
     pub(super) fn restore(&self, record: &Record, policies: &[Option<PolicyId>], now: u64) -> bool {
         let policy = policies.get(record.policy as usize).copied().flatten();
         let (Some(policy), Some(state)) = (policy, state(record.kept)) else { return false };
+        let state = match state {
+            SavedState::Learned { full_at_nanos, rate } if !self.may_learn(policy) => {
+                SavedState::Bucket { full_at_nanos, rate }
+            }
+            state => state,
+        };
         self.limiter.restore(Saved { policy, key: Key::of_word(record.key), state }, now)
     }
 }

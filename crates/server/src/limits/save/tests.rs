@@ -70,6 +70,20 @@ fn clients_keep_what_they_have_left_and_policies_that_have_gone_are_dropped() {
 }
 
 #[test]
+fn what_was_learned_is_not_in_force_where_nobody_may_learn() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["api"], slow());
+    let Ask { policy, key, .. } = ask(&before, "api", 1, 0);
+    before.limiter.learn(policy, key, Rate::new(1e3, 10_000), before.now_nanos()).unwrap();
+    take(&before, "api", 1, 90);
+    save(folder.path(), &before);
+    let after = limits(1, &["api"], slow());
+    restore(folder.path(), &after);
+    let client = after.limiter.peek(ask(&after, "api", 1, 0), after.now_nanos());
+    assert_eq!((client.learned, client.rate, client.remaining()), (None, slow(), 10));
+}
+
+#[test]
 fn under_another_seed_nobody_is_held_for_another() {
     let folder = tempfile::tempdir().unwrap();
     let before = limits(1, &["api"], slow());

@@ -126,6 +126,18 @@ impl Levels {
         });
     }
 
+    /// Puts a bucket that was reckoned with `rate` in its place, if it has one.
+    pub(crate) fn restore(&self, id: LevelId, kept: Bucket, rate: Rate, now_nanos: u64) -> bool {
+        let Some(level) = self.level(id) else { return false };
+        cell::change(level, |bucket, in_force| {
+            let is_set = in_force.word() != 0;
+            if is_set {
+                *bucket = if rate == in_force { kept } else { kept.under(rate, in_force, now_nanos) };
+            }
+            is_set
+        })
+    }
+
     /// Gives back what is lent and wasn't used since the last call.
     pub(crate) fn return_idle(&self) {
         for number in 0..self.levels.count() {

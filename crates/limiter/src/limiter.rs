@@ -39,7 +39,7 @@ pub struct Sizes {
 pub struct Limiter {
     pub(crate) seed: Seed,
     pub(crate) clients: Clients,
-    levels: Levels,
+    pub(crate) levels: Levels,
     /// For those who change settings; decisions don't wait for it.
     changes: Mutex<Changes>,
 }

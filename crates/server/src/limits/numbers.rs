@@ -2,7 +2,7 @@
 //! number as long as settings have it; then another may get it.
 
 use super::{LEVELS, POLICIES};
-use openclaw_admission::Numbers;
+use openclaw_admission::{Numbers, TOTAL};
 use openclaw_alert::TenantName;
 use openclaw_limiter::{LevelId, PolicyId};
 use std::collections::HashMap;
@@ -14,6 +14,13 @@ use std::sync::Arc;
 pub(super) struct Registry {
     policies: Given<(TenantName, Arc<str>)>,
     levels: Given<(TenantName, Option<Arc<str>>)>,
+}
+
+/// Whose clients share a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum LevelOf {
+    Policy,
+    Tenant,
 }
 
 /// Numbers by name.
@@ -44,6 +51,19 @@ impl Registry {
     pub(super) fn scopes(&self) -> impl Iterator<Item = (PolicyId, u64)> + '_ {
         let named = self.policies.by_name.iter();
         named.map(|((tenant, name), given)| (PolicyId(given.number as u16), scope(tenant, name)))
+    }
+
+    /// The number and the scope of every shared bucket that has one, and whose
+    /// it is.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (LevelId, u64, LevelOf)> + '_ {
+        let named = self.levels.by_name.iter();
+        named.map(|((tenant, name), given)| {
+            let (scope, of) = match name {
+                Some(name) => (scope(tenant, name), LevelOf::Policy),
+                None => (scope(tenant, TOTAL), LevelOf::Tenant),
+            };
+            (LevelId(given.number), scope, of)
+        })
     }
 
     /// Settings are put in force anew: names that they had neither last time nor

@@ -1,6 +1,7 @@
 //! Clients that ask without end and never ask twice for the same.
 
 use crate::support::Request;
+use crate::support::pause;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ fn ask(
         }
         totals.longest = totals.longest.max(began.elapsed());
         answered.fetch_add(1, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(2));
+        pause(Duration::from_millis(2));
     }
     totals
 }

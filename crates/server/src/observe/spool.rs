@@ -47,8 +47,12 @@ pub(crate) struct SpoolMetrics {
 impl SpoolMetrics {
     /// Only where there is an upstream is there anything to tell.
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let help = "Size of what waits on the disk for the upstream";
-        registry.register_with_unit("spool", help, Unit::Bytes, self.bytes.clone());
+        registry.register_with_unit(
+            "spool",
+            "Size of what waits on the disk for the upstream",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
         let help = "Observations that the upstream has taken";
         registry.register("observations_forwarded", help, self.forwarded.clone());
         let help = "Observations that the upstream will not hear of, by reason";

@@ -1,6 +1,7 @@
 //! The task that forwards: from memory while the upstream answers; otherwise
 //! all that comes goes to the disk, and what is on the disk goes first.
 
+use super::QUEUE_ROWS;
 use super::files::{Lost, Spool};
 use super::row::Row;
 use super::upstream::{Fault, Sent, Upstream, backoff};
@@ -175,7 +176,9 @@ impl Forwarder {
     /// Puts on the disk what has come.
     async fn keep_queue(&mut self) {
         let mut rows = Vec::new();
-        while let Ok(row) = self.queue.try_recv() {
+        while rows.len() < QUEUE_ROWS
+            && let Ok(row) = self.queue.try_recv()
+        {
             rows.push(row);
         }
         let syncs = self.last_sync.elapsed() >= SYNC;

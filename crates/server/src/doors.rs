@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -20,6 +21,10 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// How long connections that came later have to ask at all.
 const FIRST_WORD: Duration = Duration::from_secs(2);
+
+/// How long connections may go on when nobody else is answered meanwhile: who
+/// has only begun to ask must not keep all others waiting.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 
 /// How often it is looked how many connections are left.
 const LOOK: Duration = Duration::from_millis(2);
@@ -65,6 +70,8 @@ pub(crate) struct Doors {
     control: Option<Control>,
     /// Whether others hold the same sockets.
     are_shared: bool,
+    /// Whether somebody who follows is waited for at the sockets.
+    has_left: AtomicBool,
 }
 
 impl Doors {
@@ -92,7 +99,15 @@ impl Doors {
         accepting.extend(listeners.grpc.map(|listener| accept(listener, Protocol::Grpc)));
         accepting.push(tokio::spawn(calls.keep_health(io.stopped())));
         let are_shared = listeners.are_shared;
-        Ok(Self { address, grpc_address, io, accepting, control: control.ok(), are_shared })
+        Ok(Self {
+            address,
+            grpc_address,
+            io,
+            accepting,
+            control: control.ok(),
+            are_shared,
+            has_left: AtomicBool::new(false),
+        })
     }
 
     /// Comes back with a process that asks to follow.
@@ -128,6 +143,7 @@ impl Doors {
         let silent = self.io.kept();
         self.io.set_stage(Stage::Closed);
         self.wait(FIRST_WORD, |io| io.open() <= silent).await;
+        self.has_left.store(true, Ordering::Relaxed);
         true
     }
 
@@ -146,6 +162,7 @@ impl Doors {
     /// Waits until all connections have ended, or for so long.
     pub(crate) async fn emptied(&self, at_most: Duration) {
         self.wait(at_most, |io| io.open() == 0).await;
+        let at_most = if self.has_left.load(Ordering::Relaxed) { at_most.min(LAST_BYTES) } else { at_most };
     }
 
     /// To be joined by who may block.

@@ -26,6 +26,7 @@ mod router;
 mod search;
 mod service;
 mod strangers;
+mod stuck;
 mod threads;
 pub(crate) mod tls;
 mod told;

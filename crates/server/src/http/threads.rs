@@ -3,6 +3,7 @@
 use super::descriptors::connections_max;
 use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
+use super::stuck::Unstuck;
 use super::tls;
 use crate::auth::Peer;
 use crate::grpc;
@@ -20,6 +21,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may take nothing of its answers.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -243,11 +247,12 @@ async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Rece
         let peer = tls::peer(&stream);
         requests(stream, address, peer, front, stage).await;
     }
+    let mut stream = Unstuck::new(stream, TAKE_TIMEOUT);
 }
 
 /// Serves a connection's requests. `peer` is its client certificate.
 async fn requests(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,

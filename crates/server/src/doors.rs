@@ -97,7 +97,7 @@ impl Doors {
         };
         let mut accepting = vec![accept(listeners.http, Protocol::Http)];
         accepting.extend(listeners.grpc.map(|listener| accept(listener, Protocol::Grpc)));
-        accepting.push(tokio::spawn(calls.keep_health(io.stopped())));
+        accepting.push(tokio::spawn(calls.keep_health(io.stage())));
         let are_shared = listeners.are_shared;
         Ok(Self {
             address,
@@ -159,10 +159,11 @@ impl Doors {
         self.io.set_stage(Stage::Ending);
     }
 
-    /// Waits until all connections have ended, or for so long.
+    /// Waits until all connections have ended, or for so long; less where others
+    /// wait at the sockets.
     pub(crate) async fn emptied(&self, at_most: Duration) {
-        self.wait(at_most, |io| io.open() == 0).await;
         let at_most = if self.has_left.load(Ordering::Relaxed) { at_most.min(LAST_BYTES) } else { at_most };
+        self.wait(at_most, |io| io.open() == 0).await;
     }
 
     /// To be joined by who may block.

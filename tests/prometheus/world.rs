@@ -124,7 +124,7 @@ impl World {
             sink.url("/slack"),
         );
         let service = format!(
-            "listen: {{ http: \"127.0.0.1:{port}\" }}\n\
+            "listen: {{ http: \"127.0.0.1:{port}\", grpc: \"127.0.0.1:0\" }}\n\
              journal: {{ embedded: {{ segment_bytes: 1MiB, reserve_bytes: 1MiB }} }}\n"
         );
         let folder = Folder::with_service(&service, &[("acme", &tenant)]);

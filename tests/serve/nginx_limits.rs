@@ -24,7 +24,7 @@ struct World {
     api: Sink,
     nginx: Nginx,
     server: Server,
-    folder: Folder,
+    _folder: Folder,
     operator: String,
     _nginx_folder: tempfile::TempDir,
 }
@@ -48,7 +48,7 @@ fn world(program: PathBuf, config: &str, folder: Folder, files: &[(&str, String)
         ("server 127.0.0.1:9000", format!("server {}", api.address())),
     ];
     let nginx = Nginx::start(&program, config, nginx_folder.path(), &changes);
-    World { api, nginx, server, folder, operator, _nginx_folder: nginx_folder }
+    World { api, nginx, server, _folder: folder, operator, _nginx_folder: nginx_folder }
 }
 
 impl World {
@@ -99,9 +99,9 @@ impl World {
 fn debians_nginx_asks_about_each_request_and_tells_the_client_429() {
     let Some(program) = programs::found_by("nginx", &["-v"]) else { return };
     let folder = Folder::new(&[("acme", &tenant("")), ("globex", &tenant(""))]);
-    let world = world(program, "rate-limit.conf", folder, &[]);
     let [key, other, wrong_scope] =
-        [("acme", "limit"), ("globex", "limit"), ("acme", "read")].map(|(t, s)| world.folder.key(t, s));
+        [("acme", "limit"), ("globex", "limit"), ("acme", "read")].map(|(t, s)| folder.key(t, s));
+    let world = world(program, "rate-limit.conf", folder, &[]);
     assert_eq!(world.get(None).status, 401, "no credential");
     assert_eq!(world.get(Some("ocAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).status, 401, "forged");
     assert_eq!(world.get(Some(&wrong_scope)).status, 403, "the scope is missing");

@@ -364,13 +364,9 @@ struct JournalOpened {
 }
 
 impl JournalParts {
-    fn new(data: &Path, options: openclaw_journal::Options, follows: bool, clock: &Arc<Clock>) -> Self {
-        Self {
-            folder: data.join("journal"),
-            options: openclaw_journal::Options { keys: keys_of, ..options },
-            follows,
-            clock: Arc::clone(clock),
-        }
+    fn new(data: &Path, mut options: openclaw_journal::Options, follows: bool, clock: &Arc<Clock>) -> Self {
+        options.keys = keys_of;
+        Self { folder: data.join("journal"), options, follows, clock: Arc::clone(clock) }
     }
 
     async fn open(self) -> Result<JournalOpened, StartError> {

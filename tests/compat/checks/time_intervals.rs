@@ -52,8 +52,9 @@ impl Today {
         let far_month = MONTHS[(self.month + 6) % 12];
         let is_middle = (6..=20).contains(&self.day);
         let (far_days, far_days_from_end) = if is_middle { ("25:28", "-3:-1") } else { ("11:13", "-19:-15") };
-        // A place where it is 18 o'clock, or 12 where it is that here.
-        let there = if (15..=21).contains(&self.hour) { 9 } else { 18 };
+        // A place where it is 18 o'clock, or 9 where that is too near to the hour
+        // here, or no place on Earth.
+        let there = if (15..=21).contains(&self.hour) || self.hour < 4 { 9 } else { 18 };
         let zone = format!("Etc/GMT{:+}", self.hour - there);
         let around = format!("[{{ start_time: '{:02}:00', end_time: '{:02}:00' }}]", there - 2, there + 3);
         let never_there = "[{ start_time: '00:00', end_time: '04:00' }]";

@@ -1,7 +1,7 @@
 //! `GET /api/v1/rate`: what is answered.
 
 use super::{World, shown, world};
-use crate::support::Request;
+use crate::support::{Folder, Request};
 use insta::assert_snapshot;
 
 #[test]
@@ -47,6 +47,42 @@ fn more_than_there_ever_is() {
     connection: close
     {"allowed":false,"remaining":1000,"limit":1000,"reset_after_ms":0,"policy":"default","model":"static","retry_after_ms":null}
     "#);
+}
+
+/// A bucket, a quota, and one on trial, of which nothing is promised.
+const SEVERAL: &str = "limits:
+  x_ratelimit_headers: true
+  deny: [banned]
+  policies:
+    api: { rate: 10/s, burst: 20, quotas: [{ limit: 50, per: month, timezone: UTC }] }
+    writes: { rate: 1/s, burst: 10, when: { methods: [POST] } }
+    trial: { rate: 1/s, burst: 1, dry_run: true }
+receivers: [{ name: ops }]
+route: { receiver: ops }
+";
+
+#[test]
+fn all_policies_that_were_met_are_told_of() {
+    let folder = Folder::new(&[("acme", SEVERAL)]);
+    let key = folder.key("acme", "limit");
+    let server = folder.serve();
+    let answer = server.get("/api/v1/rate?client=a&method=POST&cost=4", &key);
+    assert_snapshot!(shown(&answer), @r#"
+    200
+    content-type: application/json
+    cache-control: no-store
+    ratelimit-policy: "api";q=20;w=2, "writes";q=10;w=10
+    ratelimit: "api";r=16;t=1, "writes";r=6;t=1
+    x-ratelimit-limit: 10
+    x-ratelimit-remaining: 6
+    x-ratelimit-reset: 4
+    content-length: 98
+    connection: close
+    {"allowed":true,"remaining":6,"limit":10,"reset_after_ms":4000,"policy":"writes","model":"static"}
+    "#);
+    let banned = server.get("/api/v1/rate?client=banned", &key).expect(429);
+    assert_eq!(banned.json()["retry_after_ms"], serde_json::Value::Null);
+    assert!(banned.header("ratelimit").is_none());
 }
 
 #[test]
@@ -118,7 +154,7 @@ fn who_shows_no_credential_is_known_by_its_address() {
     // Nor ask in batches, or for a proxy.
     ask("/auth").expect(401);
     Request::post("/api/v1/decisions", "[]").send(world.server.address).expect(401);
-    let without = crate::support::Folder::new(&[("acme", crate::support::server::SILENT)]);
+    let without = Folder::new(&[("acme", crate::support::server::SILENT)]);
     let server = without.serve();
     Request::get("/api/v1/rate").send(server.address).expect(401);
 }

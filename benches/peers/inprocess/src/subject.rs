@@ -2,7 +2,7 @@
 //! never reached, so that each decision takes the way of one that is allowed.
 
 use governor::{DefaultKeyedRateLimiter, Quota};
-use openclaw_limiter::{Ask, CoreId, LevelId, Limiter, Policy, PolicyId, Rate, Seed, Sizes, Verdict};
+use openclaw_limiter::{Ask, CoreId, Key, LevelId, Limiter, Policy, PolicyId, Rate, Seed, Sizes, Verdict};
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -47,13 +47,14 @@ pub(crate) type Maker = fn(usize) -> Box<dyn Subject>;
 
 /// All of them, or those that are named.
 pub(crate) fn all(names: &[String]) -> Vec<Maker> {
-    let makers: [(&str, Maker); 6] = [
+    let makers: [(&str, Maker); 7] = [
         ("governor", |_| Box::new(Governor::new())),
         ("throttlecrab", |clients| Box::new(Throttlecrab::new(clients))),
         ("pingora", |_| Box::new(Pingora::new())),
         ("flat", |clients| Box::new(Ours::new(clients, Form::Flat))),
         ("clock", |clients| Box::new(Ours::new(clients, Form::FlatOwnClock))),
         ("nested", |clients| Box::new(Ours::new(clients, Form::Nested))),
+        ("learned", |clients| Box::new(Ours::new(clients, Form::Learned))),
     ];
     let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     makers.into_iter().filter(|(name, _)| is_wanted(name)).map(|(_, make)| make).collect()
@@ -136,30 +137,64 @@ enum Form {
     FlatOwnClock,
     /// A client's bucket in its policy's, in its tenant's.
     Nested,
+    /// The same; each client has learned a rate of its own, and is counted.
+    Learned,
 }
 
 struct Ours {
     limiter: Limiter,
     form: Form,
     start: Instant,
+    clients: u32,
 }
 
 impl Ours {
-    fn new(clients: usize, form: Form) -> Self {
+    fn new(count: usize, form: Form) -> Self {
         let tenants = TENANTS as u16;
-        let sizes = Sizes { clients, policies: tenants, levels: 2 * u32::from(tenants), cores: 2 };
-        let ours = Self { limiter: Limiter::new(sizes, Seed::new([7; 16])), form, start: Instant::now() };
-        ours.rewrite(0, 0);
+        let sizes = Sizes { clients: count, policies: tenants, levels: 2 * u32::from(tenants), cores: 2 };
+        let clients = count as u32;
+        let limiter = Limiter::new(sizes, Seed::new([7; 16]));
+        let limiter = if form == Form::Learned { limiter.with_learned(clients) } else { limiter };
+        let ours = Self { limiter, form, start: Instant::now(), clients };
+        ours.set_policies(1, 0);
+        if form == Form::Learned {
+            (0..count).map(Client::new).for_each(|client| ours.learn(&client));
+        }
         ours
+    }
+
+    fn set_policies(&self, turn: u32, nanos: u64) {
+        for tenant in 0..TENANTS as u16 {
+            let within = self.within(tenant);
+            for level in within.into_iter().flatten() {
+                let rate = Rate::new(100.0 * f64::from(RATE_PER_S + turn % 7), u32::MAX);
+                self.limiter.set_level(level, rate, nanos);
+            }
+            self.limiter.set_policy(PolicyId(tenant), Policy { rate: rate(turn), within }, nanos);
+        }
+    }
+
+    /// Clients that find no room stay with their policy's rate.
+    fn learn(&self, client: &Client) {
+        let _ = self.limiter.learn(PolicyId(client.tenant), self.key(client), rate(0), 0);
+    }
+
+    fn key(&self, client: &Client) -> Key {
+        self.limiter.key(u64::from(client.tenant), client.name.as_bytes())
     }
 
     fn within(&self, tenant: u16) -> [Option<LevelId>; 2] {
         let level = u32::from(tenant);
         match self.form {
             Form::Flat | Form::FlatOwnClock => [None, None],
-            Form::Nested => [Some(LevelId(2 * level)), Some(LevelId(2 * level + 1))],
+            Form::Nested | Form::Learned => [Some(LevelId(2 * level)), Some(LevelId(2 * level + 1))],
         }
     }
+}
+
+/// A little different each turn.
+fn rate(turn: u32) -> Rate {
+    Rate::new(f64::from(RATE_PER_S + turn % 7), BURST)
 }
 
 impl Subject for Ours {
@@ -168,27 +203,25 @@ impl Subject for Ours {
             Form::Flat => "**openclaw, flat**",
             Form::FlatOwnClock => "**openclaw, flat, clock read each time**",
             Form::Nested => "**openclaw, client in policy in tenant**",
+            Form::Learned => "**openclaw, the same, each client learned and counted**",
         }
     }
 
     fn decide(&self, thread: u16, client: &Client, nanos: u64) -> bool {
         let nanos = match self.form {
             Form::FlatOwnClock => self.start.elapsed().as_nanos() as u64,
-            Form::Flat | Form::Nested => nanos,
+            Form::Flat | Form::Nested | Form::Learned => nanos,
         };
-        let key = self.limiter.key(u64::from(client.tenant), client.name.as_bytes());
-        let ask = Ask { policy: PolicyId(client.tenant), key, cost: 1 };
+        let ask = Ask { policy: PolicyId(client.tenant), key: self.key(client), cost: 1 };
         self.limiter.decide(CoreId(thread), ask, nanos).verdict == Verdict::Allowed
     }
 
     fn rewrite(&self, turn: u32, nanos: u64) {
-        let per_s = f64::from(RATE_PER_S + turn % 7);
-        for tenant in 0..TENANTS as u16 {
-            let within = self.within(tenant);
-            for level in within.into_iter().flatten() {
-                self.limiter.set_level(level, Rate::new(100.0 * per_s, u32::MAX), nanos);
-            }
-            self.limiter.set_policy(PolicyId(tenant), Policy { rate: Rate::new(per_s, BURST), within });
+        if self.form != Form::Learned {
+            return self.set_policies(turn, nanos);
+        }
+        for learned in self.limiter.learned(0..self.clients, nanos) {
+            self.limiter.set_learned_rate(learned.id, learned.policy, learned.key, rate(turn), nanos);
         }
     }
 }

@@ -106,7 +106,10 @@ impl Address {
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
         let database = if database.is_empty() { Some(0) } else { database.parse().ok() };
         let authority: http::uri::Authority = authority.parse().map_err(|_| Problem::RedisUrl)?;
-        let port = if authority.port().is_some() { authority.port_u16() } else { Some(6379) };
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => Some(6379),
+            _ => authority.port_u16(),
+        };
         // An address of IPv6 is in brackets here, and only here.
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let (Some(port), Some(database), false) = (port, database, host.is_empty()) else {

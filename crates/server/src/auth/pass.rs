@@ -84,8 +84,9 @@ struct Signed {
 }
 
 thread_local! {
-    /// By whom they are for, so that a signature is made once in a while.
-    static SIGNED: RefCell<HashMap<Box<str>, Signed>> = RefCell::default();
+    /// By whom they are for, so that a signature is made once in a while; and
+    /// room for the name that is looked up.
+    static SIGNED: RefCell<(String, HashMap<Box<str>, Signed>)> = RefCell::default();
 }
 
 impl Passes {
@@ -138,8 +139,8 @@ impl Passes {
     /// A pass that holds for some time yet; nothing if the library refuses.
     pub(crate) fn pass(&self, bearer: Bearer<'_>, now: Timestamp) -> Option<Arc<str>> {
         let now_s = now.secs();
-        SIGNED.with_borrow_mut(|signed| {
-            let name = bearer.name();
+        SIGNED.with_borrow_mut(|(name, signed)| {
+            bearer.write_name(name);
             match signed.get(name.as_str()) {
                 Some(known) if (known.at_s..known.at_s + GIVEN_S).contains(&now_s) => {
                     return Some(Arc::clone(&known.pass));
@@ -150,7 +151,7 @@ impl Passes {
             if signed.len() >= REMEMBERED_MAX {
                 signed.clear();
             }
-            signed.insert(name.into(), Signed { at_s: now_s, pass: Arc::clone(&pass) });
+            signed.insert(name.as_str().into(), Signed { at_s: now_s, pass: Arc::clone(&pass) });
             Some(pass)
         })
     }
@@ -172,8 +173,8 @@ impl Passes {
 
 impl Bearer<'_> {
     /// No two bearers have the same.
-    fn name(&self) -> String {
-        let mut name = String::with_capacity(128);
+    fn write_name(&self, name: &mut String) {
+        name.clear();
         let _ = write!(name, "{}\0{}\0", self.tenant, self.who);
         for scope in self.scopes.iter().flat_map(|scopes| scopes.iter()) {
             name.push_str(scope.name());
@@ -181,7 +182,6 @@ impl Bearer<'_> {
         }
         name.push('\0');
         name.push_str(self.client);
-        name
     }
 }
 

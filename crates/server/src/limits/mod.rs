@@ -124,7 +124,12 @@ impl Limits {
         in_force: Option<&InForce>,
     ) -> Arc<TenantLimits> {
         let mut numbers = TenantNumbers::new(registry, config.name());
-        let policies = self.noted(PolicySet::new(&config.limits, &mut numbers));
+        let policies = match &self.sharing {
+            // Hot clients' lines hold their shares, and a replica sees a part of
+            // what a client needs.
+            Some(_) => self.noted(PolicySet::new(&config.limits.without_adaptation(), &mut numbers)),
+            None => PolicySet::new(&config.limits, &mut numbers),
+        };
         self.put_in_force(&policies, in_force, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);

@@ -153,8 +153,12 @@ impl Decisions {
 
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("decisions", "Rate-limit decisions, by result", self.results.clone());
-        let help = "Time to answer a question for a rate-limit decision";
-        registry.register_with_unit("latency", help, Unit::Seconds, self.latency.clone());
+        registry.register_with_unit(
+            "latency",
+            "Time to answer a question for a rate-limit decision",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
     }
 
     /// Brings in what threads have counted.

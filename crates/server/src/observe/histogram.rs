@@ -83,7 +83,8 @@ mod tests {
         times.add(0, 3, 1_000_000);
         times.add(9, 1, 1);
         let (mut registry, mut text) = (Registry::default(), String::new());
-        registry.register("t", "T", times);
+        let name = "t";
+        registry.register(name, "T", times);
         encode(&mut text, &registry).unwrap();
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let want = [

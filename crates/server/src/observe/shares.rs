@@ -29,27 +29,12 @@ impl Default for ShareMetrics {
 
 impl ShareMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        let register = |registry: &mut Registry, name: &str, help: &str, gauge: &Gauge| {
-            registry.register(name, help, gauge.clone());
-        };
-        register(
-            registry,
-            "shares_replicas",
-            "Replicas that share limits with this one, itself among them",
-            &self.replicas,
-        );
-        register(
-            registry,
-            "shares_redis_up",
-            "Whether the last exchange with Redis came to its end",
-            &self.redis_up,
-        );
-        register(
-            registry,
-            "shares_hot_limits",
-            "Limits of which this replica holds a share of its own",
-            &self.hot,
-        );
+        let help = "Replicas that share limits with this one, itself among them";
+        registry.register("shares_replicas", help, self.replicas.clone());
+        let help = "Whether the last exchange with Redis came to its end";
+        registry.register("shares_redis_up", help, self.redis_up.clone());
+        let help = "Limits of which this replica holds a share of its own";
+        registry.register("shares_hot_limits", help, self.hot.clone());
         registry.register_with_unit(
             "shares_round",
             "Time of an exchange with Redis",

@@ -3,7 +3,7 @@
 //! the older `X-RateLimit-*`.
 
 use super::reply::{Reply, number};
-use openclaw_admission::{Answer, PolicyState};
+use openclaw_admission::{Answer, Period, PolicyState, Shown};
 use openclaw_limiter::Verdict;
 
 /// Told to who asks for what will never be there.
@@ -23,40 +23,49 @@ pub(super) fn retry_after_nanos(answer: &Answer<'_>) -> Option<u64> {
     }
 }
 
-/// All of them.
+/// All of them. Policies on trial promise nothing, so nothing is said of them.
 pub(super) fn write(reply: &mut Reply, answer: &Answer<'_>, with_older: bool) {
-    let retry_after_s = retry_after_nanos(answer).map_or(NEVER_S, seconds);
-    if let Some(state) = &answer.state {
-        let more_after_s = if answer.allowed { token_s(state) } else { retry_after_s };
-        policy(reply, state);
-        limit(reply, state, more_after_s);
-        if with_older {
-            older(reply, state);
-        }
+    let counts =
+        |state: &&PolicyState<'_>| !state.policy.settings.dry_run && !matches!(state.shown, Shown::DenyList);
+    if answer.states.iter().any(|state| counts(&state)) {
+        let states = || answer.states.iter().filter(counts);
+        reply.field("ratelimit-policy", |out| list(out, states(), policy));
+        reply.field("ratelimit", |out| list(out, states(), limit));
+    }
+    if with_older && let Some(state) = answer.state.as_ref().filter(counts) {
+        older(reply, state);
     }
     if !answer.allowed {
-        reply.number_field("retry-after", retry_after_s);
+        reply.number_field("retry-after", retry_after_nanos(answer).map_or(NEVER_S, seconds));
     }
 }
 
-fn policy(reply: &mut Reply, state: &PolicyState<'_>) {
-    reply.field("ratelimit-policy", |out| {
-        quoted(out, &state.policy.settings.name);
-        out.extend_from_slice(b";q=");
-        number(out, state.limit.min(INTEGER_MAX));
-        out.extend_from_slice(b";w=");
-        number(out, window_s(state));
-    });
+fn list<'s>(
+    out: &mut Vec<u8>,
+    states: impl Iterator<Item = &'s PolicyState<'s>>,
+    write: impl Fn(&mut Vec<u8>, &PolicyState<'_>),
+) {
+    for (index, state) in states.enumerate() {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        quoted(out, state.name());
+        write(out, state);
+    }
 }
 
-fn limit(reply: &mut Reply, state: &PolicyState<'_>, more_after_s: u64) {
-    reply.field("ratelimit", |out| {
-        quoted(out, &state.policy.settings.name);
-        out.extend_from_slice(b";r=");
-        number(out, state.remaining.min(INTEGER_MAX));
-        out.extend_from_slice(b";t=");
-        number(out, more_after_s);
-    });
+fn policy(out: &mut Vec<u8>, state: &PolicyState<'_>) {
+    out.extend_from_slice(b";q=");
+    number(out, state.limit.min(INTEGER_MAX));
+    out.extend_from_slice(b";w=");
+    number(out, window_s(state));
+}
+
+fn limit(out: &mut Vec<u8>, state: &PolicyState<'_>) {
+    out.extend_from_slice(b";r=");
+    number(out, state.remaining.min(INTEGER_MAX));
+    out.extend_from_slice(b";t=");
+    number(out, more_after_s(state));
 }
 
 fn older(reply: &mut Reply, state: &PolicyState<'_>) {
@@ -65,15 +74,34 @@ fn older(reply: &mut Reply, state: &PolicyState<'_>) {
     reply.number_field("x-ratelimit-reset", state.reset_after_nanos.div_ceil(1_000_000_000));
 }
 
-/// In which an empty bucket fills.
+/// In which an empty bucket fills, or a quota's period.
 fn window_s(state: &PolicyState<'_>) -> u64 {
     let client = &state.policy.settings.client;
-    whole(f64::from(client.burst) / client.rate_per_s)
+    match state.shown {
+        Shown::Quota(quota) => period_s(quota.settings().per),
+        _ => whole(f64::from(client.burst) / client.rate_per_s),
+    }
 }
 
-/// In which one token comes back.
-fn token_s(state: &PolicyState<'_>) -> u64 {
-    whole(1.0 / state.policy.settings.client.rate_per_s)
+/// A month counts as 30 days: the field is to stay the same.
+fn period_s(period: Period) -> u64 {
+    match period {
+        Period::Hour => 3_600,
+        Period::Day => 86_400,
+        Period::Week => 7 * 86_400,
+        Period::Month => 30 * 86_400,
+    }
+}
+
+/// Until more tokens are there: as many as were asked for, where they were
+/// refused.
+fn more_after_s(state: &PolicyState<'_>) -> u64 {
+    match (state.verdict, state.shown) {
+        (Verdict::Refused { retry_after_nanos: u64::MAX, .. }, _) => NEVER_S,
+        (Verdict::Refused { retry_after_nanos, .. }, _) => seconds(retry_after_nanos),
+        (Verdict::Allowed, Shown::Quota(_)) => seconds(state.reset_after_nanos),
+        (Verdict::Allowed, _) => whole(1.0 / state.policy.settings.client.rate_per_s),
+    }
 }
 
 fn whole(seconds: f64) -> u64 {

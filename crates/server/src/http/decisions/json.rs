@@ -32,7 +32,7 @@ fn of_policy(out: &mut Vec<u8>, state: &PolicyState<'_>, model: &str) {
     out.extend_from_slice(b",\"reset_after_ms\":");
     number(out, millis(state.reset_after_nanos));
     out.extend_from_slice(b",\"policy\":");
-    text(out, &state.policy.settings.name);
+    text(out, state.name());
     out.extend_from_slice(b",\"model\":");
     text(out, model);
 }

@@ -60,9 +60,9 @@ fn anonymous<'a>(
 }
 
 /// As limits know who has named no client.
-pub(super) fn name_of(who: &Who) -> Cow<'static, str> {
+pub(super) fn name_of(who: &Who) -> Cow<'_, str> {
     match who {
-        Who::Key(id) => id.as_str().to_owned().into(),
+        Who::Key(id) => id.as_str().into(),
         Who::Token(_) | Who::Certificate(_) => who.to_string().into(),
     }
 }

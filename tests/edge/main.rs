@@ -5,5 +5,6 @@ mod handover;
 mod load;
 mod restart;
 mod role;
+mod spool;
 #[path = "../support/mod.rs"]
 mod support;

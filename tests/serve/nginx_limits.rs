@@ -8,7 +8,7 @@ use crate::support::server::{SILENT, Server};
 use crate::support::{Folder, Reply, Request, Sink, programs};
 use jsonwebtoken::Algorithm;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// What the API behind nginx must never see as the client sent it.
 const FORGED: [(&str, &str); 6] = [
@@ -34,7 +34,7 @@ fn tenant(more: &str) -> String {
     format!("{SILENT}{more}limits: {{ policies: {{ api: {{ rate: 1/h, burst: 5 }} }} }}\n")
 }
 
-fn world(program: PathBuf, config: &str, folder: Folder, files: &[(&str, String)]) -> World {
+fn world(program: &Path, config: &str, folder: Folder, files: &[(&str, String)]) -> World {
     let operator = folder.operator_key();
     let server = folder.serve();
     let api = Sink::answering(Reply::status(200));
@@ -47,7 +47,7 @@ fn world(program: PathBuf, config: &str, folder: Folder, files: &[(&str, String)
         ("server 127.0.0.1:8080", format!("server {}", server.address)),
         ("server 127.0.0.1:9000", format!("server {}", api.address())),
     ];
-    let nginx = Nginx::start(&program, config, nginx_folder.path(), &changes);
+    let nginx = Nginx::start(program, config, nginx_folder.path(), &changes);
     World { api, nginx, server, _folder: folder, operator, _nginx_folder: nginx_folder }
 }
 
@@ -101,7 +101,7 @@ fn debians_nginx_asks_about_each_request_and_tells_the_client_429() {
     let folder = Folder::new(&[("acme", &tenant("")), ("globex", &tenant(""))]);
     let [key, other, wrong_scope] =
         [("acme", "limit"), ("globex", "limit"), ("acme", "read")].map(|(t, s)| folder.key(t, s));
-    let world = world(program, "rate-limit.conf", folder, &[]);
+    let world = world(&program, "rate-limit.conf", folder, &[]);
     assert_eq!(world.get(None).status, 401, "no credential");
     assert_eq!(world.get(Some("ocAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).status, 401, "forged");
     assert_eq!(world.get(Some(&wrong_scope)).status, 403, "the scope is missing");
@@ -123,7 +123,7 @@ fn an_nginx_that_checks_tokens_itself_limits_each_user() {
     let keys = key_set(&[&signer]).to_string();
     let folder = Folder::new(&[("acme", &tenant("jwt: { jwks_file: keys.json }\n"))]);
     std::fs::write(folder.path().join("tenants/keys.json"), &keys).unwrap();
-    let world = world(program, "rate-limit-jwt.conf", folder, &[("tenant-keys.json", keys)]);
+    let world = world(&program, "rate-limit-jwt.conf", folder, &[("tenant-keys.json", keys)]);
     let user = |name: &str| json!({ "sub": name, "scope": "limit" });
     let before = world.asked();
     assert_eq!(world.get(None).status, 401, "no token");

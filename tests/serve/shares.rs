@@ -3,7 +3,7 @@
 //! since rates are what is measured.
 
 use crate::support::server::Server;
-use crate::support::{Folder, programs, until};
+use crate::support::{Folder, pause, programs, until};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -144,7 +144,7 @@ fn asked_for(replica: &Replica, tokens: u32, began: Instant, time: Duration) -> 
         sum += admitted;
         slowest = slowest.max(took);
         next += TICK;
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        pause(next.saturating_duration_since(Instant::now()));
     }
     (sum, slowest)
 }

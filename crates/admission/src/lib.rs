@@ -17,8 +17,8 @@ pub mod shares;
 pub use adapt::{
     Adapter, AdaptivePolicies, AdaptivePolicy, Answers, Backend, BackendTick, Base, Bounds, Candidate,
     ClientState, ClientView, Correction, FEATURES, Features, Health, Heard, PLAIN_OUTPUT, Plain, Predictor,
-    QUANTILES, SERVING10, Shares, TICKS, TenantFigures, TenantIndex, TickProgress, UNREPORTED_LATENCY,
-    WINDOWS_MIN, Window, WindowFigures,
+    QUANTILES, SERVING10, SetsRates, Shares, TICKS, TenantFigures, TenantIndex, TickProgress,
+    UNREPORTED_LATENCY, WINDOWS_MIN, Window, WindowFigures,
 };
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

@@ -2,6 +2,7 @@
 //! taken the message where no answer came.
 
 pub(crate) mod fetch;
+pub(crate) mod post;
 
 use crate::connect::{BoxError, Client, Connections};
 use crate::outcome::retry_after;

@@ -59,6 +59,7 @@ mod words;
 
 pub use headline::summary;
 pub use http::fetch::{FetchError, Fetched};
+pub use http::post::{Posted, Poster, PosterError};
 pub use http_config::{HttpConfig, HttpConfigError, proxy_header};
 pub use outgoing::{NamedBy, Network, NetworkError, NoProxy, Outgoing, Proxy};
 pub use secret::Secret;

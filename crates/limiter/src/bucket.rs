@@ -2,6 +2,10 @@
 
 use crate::Rate;
 
+/// Farther ahead of now than this, and deeper in debt than can be, a bucket is
+/// of a time before the clock was put back; clocks of threads differ by less.
+const AHEAD_NANOS: u64 = 10_000_000_000;
+
 /// A bucket, kept as the time at which it is full again; starts full.
 ///
 /// This is GCRA, the token bucket's exact equivalent: the theoretical arrival
@@ -39,10 +43,22 @@ impl Bucket {
         let full_at = self.full_at_nanos.max(now_nanos).saturating_add(rate.nanos_per_token() * cost);
         let latest = now_nanos.saturating_add(rate.depth_nanos());
         if full_at > latest {
-            return Err(full_at - latest);
+            return Err(self.missing(rate, cost, now_nanos));
         }
         self.full_at_nanos = full_at;
         Ok(())
+    }
+
+    /// How long it takes until the bucket, which has too few, has as many
+    /// tokens. Of a bucket that was used when the clock was far ahead nobody
+    /// knows what it has: it is empty, so that nobody waits for the clock.
+    fn missing(&mut self, rate: Rate, cost: u64, now_nanos: u64) -> u64 {
+        let latest = now_nanos.saturating_add(rate.depth_nanos());
+        if self.full_at_nanos > latest.saturating_add(rate.depth_nanos()).saturating_add(AHEAD_NANOS) {
+            self.full_at_nanos = latest;
+        }
+        let full_at = self.full_at_nanos.max(now_nanos).saturating_add(rate.nanos_per_token() * cost);
+        full_at.saturating_sub(latest)
     }
 
     /// Takes `cost` tokens whether they are there or not: what has been spent

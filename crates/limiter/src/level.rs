@@ -93,8 +93,10 @@ impl Levels {
         if take_lent(lease, cost) {
             return Ok(());
         }
-        if take_shared(level, cost + lease_tokens, now_nanos).is_ok() {
-            lend(lease, lease_tokens);
+        let wanted = lease_tokens.saturating_sub(tokens(lease.load(Relaxed)));
+        // Of a cost that no lease can hold, a lease would only lie about.
+        if cost <= lease_tokens && take_shared(level, cost + wanted, now_nanos).is_ok() {
+            lend(level, lease, wanted, lease_tokens);
             return Ok(());
         }
         take_shared(level, cost, now_nanos)
@@ -103,10 +105,8 @@ impl Levels {
     /// Puts tokens back that a decision took a moment ago.
     pub(crate) fn untake(&self, core: CoreId, id: LevelId, cost: u64) {
         let Some(level) = self.level(id) else { return };
-        let room = level[LEASE].load(Relaxed);
-        let lease = self.lease(core, id).filter(|lease| tokens(lease.load(Relaxed)) + cost <= room);
-        match lease {
-            Some(lease) => lend(lease, cost),
+        match self.lease(core, id) {
+            Some(lease) => lend(level, lease, cost, level[LEASE].load(Relaxed)),
             None => refund(level, cost),
         }
     }
@@ -124,6 +124,18 @@ impl Levels {
                 bucket.charge(rate, cost, now_nanos);
             }
         });
+    }
+
+    /// Puts a bucket that was reckoned with `rate` in its place, if it has one.
+    pub(crate) fn restore(&self, id: LevelId, kept: Bucket, rate: Rate, now_nanos: u64) -> bool {
+        let Some(level) = self.level(id) else { return false };
+        cell::change(level, |bucket, in_force| {
+            let is_set = in_force.word() != 0;
+            if is_set {
+                *bucket = if rate == in_force { kept } else { kept.under(rate, in_force, now_nanos) };
+            }
+            is_set
+        })
     }
 
     /// Gives back what is lent and wasn't used since the last call.
@@ -178,12 +190,15 @@ fn take_lent(lease: &AtomicU64, cost: u64) -> bool {
     false
 }
 
-fn lend(lease: &AtomicU64, cost: u64) {
+/// What no lease has room for goes back to the bucket.
+fn lend(level: &Line, lease: &AtomicU64, cost: u64, room: u64) {
     let mut seen = lease.load(Acquire);
-    while let Err(other) = {
-        let next = USED | (tokens(seen) + cost).min(USED - 1);
-        lease.compare_exchange_weak(seen, next, AcqRel, Acquire)
-    } {
-        seen = other;
+    loop {
+        let lent = cost.min(room.saturating_sub(tokens(seen)));
+        match lease.compare_exchange_weak(seen, USED | (tokens(seen) + lent), AcqRel, Acquire) {
+            Ok(_) if lent == cost => return,
+            Ok(_) => return refund(level, cost - lent),
+            Err(other) => seen = other,
+        }
     }
 }

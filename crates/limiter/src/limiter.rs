@@ -3,6 +3,7 @@
 use crate::clients::{Changed, Client, Clients, Unknown};
 use crate::learned::{self, Free, LearnedLines};
 use crate::level::Levels;
+use crate::lines::Line;
 use crate::policy::{Policies, Terms};
 use crate::sync::{Mutex, MutexGuard};
 use crate::table::Table;
@@ -38,7 +39,7 @@ pub struct Sizes {
 pub struct Limiter {
     pub(crate) seed: Seed,
     pub(crate) clients: Clients,
-    levels: Levels,
+    pub(crate) levels: Levels,
     /// For those who change settings; decisions don't wait for it.
     changes: Mutex<Changes>,
 }
@@ -252,12 +253,42 @@ impl Limiter {
     /// Where all learned lines are taken.
     pub fn learn(&self, policy: PolicyId, key: Key, rate: Rate, now_nanos: u64) -> Result<LearnedId, NoRoom> {
         let mut changes = self.changes();
-        let client = self.client(policy, key, now_nanos).ok_or(NoRoom)?;
-        if let Some((id, line)) = self.clients.look(&client).and_then(|own| own.line) {
+        let (id, known) = self.line_of(&mut changes, policy, key, rate, now_nanos)?;
+        if let Some(line) = known {
             cell::set_rate(line, rate, now_nanos);
-            return Ok(id);
         }
-        self.clients.learn(&client, rate, &mut changes.free)
+        Ok(id)
+    }
+
+    /// Gives a client a rate of its own that has none; what is left stays. One
+    /// that has one keeps it.
+    ///
+    /// # Errors
+    /// Where all learned lines are taken.
+    pub fn learn_new(
+        &self,
+        policy: PolicyId,
+        key: Key,
+        rate: Rate,
+        now_nanos: u64,
+    ) -> Result<LearnedId, NoRoom> {
+        self.line_of(&mut self.changes(), policy, key, rate, now_nanos).map(|(id, _)| id)
+    }
+
+    /// A client's line, and the line itself where it was known before.
+    fn line_of(
+        &self,
+        changes: &mut Changes,
+        policy: PolicyId,
+        key: Key,
+        rate: Rate,
+        now_nanos: u64,
+    ) -> Result<(LearnedId, Option<&Line>), NoRoom> {
+        let client = self.client(policy, key, now_nanos).ok_or(NoRoom)?;
+        match self.clients.look(&client).and_then(|own| own.line) {
+            Some((id, line)) => Ok((id, Some(line))),
+            None => Ok((self.clients.learn(&client, rate, &mut changes.free)?, None)),
+        }
     }
 
     /// Takes a client's rate away; what is left stays, under its policy's rate.
@@ -285,6 +316,15 @@ impl Limiter {
     /// since they were last asked after: that counts from 0 again.
     pub fn learned(&self, range: Range<u32>, now_nanos: u64) -> impl Iterator<Item = Learned> + use<'_> {
         self.clients.learned.take_windows(range, now_nanos)
+    }
+
+    /// Whom the learned lines in the range belong to.
+    pub fn lines(&self, range: Range<u32>) -> impl Iterator<Item = (LearnedId, PolicyId, Key)> + use<'_> {
+        let lines = &self.clients.learned;
+        (range.start..range.end.min(lines.count())).filter_map(|index| {
+            let (_, tag) = lines.owned(LearnedId(index))?;
+            Some((LearnedId(index), tag.policy(), tag.key()))
+        })
     }
 
     /// Notes how a request ended, where its client learns.

@@ -4,7 +4,7 @@ use crate::cell::{self, FULL_AT};
 use crate::clients::{Client, Unknown};
 use crate::learned;
 use crate::word::{self, NOW_MAX_NANOS, State, Tag};
-use crate::{Bucket, Key, Limiter, PolicyId, Quota, Rate};
+use crate::{Bucket, Key, LevelId, Limiter, PolicyId, Quota, Rate};
 use std::ops::Range;
 use std::sync::atomic::Ordering::Acquire;
 
@@ -111,12 +111,27 @@ impl Limiter {
         }
     }
 
+    /// When a shared bucket is full again, and the rate that this is reckoned
+    /// with; nothing of one that is full.
+    #[must_use]
+    pub fn saved_level(&self, id: LevelId, now_nanos: u64) -> Option<(u64, Rate)> {
+        let (rate, bucket) = self.levels.get(id)?;
+        (bucket.owed_nanos(now_nanos) > 0).then(|| (bucket.full_at_nanos(), rate))
+    }
+
+    /// Brings a shared bucket back, whose rate must be in force; tells whether
+    /// it was.
+    pub fn restore_level(&self, id: LevelId, full_at_nanos: u64, rate: Rate, now_nanos: u64) -> bool {
+        let now_nanos = now_nanos.min(NOW_MAX_NANOS);
+        let is_whole = rate.is_whole();
+        is_whole && self.levels.restore(id, kept(full_at_nanos, rate, now_nanos), rate, now_nanos)
+    }
+
     fn restore_bucket(&self, saved: Saved, full_at_nanos: u64, rate: Rate, now_nanos: u64) -> bool {
         let Some(terms) = self.clients.policies.get(saved.policy).filter(|_| rate.is_whole()) else {
             return false;
         };
-        let deepest = now_nanos.saturating_add(2 * rate.depth_nanos());
-        let kept = Bucket::full_at(full_at_nanos.min(deepest));
+        let kept = kept(full_at_nanos, rate, now_nanos);
         let client = Client { terms, tag: Tag::new(saved.policy, saved.key), now_nanos };
         let unknown = if kept.owed_nanos(now_nanos) == 0 { Unknown::Leave } else { Unknown::Insert };
         self.clients.change(&client, unknown, |bucket, in_force| {
@@ -124,4 +139,10 @@ impl Limiter {
         });
         true
     }
+}
+
+/// A bucket is at most one burst in debt, whatever was saved.
+fn kept(full_at_nanos: u64, rate: Rate, now_nanos: u64) -> Bucket {
+    let deepest = now_nanos.saturating_add(2 * rate.depth_nanos());
+    Bucket::full_at(full_at_nanos.min(deepest))
 }

@@ -122,6 +122,35 @@ fn threads_together_get_what_there_is_and_no_more() {
 }
 
 #[test]
+fn requests_of_great_cost_gather_no_more_than_a_lease() {
+    const BURST: u32 = 100_000;
+    const CORES: u64 = 4;
+    let limiter = limiter(1_000, Rate::new(1e9, 100_000_000));
+    let level = LevelId(0);
+    limiter.set_policy(
+        POLICY,
+        Policy { rate: Rate::new(1e9, 100_000_000), within: [Some(level), None] },
+        NOW,
+    );
+    limiter.set_level(level, Rate::new(1e5, BURST), NOW);
+    let key = named(&limiter, "client", 1);
+    let takes = |core: u64, cost: u32, now: u64| {
+        limiter.decide(CoreId(core as u16), Ask { policy: POLICY, key, cost }, now).is_allowed()
+    };
+    let mut now = NOW;
+    for turn in 0..CORES * 100 {
+        now += 1_000_000_000;
+        assert!(takes(turn % CORES, 9_000, now));
+        assert!(takes(turn % CORES, 60, now));
+    }
+    now += 1_000_000_000;
+    let at_once =
+        (0..CORES).map(|core| (0..BURST).filter(|_| takes(core, 1, now)).count() as u64).sum::<u64>();
+    // A lease is worth a millisecond: a hundred tokens.
+    assert!(at_once <= u64::from(BURST) + CORES * 100, "{at_once}");
+}
+
+#[test]
 fn threads_on_one_learned_client_lose_no_token() {
     let limiter = limiter(1_000, Rate::new(0.001, 30_000));
     let key = named(&limiter, "client", 0);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 /// How long connections that were there before have to ask for something, so
@@ -66,7 +67,7 @@ pub(crate) struct Doors {
     pub(crate) address: SocketAddr,
     pub(crate) grpc_address: Option<SocketAddr>,
     io: Arc<IoThreads>,
-    accepting: Vec<JoinHandle<()>>,
+    accepting: Mutex<Vec<JoinHandle<()>>>,
     control: Option<Control>,
     /// Whether others hold the same sockets.
     are_shared: bool,
@@ -99,6 +100,7 @@ impl Doors {
         accepting.extend(listeners.grpc.map(|listener| accept(listener, Protocol::Grpc)));
         accepting.push(tokio::spawn(calls.keep_health(io.stage())));
         let are_shared = listeners.are_shared;
+        let accepting = Mutex::new(accepting);
         Ok(Self {
             address,
             grpc_address,
@@ -142,9 +144,18 @@ impl Doors {
         }
         let silent = self.io.kept();
         self.io.set_stage(Stage::Closed);
+        // What has been accepted must have been counted before it is looked.
+        self.accepted().await;
         self.wait(FIRST_WORD, |io| io.open() <= silent).await;
         self.has_left.store(true, Ordering::Relaxed);
         true
+    }
+
+    /// Waits until nothing more is accepted.
+    async fn accepted(&self) {
+        for accepting in self.accepting.lock().await.drain(..) {
+            let _ = accepting.await;
+        }
     }
 
     async fn wait(&self, at_most: Duration, is_over: impl Fn(&IoThreads) -> bool) {
@@ -168,9 +179,7 @@ impl Doors {
 
     /// To be joined by who may block.
     pub(crate) async fn shut(self) -> Arc<IoThreads> {
-        for accepting in self.accepting {
-            let _ = accepting.await;
-        }
+        self.accepted().await;
         drop(self.control);
         self.io
     }

@@ -34,7 +34,7 @@ pub use auth::{
     TokenSettings, sign,
 };
 pub use clock::Clock;
-pub use edge::{EdgeOptions, EdgeServer};
+pub use edge::{EdgeOptions, EdgeServer, UpstreamError, UpstreamOptions};
 pub use handover::{Follower, TakeOverError, take_over};
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};

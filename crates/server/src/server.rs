@@ -3,6 +3,7 @@
 use crate::auth::{Auth, KeyFetcher, PassError, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
+use crate::edge::UpstreamError;
 use crate::grpc;
 use crate::handover::Follower;
 use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
@@ -118,6 +119,9 @@ pub enum StartError {
     /// Redis can't be spoken to.
     #[error("`buckets.redis.tls`: {0}")]
     Shares(#[from] TlsSettingsError),
+    /// Observations can't go on.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -158,7 +162,7 @@ impl Server {
         let journal = JournalParts::new(&options.data, options.journal, listeners.follows, &clock);
         let journal = tokio::spawn(journal.open());
         let sender = spawn_sender(options.external_url, options.outgoing);
-        let (metrics, shares) = Shares::with_metrics(options.shares)?;
+        let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
         // Looking at keys must not wait for what is written through the other.

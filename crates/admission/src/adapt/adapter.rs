@@ -7,6 +7,7 @@ use super::tenant::{Backend, TenantFigures, TenantState};
 use super::{Answers, ClientState, Correction, Features, Predictor, TICKS};
 use crate::RateSettings;
 use openclaw_limiter::{Learned, LearnedId, Limiter, PolicyId, Rate};
+use std::sync::Arc;
 
 /// Clients that are looked at in one go.
 const BATCH: u32 = 1024;
@@ -32,24 +33,47 @@ pub struct AdaptivePolicy {
     pub bounds: Bounds,
 }
 
+/// Who else sets rates of clients, such as where replicas share limits.
+pub trait SetsRates: std::fmt::Debug + Send + Sync {
+    /// Puts the rate in force that a client has where it learns nothing.
+    fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64);
+    /// Takes a client's line away, unless it is of use; tells whether.
+    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool;
+}
+
 /// The policies whose clients learn, by number.
 #[derive(Debug, Clone, Default)]
-pub struct AdaptivePolicies(Vec<Option<AdaptivePolicy>>);
+pub struct AdaptivePolicies {
+    policies: Vec<Option<AdaptivePolicy>>,
+    beside: Option<Arc<dyn SetsRates>>,
+}
 
 impl AdaptivePolicies {
+    /// Where somebody else sets rates, too.
+    pub fn set_beside(&mut self, beside: Arc<dyn SetsRates>) {
+        self.beside = Some(beside);
+    }
+
+    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
+        match &self.beside {
+            Some(beside) => beside.forget(limiter, client, now_nanos),
+            None => limiter.forget(client.id, now_nanos),
+        }
+    }
+
     /// Adds a policy.
     pub fn set(&mut self, id: PolicyId, policy: AdaptivePolicy) {
         let at = usize::from(id.0);
-        if self.0.len() <= at {
-            self.0.resize(at + 1, None);
+        if self.policies.len() <= at {
+            self.policies.resize(at + 1, None);
         }
-        self.0[at] = Some(policy);
+        self.policies[at] = Some(policy);
     }
 
     /// A policy, if its clients learn.
     #[must_use]
     pub fn get(&self, id: PolicyId) -> Option<&AdaptivePolicy> {
-        self.0.get(usize::from(id.0))?.as_ref()
+        self.policies.get(usize::from(id.0))?.as_ref()
     }
 }
 
@@ -136,7 +160,7 @@ impl Adapter {
     ) -> TickProgress {
         for Candidate { policy: id, key } in self.candidates.tick(candidates) {
             let Some(policy) = policies.get(id) else { continue };
-            match limiter.learn(id, key, rate(policy.client), now_nanos) {
+            match limiter.learn_new(id, key, rate(policy.client), now_nanos) {
                 Ok(learned) => *self.client_mut(learned) = ClientState::default(),
                 Err(_) => self.without_room += 1,
             }
@@ -158,8 +182,8 @@ impl Adapter {
             count += 1;
             self.client_mut(learned.id).belong_to(learned.key);
             match policies.get(learned.policy) {
-                Some(policy) => self.take_in(limiter, policy, learned, progress.now_nanos),
-                None => self.let_go(limiter, learned, progress.now_nanos),
+                Some(policy) => self.take_in(limiter, policies, policy, learned, progress.now_nanos),
+                None => self.let_go(limiter, policies, &learned, progress.now_nanos),
             }
         }
         self.predict(limiter, policies, progress.now_nanos);
@@ -196,7 +220,14 @@ impl Adapter {
     }
 
     /// One client, one tick.
-    fn take_in(&mut self, limiter: &Limiter, policy: &AdaptivePolicy, learned: Learned, now_nanos: u64) {
+    fn take_in(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        policy: &AdaptivePolicy,
+        learned: Learned,
+        now_nanos: u64,
+    ) {
         let state = &mut self.clients[learned.id.0 as usize];
         let tick = ClientTick::of(&learned);
         let bucket = granted(state, policy);
@@ -218,19 +249,27 @@ impl Adapter {
                 if was_known {
                     self.tenant_mut(policy.tenant).figures.judged(&outcome);
                 }
-                self.end_window(limiter, learned, now_nanos);
+                self.end_window(limiter, policies, learned, now_nanos);
             }
-            None if is_moving => self.put(limiter, policy, &learned, now_nanos),
+            None if is_moving => self.put(limiter, policies, policy, &learned, now_nanos),
             None => {}
         }
     }
 
     /// Features of what comes next, unless the client has gone.
-    fn end_window(&mut self, limiter: &Limiter, learned: Learned, now_nanos: u64) {
+    fn end_window(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        learned: Learned,
+        now_nanos: u64,
+    ) {
         let state = &mut self.clients[learned.id.0 as usize];
         let answers = state.take_answers();
-        if state.is_silent() && learned.left >= learned.rate.burst() {
-            limiter.forget(learned.id, now_nanos);
+        if state.is_silent()
+            && learned.left >= learned.rate.burst()
+            && policies.forget(limiter, &learned, now_nanos)
+        {
             *state = ClientState::default();
             return;
         }
@@ -250,7 +289,7 @@ impl Adapter {
             if !is_sound {
                 self.tenant_mut(policy.tenant).gave_no_number();
             }
-            self.put(limiter, policy, learned, now_nanos);
+            self.put(limiter, policies, policy, learned, now_nanos);
             let state = &self.clients[learned.id.0 as usize];
             if state.is_known() {
                 let bucket = allowance(state, policy, self.share(policy, state));
@@ -269,13 +308,24 @@ impl Adapter {
 
     /// Puts a client's bucket in force where it isn't: what was learned, or its
     /// policy's where that is only advice.
-    fn put(&self, limiter: &Limiter, policy: &AdaptivePolicy, learned: &Learned, now_nanos: u64) {
+    fn put(
+        &self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        policy: &AdaptivePolicy,
+        learned: &Learned,
+        now_nanos: u64,
+    ) {
         let state = &self.clients[learned.id.0 as usize];
         let wanted = match (policy.is_enforced, state.is_known()) {
             (true, true) => allowance(state, policy, self.share(policy, state)),
             // It may have come back from a restart with what it had learned.
-            (true, false) => return,
-            (false, _) => policy.client,
+            (true, false) if policy.bounds.hold_rate(learned.rate) => return,
+            (true, false) => policy.client,
+            (false, _) => match &policies.beside {
+                Some(beside) => return beside.put(limiter, learned, now_nanos),
+                None => policy.client,
+            },
         };
         let wanted = rate(wanted);
         if wanted != learned.rate {
@@ -283,14 +333,10 @@ impl Adapter {
         }
     }
 
-    /// Whose policy learns no more has its policy's bucket again. Lines that
-    /// others keep are left alone.
-    fn let_go(&mut self, limiter: &Limiter, learned: Learned, now_nanos: u64) {
-        let state = &mut self.clients[learned.id.0 as usize];
-        if state.windows() > 0 {
-            limiter.forget(learned.id, now_nanos);
-            *state = ClientState::default();
-        }
+    /// Whose policy learns no more, or has gone, has its policy's bucket again.
+    fn let_go(&mut self, limiter: &Limiter, policies: &AdaptivePolicies, learned: &Learned, now_nanos: u64) {
+        policies.forget(limiter, learned, now_nanos);
+        self.clients[learned.id.0 as usize] = ClientState::default();
     }
 
     /// What is told of a tenant.

@@ -5,6 +5,7 @@ use super::state::ClientState;
 use super::{Correction, TICKS, Window};
 use crate::RateSettings;
 use libm::{expm1f, log1pf};
+use openclaw_limiter::Rate;
 
 /// Farthest that an output moves a limit: a factor of e⁴.
 const REACH_MAX: f32 = 4.0;
@@ -36,6 +37,14 @@ impl Bounds {
         let rate = f64::from(rate_per_s).max(self.floor.rate_per_s).min(self.ceiling.rate_per_s);
         let burst = (burst.ceil() as u32).max(self.floor.burst).min(self.ceiling.burst);
         RateSettings { rate_per_s: rate, burst }
+    }
+
+    /// Whether a rate is between both, as nearly as rates are kept.
+    pub(super) fn hold_rate(&self, rate: Rate) -> bool {
+        let word = |bucket: RateSettings| Rate::new(bucket.rate_per_s, bucket.burst);
+        let (floor, ceiling) = (word(self.floor), word(self.ceiling));
+        (ceiling.nanos_per_token()..=floor.nanos_per_token()).contains(&rate.nanos_per_token())
+            && (floor.burst()..=ceiling.burst()).contains(&rate.burst())
     }
 }
 

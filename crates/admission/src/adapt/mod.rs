@@ -22,7 +22,9 @@ mod state;
 mod tally;
 mod tenant;
 
-pub use adapter::{Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, TenantIndex, TickProgress};
+pub use adapter::{
+    Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, SetsRates, TenantIndex, TickProgress,
+};
 pub use advice::Bounds;
 pub use answers::{Answers, Heard, UNREPORTED_LATENCY};
 pub use candidates::Candidate;

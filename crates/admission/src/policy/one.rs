@@ -88,7 +88,13 @@ impl Policy {
 
     pub(super) fn client_bucket(&self, around: Option<LevelId>) -> ClientBucket {
         let within = [self.total, around];
-        ClientBucket { id: self.id, scope: self.scope, rate: rate(self.settings.client), within }
+        ClientBucket {
+            id: self.id,
+            scope: self.scope,
+            rate: rate(self.settings.client),
+            within,
+            adaptation: if self.is_adaptive() { self.settings.adaptation } else { Adaptation::Off },
+        }
     }
 
     pub(super) fn common_bucket(&self) -> Option<CommonBucket> {

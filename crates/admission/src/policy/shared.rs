@@ -1,6 +1,6 @@
 //! A tenant's limits where other replicas give out parts of them too.
 
-use super::{Policy, PolicySet};
+use super::{Adaptation, Policy, PolicySet};
 use crate::shares::Share;
 use openclaw_limiter::{Ask, CoreId, Decision, LevelId, Limiter, PolicyId, Rate};
 use std::fmt::Debug;
@@ -22,6 +22,9 @@ pub struct ClientBucket {
     pub rate: Rate,
     /// Buckets around it.
     pub within: [Option<LevelId>; 2],
+    /// Whether its clients learn; where what they learn is in force, their rates
+    /// follow what they need of each replica, and shares of them don't move.
+    pub adaptation: Adaptation,
 }
 
 /// A bucket of all clients that replicas can share.

@@ -111,7 +111,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
     let tls = settings.service.tls().cloned();
     let anonymous_tenant = settings.service.anonymous_tenant().cloned();
     let ServiceSettings { http, grpc, metrics_public, .. } = settings.service;
-    let shares = settings.service.shares.clone();
+    let (shares, upstream) = (settings.service.shares.clone(), settings.service.upstream.clone());
     let (data, outgoing) = (settings.service.data.clone(), settings.service.outgoing.clone());
     EdgeOptions {
         http,
@@ -127,6 +127,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
         clock: Clock::System,
         io_threads: io_threads(),
         shares,
+        upstream,
     }
 }
 

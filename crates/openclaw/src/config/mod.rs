@@ -7,6 +7,7 @@
 
 mod buckets;
 mod credentials;
+mod edge;
 mod email;
 mod env;
 mod fault;

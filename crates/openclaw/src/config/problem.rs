@@ -192,6 +192,16 @@ pub(crate) enum Problem {
     #[error("`{prefix}` can't begin names in Redis: use letters, digits and `-_.:`, 64 at most")]
     RedisPrefix { prefix: String },
 
+    // Edges.
+    #[error("`spool_bytes` is for what goes on to an upstream: set `upstream`, or leave it out")]
+    SpoolWithoutUpstream,
+    #[error(
+        "expected `https://HOST[:PORT]` or `http://…`, without `user:password@`, `?` or `#`: who asks is in `key`"
+    )]
+    UpstreamUrl,
+    #[error("`tls` is for `https://`: this address is not")]
+    UpstreamTlsWithoutTls,
+
     // Limits and rating.
     #[error("`floor` is above `ceiling` in `{key}`")]
     FloorAboveCeiling { key: &'static str },

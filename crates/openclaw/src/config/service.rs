@@ -1,6 +1,7 @@
 //! The main file, `openclaw.yaml`.
 
 use super::buckets::{self, BucketsSection};
+use super::edge::{self, EdgeSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
 use super::outgoing::{self, OutgoingSection};
@@ -14,7 +15,7 @@ use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
 use openclaw_alert::TenantName;
 use openclaw_delivery::Outgoing;
-use openclaw_server::{ClientAuth, SharesOptions, TlsOptions};
+use openclaw_server::{ClientAuth, SharesOptions, TlsOptions, UpstreamOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +60,8 @@ section! {
         models: ModelsSection,
         /// How replicas share rate limits.
         buckets: BucketsSection,
+        /// What `serve --role edge` does besides deciding.
+        edge: EdgeSection,
     }
 }
 
@@ -272,6 +275,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) journal: JournalSettings,
     /// How replicas share limits; nothing where they don't.
     pub(crate) shares: Option<SharesOptions>,
+    /// Where an edge's observations go on to.
+    pub(crate) upstream: Option<UpstreamOptions>,
     anonymous_tenant: Option<At<Tenant>>,
     operator_tenant: Option<At<Tenant>>,
     operator_tokens: Vec<At<Tenant>>,
@@ -436,6 +441,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         operator_tokens: auth.operator_tokens.into_value().unwrap_or_default(),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
         shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
+        upstream: edge::checked(file.edge, cx),
     }
 }
 

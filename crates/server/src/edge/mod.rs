@@ -2,8 +2,10 @@
 //! receivers; it goes on deciding when everything behind it is away.
 
 mod server;
+mod spool;
 
 pub use server::{EdgeOptions, EdgeServer};
+pub use spool::{UpstreamError, UpstreamOptions};
 
 use crate::clock::Clock;
 use crate::http::Core;

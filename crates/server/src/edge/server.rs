@@ -1,6 +1,7 @@
 //! Starting and stopping an edge.
 
 use super::Edge;
+use super::spool::{Forwarding, UpstreamOptions};
 use crate::auth::{Auth, KeyFetcher, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
@@ -9,6 +10,7 @@ use crate::handover::Follower;
 use crate::http::tls::{Tls, TlsOptions};
 use crate::http::{Behind, Core, Front, Options};
 use crate::limits::Saver;
+use crate::observe::SpoolMetrics;
 use crate::reload::{ReloadError, Reloaded};
 use crate::server::{StartError, keep_keys, wait_until_free};
 use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
@@ -53,6 +55,8 @@ pub struct EdgeOptions {
     pub io_threads: usize,
     /// How limits are shared with other replicas; nothing where they are not.
     pub shares: Option<SharesOptions>,
+    /// Where observations go on to; nothing where they stay.
+    pub upstream: Option<UpstreamOptions>,
 }
 
 /// A running edge.
@@ -62,6 +66,7 @@ pub struct EdgeServer {
     saver: Saver,
     tasks: Vec<JoinHandle<()>>,
     shares: Option<SharesTask>,
+    forwarding: Option<Forwarding>,
     _lock: FolderLock,
 }
 
@@ -74,7 +79,8 @@ impl EdgeServer {
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let disk = RealDisk::new(&options.data)?;
         let lock = wait_until_free(listeners.follows, || disk.lock()).await?;
-        let (metrics, shares) = Shares::with_metrics(options.shares)?;
+        let of_spool = options.upstream.as_ref().map(|_| SpoolMetrics::default());
+        let (metrics, shares) = Shares::with_metrics(options.shares, of_spool.as_ref())?;
         let clock = Arc::new(options.clock);
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let tenants = Arc::new(Tenants::new(options.tenants.into_iter().map(Registered::without_senders)));
@@ -100,6 +106,12 @@ impl EdgeServer {
             started_at: clock.now(),
         });
         let edge = Arc::new(Edge::new(core, options.source, Arc::clone(&clock)));
+        let forwarding = match options.upstream.zip(of_spool) {
+            Some((upstream, of_spool)) => {
+                Some(Forwarding::start(upstream, Arc::new(disk), &edge.core.limits, of_spool).await?)
+            }
+            None => None,
+        };
         restoring.done().await;
         let front = Front::new(Behind::Edge(Arc::clone(&edge)), tls.clone());
         let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone());
@@ -113,7 +125,7 @@ impl EdgeServer {
         ];
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&edge.core.limits)));
-        Ok(Self { edge, doors, saver, tasks, shares, _lock: lock })
+        Ok(Self { edge, doors, saver, tasks, shares, forwarding, _lock: lock })
     }
 
     /// Where it listens.
@@ -156,6 +168,9 @@ impl EdgeServer {
         self.doors.emptied(deadline).await;
         if let Some(shares) = self.shares {
             shares.stop().await;
+        }
+        if let Some(forwarding) = self.forwarding {
+            forwarding.stop().await;
         }
         self.tasks.iter().for_each(JoinHandle::abort);
         self.saver.save().await;

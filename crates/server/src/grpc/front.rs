@@ -42,13 +42,13 @@ impl Front {
 
     /// Runs for the life of the server: what health says.
     pub(crate) async fn keep_health(self: Arc<Self>, mut stage: watch::Receiver<Stage>) {
-        while *stage.borrow() < Stage::Ending {
+        while *stage.borrow() < Stage::Closed {
             self.say(ServingStatus::Serving).await;
             told(&mut stage).await;
             self.say(ServingStatus::NotServing).await;
-            // Who was to follow may go away, and all is as before. An error
-            // means that the sender is gone.
-            let is_over = |stage: &Stage| *stage == Stage::Open || *stage == Stage::Ending;
+            // Until the doors are closed who was to follow may go away, and all
+            // is as before. An error means that the sender is gone.
+            let is_over = |stage: &Stage| *stage == Stage::Open || *stage >= Stage::Closed;
             if stage.wait_for(is_over).await.is_err() {
                 return;
             }

@@ -4,11 +4,13 @@
 use super::Limits;
 use super::candidates::Queues;
 use super::observe::BackendCounts;
+use super::sharing::InForce;
 use crate::clock::Clock;
 use arc_swap::ArcSwap;
+use openclaw_admission::shares::Share;
 use openclaw_admission::{
-    Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, Learns, Plain, Policy, PolicyState, Shown,
-    TenantFigures, TenantIndex,
+    Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, Learns, Plain, Policy, PolicyState,
+    RateSettings, Shown, TenantFigures, TenantIndex,
 };
 use openclaw_alert::TenantName;
 use openclaw_limiter::{Ask, PolicyId, Rate};
@@ -71,34 +73,47 @@ impl Adaptation {
 }
 
 impl Table {
-    fn add(&mut self, index: TenantIndex, tenant: &super::TenantLimits) {
+    fn add(&mut self, index: TenantIndex, tenant: &super::TenantLimits, share: Share) {
         let at = index.0 as usize;
         if self.tenants.len() <= at {
             self.tenants.resize(at + 1, None);
         }
         self.tenants[at] = Some((tenant.name.clone(), Arc::clone(&tenant.backend)));
         for policy in tenant.policies.policies().iter().filter(|policy| policy.is_adaptive()) {
-            self.policies.set(policy.id, adaptive(index, policy));
+            self.policies.set(policy.id, adaptive(index, policy, share));
         }
     }
 }
 
-fn adaptive(tenant: TenantIndex, policy: &Policy) -> AdaptivePolicy {
+/// What clients need of this replica is learned here alone, between its parts of
+/// floor and ceiling.
+fn adaptive(tenant: TenantIndex, policy: &Policy, share: Share) -> AdaptivePolicy {
     let settings = &policy.settings;
+    let part = |whole: RateSettings| match share {
+        Share::WHOLE => whole,
+        _ => {
+            let (rate_per_s, burst) = (share.of_rate(whole.rate_per_s), share.of_burst(whole.burst));
+            RateSettings { rate_per_s, burst }
+        }
+    };
     AdaptivePolicy {
         tenant,
         is_enforced: settings.adaptation == openclaw_admission::Adaptation::On,
-        client: settings.client,
-        bounds: Bounds { floor: settings.floor, ceiling: settings.ceiling },
+        client: part(settings.client),
+        bounds: Bounds { floor: part(settings.floor), ceiling: part(settings.ceiling) },
     }
 }
 
 impl Limits {
     /// Says anew whose policies learn.
-    pub(super) fn install_adaptive(&self) {
+    pub(super) fn install_adaptive(&self, in_force: Option<&InForce>) {
         let mut table = Table::default();
+        let share = in_force.map_or(Share::WHOLE, InForce::most);
         for tenant in self.tenants.load().values() {
-            table.add(self.adaptation.number(&tenant.name), tenant);
+            table.add(self.adaptation.number(&tenant.name), tenant, share);
+        }
+        if let Some(sharing) = &self.sharing {
+            table.policies.set_beside(sharing.rates());
         }
         self.adaptation.table.store(Arc::new(table));
     }
@@ -188,7 +203,7 @@ impl Limits {
         }
     }
 
-    fn adaptive_policy(&self, id: PolicyId) -> Option<AdaptivePolicy> {
+    pub(super) fn adaptive_policy(&self, id: PolicyId) -> Option<AdaptivePolicy> {
         self.adaptation.table.load().policies.get(id).copied()
     }
 }

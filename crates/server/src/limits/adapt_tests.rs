@@ -3,6 +3,7 @@
 use super::super::observe::{Observation, ObservationSink};
 use super::*;
 use crate::tenants::{Sources, TenantConfig};
+use openclaw_admission::shares::Replica;
 use openclaw_admission::{Adaptation as Mode, LimitSettings, PolicySettings, RateSettings, Request};
 use openclaw_alert::Timestamp;
 use openclaw_limiter::Seed;
@@ -37,9 +38,22 @@ fn config(name: &TenantName, adaptation: Mode) -> Arc<TenantConfig> {
 
 impl World {
     fn new(adaptation: Mode) -> Self {
+        Self::with(adaptation, |limits| limits)
+    }
+
+    /// One of two replicas.
+    fn shared(adaptation: Mode) -> Self {
+        let world = Self::with(adaptation, Limits::shared);
+        let mut replica = Replica::new();
+        replica.presume(Share::among(2));
+        world.limits.put_shares(&replica);
+        world
+    }
+
+    fn with(adaptation: Mode, of: impl FnOnce(Limits) -> Limits) -> Self {
         let name = TenantName::new("acme").unwrap();
         let now = Timestamp::from_secs(1_800_000_000);
-        let limits = Limits::new(Seed::new([3; 16]), 1, Arc::new(Clock::manual(now)));
+        let limits = of(Limits::new(Seed::new([3; 16]), 1, Arc::new(Clock::manual(now))));
         limits.install(&[config(&name, adaptation)]);
         Self { limits: Arc::new(limits), name, now }
     }
@@ -160,12 +174,12 @@ fn clients_are_judged_by_their_own_faults() {
     }
     let tenant = world.limits.of(&world.name).unwrap();
     let now = world.limits.now_nanos();
-    let mut tell = |status, at_nanos| {
+    let tell = |status, at_nanos| {
         let latency = Duration::from_millis(400);
         let observation = Observation { client: b"steady", status, latency };
         world.limits.observe(&tenant, &observation, at_nanos);
     };
-    [200, 200, 404, 429, 500, 503, 0].map(|status| tell(status, now));
+    [200, 200, 404, 429, 500, 503, 0].into_iter().for_each(|status| tell(status, now));
     tell(404, now - 3_600_000_000_000);
     let backend = tenant.backend.take();
     assert_eq!((backend.answers, backend.failures), (6, 3), "neither a 429 nor what is long past");
@@ -174,4 +188,76 @@ fn clients_are_judged_by_their_own_faults() {
     assert!((answers.own_faults - 1.0 / 3.0).abs() < 1e-3, "{answers:?}");
     assert!((answers.latency - 2.0_f32.ln()).abs() < 0.4, "{answers:?}");
     assert_eq!(noted.0.lock().unwrap().len(), 8);
+}
+
+#[test]
+fn where_limits_are_shared_advice_gives_nobody_more_than_the_share() {
+    let mut world = World::shared(Mode::Advise);
+    for _ in 0..60 {
+        world.second(&[("steady", 30)]);
+    }
+    let client = world.client("steady");
+    assert!(client.learned.is_some());
+    assert!((client.rate.tokens_per_s() - 50.0).abs() < 0.01, "{client:?}");
+    // A third replica comes.
+    let mut replica = Replica::new();
+    replica.presume(Share::among(4));
+    world.limits.put_shares(&replica);
+    assert!((world.client("steady").rate.tokens_per_s() - 25.0).abs() < 0.01);
+}
+
+#[test]
+fn where_limits_are_shared_what_is_learned_is_held_by_a_part_of_the_ceiling() {
+    let mut world = World::shared(Mode::On);
+    for _ in 0..400 {
+        world.second(&[("greedy", 3_000)]);
+    }
+    let ceiling = PolicySettings::new("default").ceiling.rate_per_s;
+    let rate = world.client("greedy").rate.tokens_per_s();
+    assert!(rate > 60.0 && rate <= ceiling / 2.0 * 1.001, "{rate} of {ceiling}");
+}
+
+#[test]
+fn a_hot_client_keeps_its_share_while_it_is_learned_from() {
+    let mut world = World::shared(Mode::Advise);
+    let mut replica = Replica::new();
+    replica.presume(Share::among(2));
+    for _ in 0..5 {
+        world.second(&[("steady", 900)]);
+    }
+    let asked = world.limits.asked(1.0);
+    let hot = asked.iter().find(|asked| asked.is_of_client()).unwrap().key;
+    let answer = |epoch: u64, called: Vec<_>| openclaw_admission::shares::Answer {
+        epoch,
+        ledger: 1,
+        members: vec!["a".into(), "b".into()],
+        is_open: true,
+        called,
+        ..openclaw_admission::shares::Answer::default()
+    };
+    replica.answered(answer(1, Vec::new()));
+    replica.answered(answer(1, vec![hot]));
+    world.limits.put_shares(&replica);
+    let _ = replica.report();
+    let grant = openclaw_admission::shares::Grant { share: Share::among(2), demand_of_others: 1_000_000 };
+    replica.answered(openclaw_admission::shares::Answer { grants: vec![grant], ..answer(1, Vec::new()) });
+    world.limits.put_shares(&replica);
+    let lowered = world.client("steady").rate.tokens_per_s();
+    assert!(lowered < 10.0, "{lowered}");
+    for _ in 0..60 {
+        world.second(&[("steady", 30)]);
+    }
+    assert!((world.client("steady").rate.tokens_per_s() - lowered).abs() < 0.01);
+}
+
+#[test]
+fn who_has_hardly_been_seen_leaves_no_line_when_its_tenant_goes() {
+    let mut world = World::new(Mode::On);
+    (0..4).for_each(|_| {
+        world.second(&[("young", 1)]);
+    });
+    assert_eq!(world.limits.limiter.lines(0..LEARNED).count(), 1);
+    world.limits.install(&[]);
+    world.tick();
+    assert_eq!(world.limits.limiter.lines(0..LEARNED).count(), 0);
 }

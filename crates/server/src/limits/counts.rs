@@ -35,7 +35,8 @@ impl Counts {
     ) -> Self {
         let mut all = Vec::new();
         for policy in policies {
-            let known = self.0.iter().position(|known| known.id == policy.id);
+            let is_it = |known: &Arc<OfPolicy>| known.id == policy.id && known.name == policy.settings.name;
+            let known = self.0.iter().position(is_it);
             all.push(
                 known.map_or_else(|| Arc::new(OfPolicy::new(policy, cores)), |at| self.0.swap_remove(at)),
             );

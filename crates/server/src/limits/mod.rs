@@ -54,6 +54,10 @@ pub(crate) fn set_core(number: usize) {
     CORE.set(u16::try_from(number).unwrap_or(0));
 }
 
+fn tell_short(tenant: &TenantName) {
+    tracing::error!(%tenant, "the tenant's new limits are not in force: all tenants together may have {POLICIES} policies, quotas and rules, where descriptors take 64 for a tenant; take some out");
+}
+
 /// The limits of all tenants.
 pub(crate) struct Limits {
     limiter: Limiter,
@@ -99,20 +103,21 @@ impl Limits {
     /// Puts the tenants' settings in force; what clients have left stays.
     pub(crate) fn install(&self, configs: &[Arc<TenantConfig>]) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.begin();
         let mut in_force = self.sharing.as_ref().map(Sharing::in_force);
         let now = self.now_nanos();
         let before = self.tenants.load();
-        let tenants = configs.iter().map(|config| {
+        let tenants = configs.iter().filter_map(|config| {
             let name = config.name().clone();
             let known = before.get(&name);
-            (name, self.installed(config, known, &mut registry, now, in_force.as_deref()))
+            Some((name, self.installed(config, known, &mut registry, now, in_force.as_deref())?))
         });
         let tenants: HashMap<_, _> = tenants.collect();
         if let Some(in_force) = &mut in_force {
             self.follow(in_force, tenants.values().map(|tenant| &tenant.policies), now);
         }
         self.tenants.store(Arc::new(tenants));
-        self.install_adaptive();
+        self.install_adaptive(in_force.as_deref());
     }
 
     fn installed(
@@ -122,7 +127,7 @@ impl Limits {
         registry: &mut Registry,
         now_nanos: u64,
         in_force: Option<&InForce>,
-    ) -> Arc<TenantLimits> {
+    ) -> Option<Arc<TenantLimits>> {
         let mut numbers = TenantNumbers::new(registry, config.name());
         let policies = match &self.sharing {
             // Hot clients' lines hold their shares, and a replica sees a part of
@@ -130,6 +135,11 @@ impl Limits {
             Some(_) => self.noted(PolicySet::new(&config.limits.without_adaptation(), &mut numbers)),
             None => PolicySet::new(&config.limits, &mut numbers),
         };
+        if numbers.is_short() {
+            registry.keep(config.name());
+            tell_short(config.name());
+            return before.cloned();
+        }
         self.put_in_force(&policies, in_force, now_nanos);
         let counts = before.map_or_else(Counts::default, |before| before.counts.clone());
         let counts = counts.for_policies(policies.shown(), self.cores);
@@ -138,7 +148,7 @@ impl Limits {
         let backend = before.map_or_else(Arc::default, |before| Arc::clone(&before.backend));
         let x_ratelimit_headers = config.limits.x_ratelimit_headers;
         let name = config.name().clone();
-        Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend })
+        Some(Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend }))
     }
 
     /// A tenant's limits.

@@ -33,6 +33,8 @@ pub(super) struct BackendCounts {
     answers: AtomicU64,
     failures: AtomicU64,
     latency_us: AtomicU64,
+    /// Of all time, those of no use for limits among them.
+    observations: AtomicU64,
 }
 
 impl BackendCounts {
@@ -56,6 +58,7 @@ impl Limits {
     /// Takes an observation into account: the client is judged by its own
     /// faults, the backend by the rest.
     pub(crate) fn observe(&self, tenant: &TenantLimits, observation: &Observation<'_>, at_nanos: u64) {
+        tenant.backend.observations.fetch_add(1, Ordering::Relaxed);
         for sink in self.sinks.load().iter() {
             sink.take(&tenant.name, observation, at_nanos);
         }
@@ -74,6 +77,13 @@ impl Limits {
         for policy in tenant.policies.policies().iter().filter(|policy| policy.is_adaptive()) {
             let key = self.limiter.key(policy.scope, observation.client);
             self.limiter.observe(policy.id, key, Outcome { own_fault, latency_ms });
+        }
+    }
+
+    /// Observations so far, by tenant.
+    pub(crate) fn observed(&self, mut each: impl FnMut(&TenantName, u64)) {
+        for tenant in self.tenants.load().values() {
+            each(&tenant.name, tenant.backend.observations.load(Ordering::Relaxed));
         }
     }
 

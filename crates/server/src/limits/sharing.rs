@@ -1,12 +1,13 @@
 //! Limits of which other replicas give out parts too.
 
 use super::Limits;
+use super::adapt::LEARNED;
 use super::demand::{Demand, Limit};
 use arc_swap::ArcSwap;
 use openclaw_admission::shares::{HOT_MAX, Replica, Share, SharedKey};
-use openclaw_admission::{ClientBucket, CommonBucket, Note, PolicySet, part};
+use openclaw_admission::{Adaptation, ClientBucket, CommonBucket, Note, PolicySet, SetsRates, part};
 use openclaw_limiter::{
-    Ask, CoreId, Decision, Key, LearnedId, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
+    Ask, CoreId, Decision, Key, Learned, LearnedId, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,30 @@ const ALL_CLIENTS: u64 = 1;
 #[derive(Debug)]
 pub(super) struct Sharing {
     noted: Arc<Noted>,
-    in_force: Mutex<InForce>,
+    in_force: Arc<Rates>,
+}
+
+/// The rates of clients: what their shares make of them.
+#[derive(Debug, Default)]
+struct Rates(Mutex<InForce>);
+
+impl Rates {
+    fn lock(&self) -> MutexGuard<'_, InForce> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SetsRates for Rates {
+    fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) {
+        self.lock().put_line(limiter, client.id, client.policy, client.key, now_nanos);
+    }
+
+    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
+        let in_force = self.lock();
+        let key = in_force.key(Limit::Client(client.policy, client.key));
+        let is_hot = key.is_some_and(|key| in_force.of.contains_key(&key));
+        !is_hot && limiter.forget(client.id, now_nanos)
+    }
 }
 
 /// What decisions leave behind, on their way.
@@ -37,8 +61,6 @@ pub(super) struct InForce {
     common_scopes: HashMap<u64, LevelId>,
     clients: HashMap<PolicyId, ClientBucket>,
     client_scopes: HashMap<u64, PolicyId>,
-    /// Clients with a rate of their own.
-    lines: HashMap<SharedKey, LearnedId>,
 }
 
 /// What was asked of a limit.
@@ -81,11 +103,16 @@ impl Note for Noted {
 impl Sharing {
     fn new(cores: usize) -> Self {
         let noted = Noted { demand: Demand::new(cores), within: ArcSwap::default() };
-        Self { noted: Arc::new(noted), in_force: Mutex::default() }
+        Self { noted: Arc::new(noted), in_force: Arc::default() }
     }
 
     pub(super) fn in_force(&self) -> MutexGuard<'_, InForce> {
-        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_force.lock()
+    }
+
+    /// Who sets rates beside what is learned.
+    pub(super) fn rates(&self) -> Arc<dyn SetsRates> {
+        Arc::clone(&self.in_force) as Arc<dyn SetsRates>
     }
 
     /// Learns what limits there are now.
@@ -108,6 +135,16 @@ impl Sharing {
 }
 
 impl InForce {
+    /// Of all that isn't hot.
+    pub(super) fn most(&self) -> Share {
+        self.most
+    }
+
+    /// A bucket whose share moves.
+    fn moving(&self, policy: PolicyId) -> Option<&ClientBucket> {
+        self.clients.get(&policy).filter(|bucket| bucket.adaptation != Adaptation::On)
+    }
+
     fn share(&self, key: SharedKey) -> Share {
         self.of.get(&key).copied().unwrap_or(self.most)
     }
@@ -122,7 +159,7 @@ impl InForce {
     fn key(&self, limit: Limit) -> Option<SharedKey> {
         match limit {
             Limit::Client(policy, key) => {
-                self.clients.get(&policy).map(|bucket| shared_key(bucket.scope, key.word()))
+                self.moving(policy).map(|bucket| shared_key(bucket.scope, key.word()))
             }
             Limit::Common(level) => self.common.get(&level).map(common_key),
         }
@@ -136,7 +173,7 @@ impl InForce {
         tokens_per_s * 2.0 > share.of_rate(bucket.rate.tokens_per_s())
     }
 
-    fn put(&mut self, limiter: &Limiter, key: SharedKey, now_nanos: u64) {
+    fn put(&self, limiter: &Limiter, key: SharedKey, now_nanos: u64) {
         let (scope, of_client) = ((key.0 >> 64) as u64, key.0 as u64);
         if of_client != ALL_CLIENTS {
             return self.put_client(limiter, key, scope, Key::of_word(of_client), now_nanos);
@@ -146,17 +183,35 @@ impl InForce {
         }
     }
 
-    fn put_client(&mut self, limiter: &Limiter, key: SharedKey, scope: u64, client: Key, now_nanos: u64) {
-        let bucket = self.client_scopes.get(&scope).and_then(|policy| self.clients.get(policy));
-        let Some(bucket) = bucket.filter(|_| self.of.contains_key(&key)) else {
-            if let Some(line) = self.lines.remove(&key) {
-                limiter.forget(line, now_nanos);
-            }
+    fn put_client(&self, limiter: &Limiter, key: SharedKey, scope: u64, client: Key, now_nanos: u64) {
+        let Some(bucket) = self.client_scopes.get(&scope).and_then(|policy| self.moving(*policy)) else {
             return;
         };
         let rate = part(bucket.rate, self.share(key));
-        if let Ok(line) = limiter.learn(bucket.id, client, rate, now_nanos) {
-            self.lines.insert(key, line);
+        if self.of.contains_key(&key) {
+            let _ = limiter.learn(bucket.id, client, rate, now_nanos);
+            return;
+        }
+        let known = limiter.peek(Ask { policy: bucket.id, key: client, cost: 0 }, now_nanos).learned;
+        let Some(line) = known else { return };
+        if bucket.adaptation == Adaptation::Off {
+            limiter.forget(line, now_nanos);
+        } else {
+            limiter.set_learned_rate(line, bucket.id, client, rate, now_nanos);
+        }
+    }
+
+    fn put_line(&self, limiter: &Limiter, line: LearnedId, policy: PolicyId, client: Key, now_nanos: u64) {
+        if let Some(bucket) = self.moving(policy) {
+            let rate = part(bucket.rate, self.share(shared_key(bucket.scope, client.word())));
+            limiter.set_learned_rate(line, policy, client, rate, now_nanos);
+        }
+    }
+
+    /// Of clients whose lines hold a rate of their own.
+    fn put_lines(&self, limiter: &Limiter, now_nanos: u64) {
+        for (line, policy, client) in limiter.lines(0..u32::MAX) {
+            self.put_line(limiter, line, policy, client, now_nanos);
         }
     }
 }
@@ -174,7 +229,7 @@ impl Limits {
     /// [`Limits::put_shares`] says how much.
     pub(crate) fn shared(mut self) -> Self {
         self.sharing = Some(Sharing::new(self.cores));
-        self.limiter = self.limiter.with_learned(HOT_MAX as u32);
+        self.limiter = self.limiter.with_learned(LEARNED + HOT_MAX as u32);
         self
     }
 
@@ -233,6 +288,8 @@ impl Limits {
             for tenant in self.tenants.load().values() {
                 self.put_in_force(&tenant.policies, Some(&in_force), now_nanos);
             }
+            in_force.put_lines(&self.limiter, now_nanos);
+            self.install_adaptive(Some(&in_force));
         }
         let gone = before.keys().filter(|key| !in_force.of.contains_key(key));
         let changed = in_force.of.iter().filter(|(key, share)| before.get(key) != Some(share));

@@ -6,11 +6,13 @@ mod decisions;
 mod exposition;
 mod histogram;
 mod shares;
+mod spool;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use histogram::Times;
 pub(crate) use shares::ShareMetrics;
+pub(crate) use spool::{Dropped, SpoolMetrics};
 
 use crate::host::Host;
 use crate::limits::Limits;
@@ -143,6 +145,7 @@ pub(crate) struct Metrics {
     tls_reloads: Family<OfResult, Counter>,
     adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
+    observations: Family<Tenant, Counter>,
     pub(crate) access_logs: access_logs::AccessLogMetrics,
 }
 
@@ -191,6 +194,7 @@ impl Metrics {
             tls_reloads: Family::default(),
             adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
+            observations: Family::default(),
             access_logs: access_logs::AccessLogMetrics::default(),
         };
         metrics.adapt.register(&mut metrics.registry);
@@ -204,6 +208,11 @@ impl Metrics {
             let _ = metrics.violations.get_or_create(&Promise { promise });
         }
         metrics
+    }
+
+    /// What is told of an upstream, where there is one.
+    pub(crate) fn register_spool(&mut self, spool: &SpoolMetrics) {
+        spool.register(&mut self.registry);
     }
 
     /// Only where limits are shared is there anything to tell.
@@ -221,6 +230,7 @@ impl Metrics {
             self.requests.clone(),
         );
         self.decisions.register(r);
+        r.register("observations", "Reports of how requests ended", self.observations.clone());
         r.register("alerts_received", "Alerts taken in, by what became of them", self.received.clone());
         r.register("way_back", "What people did in other tools, by what became of it", self.way_back.clone());
         r.register("alert_outcomes", "Ends of alerts at their receivers", self.outcomes.clone());
@@ -433,6 +443,10 @@ impl Metrics {
             self.look(host);
         }
         self.decisions.look(limits, &self.requests);
+        limits.observed(|tenant, total| {
+            let labels = Tenant { tenant: tenant.to_string() };
+            catch_up(&self.observations.get_or_create(&labels), total);
+        });
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("metrics can't be written");

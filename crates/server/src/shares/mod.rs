@@ -14,7 +14,7 @@ pub use redis::RedisOptions;
 
 use crate::clock::Clock;
 use crate::limits::{AskedOf, Limits, SeedError, keep_seed, load_seed};
-use crate::observe::{Metrics, ShareMetrics};
+use crate::observe::{Metrics, ShareMetrics, SpoolMetrics};
 use ledger::Ledger;
 use openclaw_admission::shares::{Replica, Share};
 use openclaw_delivery::TlsSettingsError;
@@ -97,10 +97,14 @@ impl Shares {
     /// The settings can't be used for TLS.
     pub(crate) fn with_metrics(
         options: Option<SharesOptions>,
+        of_spool: Option<&SpoolMetrics>,
     ) -> Result<(Arc<Metrics>, Option<Self>), TlsSettingsError> {
         let (mut metrics, of_shares) = (Metrics::new(), ShareMetrics::default());
         if options.is_some() {
             metrics.register_shares(&of_shares);
+        }
+        if let Some(of_spool) = of_spool {
+            metrics.register_spool(of_spool);
         }
         let shares = options.map(|options| Self::new(options, of_shares)).transpose()?;
         Ok((Arc::new(metrics), shares))

@@ -1,7 +1,7 @@
 //! Which rule holds a descriptor.
 
 use super::settings::{DomainSettings, RuleLimit, RuleSettings};
-use crate::policy::{ClientBucket, Numbers, Policy, glob, part};
+use crate::policy::{Adaptation, ClientBucket, Numbers, Policy, glob, part};
 use crate::shares::Share;
 use openclaw_limiter::{self as limiter, Limiter, PolicyId, Rate};
 use std::sync::Arc;
@@ -152,7 +152,8 @@ impl Node {
     fn client_buckets(&self, buckets: &mut Vec<ClientBucket>) {
         for rule in self.rules() {
             if let Some(RuleBucket::Own { policy: id, scope, rate }) = rule.bucket {
-                buckets.push(ClientBucket { id, scope, rate, within: [None, None] });
+                let within = [None, None];
+                buckets.push(ClientBucket { id, scope, rate, within, adaptation: Adaptation::Off });
             }
             rule.below.client_buckets(buckets);
         }

@@ -11,9 +11,12 @@
 //! ```
 //! A record's policy is an index into the head's scopes. `a` and `b` are, by
 //! kind: 0 a bucket under its policy's rate, 1 one with a rate of its own: when
-//! it is full, the rate's word. 2 a quota: what is used, the window's number. All
-//! numbers are little endian, checksums CRC-32C.
+//! it is full, the rate's word. 2 a quota: what is used, the window's number. 3 the
+//! bucket that a policy's clients share, 4 the tenant's, whose scope is its
+//! total's: as a bucket's, the key is 0. All numbers are little endian, checksums
+//! CRC-32C.
 
+use crate::limits::numbers::LevelOf;
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8; 8] = b"oclawlim";
@@ -51,6 +54,7 @@ pub(super) enum Kept {
     Bucket { full_at: u64, rate: u64 },
     Learned { full_at: u64, rate: u64 },
     Quota { used: u64, window: u64 },
+    Level { of: LevelOf, full_at: u64, rate: u64 },
 }
 
 impl Record {
@@ -59,6 +63,8 @@ impl Record {
             Kept::Bucket { full_at, rate } => (0_u32, full_at, rate),
             Kept::Learned { full_at, rate } => (1, full_at, rate),
             Kept::Quota { used, window } => (2, used, window),
+            Kept::Level { of: LevelOf::Policy, full_at, rate } => (3, full_at, rate),
+            Kept::Level { of: LevelOf::Tenant, full_at, rate } => (4, full_at, rate),
         };
         for word in [self.key, a, b] {
             out.extend_from_slice(&word.to_le_bytes());
@@ -74,6 +80,8 @@ impl Record {
             0 => Kept::Bucket { full_at: a, rate: b },
             1 => Kept::Learned { full_at: a, rate: b },
             2 => Kept::Quota { used: a, window: b },
+            3 => Kept::Level { of: LevelOf::Policy, full_at: a, rate: b },
+            4 => Kept::Level { of: LevelOf::Tenant, full_at: a, rate: b },
             _ => return None,
         };
         Some(Self { key: u64_at(bytes, 0), policy: u32_at(bytes, 24), kept })
@@ -239,6 +247,10 @@ mod tests {
             any::<(u64, u64)>().prop_map(|(full_at, rate)| Kept::Bucket { full_at, rate }),
             any::<(u64, u64)>().prop_map(|(full_at, rate)| Kept::Learned { full_at, rate }),
             any::<(u64, u64)>().prop_map(|(used, window)| Kept::Quota { used, window }),
+            any::<(u64, u64, bool)>().prop_map(|(full_at, rate, is_tenant)| {
+                let of = if is_tenant { LevelOf::Tenant } else { LevelOf::Policy };
+                Kept::Level { of, full_at, rate }
+            }),
         ];
         (any::<u64>(), 0..3_u32, kept).prop_map(|(key, policy, kept)| Record { key, policy, kept })
     }

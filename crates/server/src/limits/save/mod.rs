@@ -82,11 +82,11 @@ impl Saver {
             tracing::info!("the secret that clients' names are hashed with is another: they begin anew");
             return Ok(());
         }
-        let policies = self.limits.policies_of(&reader.head.scopes);
+        let named = self.limits.named(&reader.head.scopes);
         let (now, mut bytes) = (self.limits.now_nanos(), Vec::new());
         while let Some(records) = reader.block(&mut bytes)? {
             for record in &records {
-                *restored += u64::from(self.limits.restore(record, &policies, now));
+                *restored += u64::from(self.limits.restore(record, &named, now));
             }
         }
         Ok(())
@@ -128,6 +128,7 @@ impl Saver {
         let head = Head { seed_check: self.limits.seed_check(), saved_at: now, scopes };
         let mut writer = Writer::new(InSlices { file, unsynced: 0 }, &head)?;
         self.limits.each_saved(&policies, now, |record| writer.push(&record))?;
+        self.limits.each_saved_level(&head.scopes, now, |record| writer.push(&record))?;
         let (out, records) = writer.finish()?;
         out.file.sync_all()?;
         fs::rename(&new, &self.path)?;

@@ -70,6 +70,53 @@ fn clients_keep_what_they_have_left_and_policies_that_have_gone_are_dropped() {
 }
 
 #[test]
+fn what_was_learned_is_not_in_force_where_nobody_may_learn() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = limits(1, &["api"], slow());
+    let Ask { policy, key, .. } = ask(&before, "api", 1, 0);
+    before.limiter.learn(policy, key, Rate::new(1e3, 10_000), before.now_nanos()).unwrap();
+    take(&before, "api", 1, 90);
+    save(folder.path(), &before);
+    let after = limits(1, &["api"], slow());
+    restore(folder.path(), &after);
+    let client = after.limiter.peek(ask(&after, "api", 1, 0), after.now_nanos());
+    assert_eq!((client.learned, client.rate, client.remaining()), (None, slow(), 10));
+}
+
+#[test]
+fn buckets_that_clients_share_are_kept() {
+    use openclaw_admission::Numbers;
+    let folder = tempfile::tempdir().unwrap();
+    let tenant = openclaw_alert::TenantName::new("acme").unwrap();
+    let with_levels = |names: &[&str]| {
+        let limits = limits(1, names, slow());
+        let mut registry = limits.registry.lock().unwrap();
+        let mut numbers = super::super::numbers::TenantNumbers::new(&mut registry, &tenant);
+        let of_policy = numbers.policy_level(&"api".into());
+        let of_tenant = numbers.tenant_level();
+        drop(registry);
+        let now = limits.now_nanos();
+        limits.limiter.set_level(of_policy, Rate::new(0.001, 50), now);
+        limits.limiter.set_level(of_tenant, Rate::new(0.001, 60), now);
+        let within = [Some(of_policy), Some(of_tenant)];
+        limits.limiter.set_policy(id(&limits, "api").0, Policy { rate: slow(), within }, now);
+        limits
+    };
+    let before = with_levels(&["api", "total"]);
+    take(&before, "api", 1, 45);
+    save(folder.path(), &before);
+    // The numbers are others after a start.
+    let after = with_levels(&["total", "api"]);
+    restore(folder.path(), &after);
+    let decide = |cost| after.limiter.decide(CORE, ask(&after, "api", 2, cost), after.now_nanos());
+    assert!(!decide(6).is_allowed() && decide(5).is_allowed());
+    let now = after.now_nanos();
+    let saved = after.limiter.saved_level(LevelId(1), now).unwrap();
+    let bucket = openclaw_limiter::Bucket::full_at(saved.0);
+    assert_eq!(bucket.available(saved.1, now), 10, "of the tenant's 60");
+}
+
+#[test]
 fn under_another_seed_nobody_is_held_for_another() {
     let folder = tempfile::tempdir().unwrap();
     let before = limits(1, &["api"], slow());

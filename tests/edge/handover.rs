@@ -3,6 +3,8 @@
 use crate::load::{Connects, Load, Totals};
 use crate::support::server::{SILENT, ServeOptions, Server};
 use crate::support::{Alert, Folder, Request, alerts, until};
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 const HANDOVERS: usize = 5;
@@ -76,6 +78,23 @@ fn what_a_client_has_left_goes_with_the_sockets() {
     let server = follow(&folder, server, ServeOptions::default);
     // 100 come back each second.
     assert!(rate(&server, 0) < 950, "{}", rate(&server, 0));
+    server.stop();
+}
+
+#[test]
+fn who_only_begins_to_ask_keeps_nobody_waiting() {
+    let folder = Folder::new(&[("acme", SILENT)]);
+    let limit = folder.key("acme", "limit");
+    let server = folder.serve();
+    let mut half = TcpStream::connect(server.address).unwrap();
+    half.write_all(b"GET /api/v1/ra").unwrap();
+    let rate = Request::get("/api/v1/rate?client=c&cost=0").key(&limit);
+    rate.send(server.address).expect(200);
+    let load = Load::start(server.address, vec![(Connects::Anew, rate)]);
+    let server = follow(&folder, server, ServeOptions::default);
+    let before = load.answered();
+    until("the load goes on", || load.answered() > before + 5);
+    check(&load.stop());
     server.stop();
 }
 

@@ -108,6 +108,7 @@ fn debians_nginx_asks_about_each_request_and_tells_the_client_429() {
     world.assert_api_was_told("acme", 0);
     world.assert_bucket_of_five(&key);
     world.assert_api_was_told("acme", 5);
+    assert!(world.api.seen().iter().all(|request| request.header("X-OpenClaw-User").is_empty()));
     // Another tenant's bucket is another's, whatever tenant the client names.
     assert_eq!(world.get(Some(&other)).status, 200);
     assert_eq!(world.api.seen().last().unwrap().header("X-OpenClaw-Tenant"), "globex");

@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -21,6 +22,10 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// How long connections that came later have to ask at all.
 const FIRST_WORD: Duration = Duration::from_secs(2);
+
+/// How long connections may go on when nobody else is answered meanwhile: who
+/// has only begun to ask must not keep all others waiting.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 
 /// How often it is looked how many connections are left.
 const LOOK: Duration = Duration::from_millis(2);
@@ -66,6 +71,8 @@ pub(crate) struct Doors {
     control: Option<Control>,
     /// Whether others hold the same sockets.
     are_shared: bool,
+    /// Whether somebody who follows is waited for at the sockets.
+    has_left: AtomicBool,
 }
 
 impl Doors {
@@ -91,10 +98,18 @@ impl Doors {
         };
         let mut accepting = vec![accept(listeners.http, Protocol::Http)];
         accepting.extend(listeners.grpc.map(|listener| accept(listener, Protocol::Grpc)));
-        accepting.push(tokio::spawn(calls.keep_health(io.stopped())));
+        accepting.push(tokio::spawn(calls.keep_health(io.stage())));
         let are_shared = listeners.are_shared;
         let accepting = Mutex::new(accepting);
-        Ok(Self { address, grpc_address, io, accepting, control: control.ok(), are_shared })
+        Ok(Self {
+            address,
+            grpc_address,
+            io,
+            accepting,
+            control: control.ok(),
+            are_shared,
+            has_left: AtomicBool::new(false),
+        })
     }
 
     /// Comes back with a process that asks to follow.
@@ -132,6 +147,7 @@ impl Doors {
         // What has been accepted must have been counted before it is looked.
         self.accepted().await;
         self.wait(FIRST_WORD, |io| io.open() <= silent).await;
+        self.has_left.store(true, Ordering::Relaxed);
         true
     }
 
@@ -154,8 +170,10 @@ impl Doors {
         self.io.set_stage(Stage::Ending);
     }
 
-    /// Waits until all connections have ended, or for so long.
+    /// Waits until all connections have ended, or for so long; less where others
+    /// wait at the sockets.
     pub(crate) async fn emptied(&self, at_most: Duration) {
+        let at_most = if self.has_left.load(Ordering::Relaxed) { at_most.min(LAST_BYTES) } else { at_most };
         self.wait(at_most, |io| io.open() == 0).await;
     }
 

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
+pub(super) async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     let socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let (send, connection) = h2::client::handshake(socket).await.unwrap();
     tokio::spawn(async move {
@@ -18,14 +18,18 @@ async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     send
 }
 
-fn request(key: &str) -> Request<()> {
-    let request = Request::builder().method(Method::POST).uri(format!("http://openclaw{SHOULD_RATE_LIMIT}"));
+pub(super) fn request(key: &str) -> Request<()> {
+    request_to(SHOULD_RATE_LIMIT, key)
+}
+
+pub(super) fn request_to(path: &str, key: &str) -> Request<()> {
+    let request = Request::builder().method(Method::POST).uri(format!("http://openclaw{path}"));
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
     request.header("authorization", format!("Bearer {key}")).body(()).unwrap()
 }
 
 /// gRPC's status, wherever it stands.
-async fn status(response: Response<RecvStream>) -> String {
+pub(super) async fn status(response: Response<RecvStream>) -> String {
     if let Some(status) = response.headers().get("grpc-status") {
         return status.to_str().unwrap().to_owned();
     }
@@ -37,7 +41,7 @@ async fn status(response: Response<RecvStream>) -> String {
 }
 
 /// The message of [`client`] in a frame.
-fn frame() -> Vec<u8> {
+pub(super) fn frame() -> Vec<u8> {
     use prost::Message as _;
     let message = super::asked(vec![client("a")]).encode_to_vec();
     [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat()

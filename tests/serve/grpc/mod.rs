@@ -1,6 +1,7 @@
 //! gRPC from outside: Envoy's rate-limit service, health, reflection.
 
 mod hostile;
+mod leaving;
 mod messages;
 
 use crate::pki::Ca;

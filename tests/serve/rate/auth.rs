@@ -74,3 +74,18 @@ fn any_method_may_be_asked_about() {
         Request::new(method, "/auth").key(&world.key).send(world.server.address).expect(204);
     }
 }
+
+#[test]
+fn a_name_that_a_proxy_hands_on_has_a_bound() {
+    let world = world();
+    for target in ["/auth", "/t/acme/auth"] {
+        let ask = |bytes: usize| {
+            let name = "x".repeat(bytes);
+            let request = Request::get(target).key(&world.key).header("X-OpenClaw-Client", &name);
+            request.send(world.server.address)
+        };
+        ask(1024).expect(204);
+        let refused = ask(1025).expect(400);
+        assert!(refused.text().contains("X-OpenClaw-Client"), "{}", refused.text());
+    }
+}

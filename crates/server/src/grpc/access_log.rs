@@ -1,5 +1,6 @@
 //! Envoy's access logs: what has become of those who were let on.
 
+use super::front::Admission;
 use super::proto::envoy::config::core::v3::address::Address;
 use super::proto::envoy::data::accesslog::v3::{AccessLogCommon, HttpAccessLogEntry, ResponseFlags};
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogService;
@@ -46,11 +47,11 @@ impl AccessLogService for AccessLogs {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        let tenant = request.extensions().get::<Arc<TenantLimits>>().cloned();
-        let tenant = tenant.ok_or_else(|| Status::unauthenticated("a live key is needed"))?;
+        let admission = request.extensions().get::<Admission>().cloned();
+        let admission = admission.ok_or_else(|| Status::unauthenticated("a live key is needed"))?;
         let mut messages = request.into_inner();
         while let Some(message) = messages.message().await? {
-            self.take(&tenant, &message);
+            self.take(&*admission.tenant()?, &message);
         }
         Ok(Response::new(StreamAccessLogsResponse {}))
     }

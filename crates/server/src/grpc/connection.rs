@@ -3,10 +3,10 @@
 
 use super::call::{Call, Desk, Outcome};
 use super::elsewhere;
-use super::front::{Front, told};
+use super::front::Front;
 use super::unvectored::Unvectored;
 use crate::auth::Peer;
-use crate::http::tls;
+use crate::http::{Stage, reached, tls};
 use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, RecvStream};
@@ -47,45 +47,51 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 type Incoming = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// Serves a connection until it ends.
-pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Receiver<Stage>) {
     let Some(tls) = &front.tls else {
-        return serve(socket, None, front, stopped).await;
+        return serve(socket, None, front, stage).await;
     };
     let accepted = tokio::select! {
         accepted = tls.accept_h2(socket) => accepted,
-        () = told(&mut stopped) => None,
+        () = reached(&mut stage, Stage::Ending) => None,
     };
     if let Some(stream) = accepted {
         let peer = tls::peer(&stream);
-        serve(stream, peer, front, stopped).await;
+        serve(stream, peer, front, stage).await;
     }
 }
 
-async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stopped: watch::Receiver<bool>)
+async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stage: watch::Receiver<Stage>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let started = tokio::select! {
         started = timeout(START_TIMEOUT, settings().handshake(Unvectored(io))) => started,
-        () = told(&mut stopped) => return,
+        () = reached(&mut stage, Stage::Ending) => return,
     };
     let Ok(Ok(mut connection)) = started else { return };
     let mut desk = Desk::new(Arc::clone(&front), peer);
     let mut batch = Vec::new();
     let mut gone = pin!(is_gone(connection.ping_pong()));
-    let mut is_stopped = false;
+    let mut is_told = false;
+    // Who comes while others are told to end has its first calls answered: told
+    // at once it would have come in vain.
+    let mut ends_at = if *stage.borrow() < Stage::Leaving { Stage::Leaving } else { Stage::Ending };
     loop {
         let is_open = tokio::select! {
             biased;
             is_open = std::future::poll_fn(|cx| gather(&mut connection, &mut batch, cx)) => is_open,
-            () = told(&mut stopped), if !is_stopped => {
-                is_stopped = true;
+            () = reached(&mut stage, ends_at), if !is_told => {
+                is_told = true;
                 connection.graceful_shutdown();
                 true
             }
             () = gone.as_mut() => return,
         };
-        answer(&mut desk, &mut batch, &stopped);
+        if !batch.is_empty() {
+            answer(&mut desk, &mut batch, &stage);
+            ends_at = Stage::Leaving;
+        }
         if !is_open {
             return;
         }
@@ -128,15 +134,12 @@ where
 }
 
 /// Answers what can be answered now; the rest in tasks of their own.
-fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stopped: &watch::Receiver<bool>) {
-    if batch.is_empty() {
-        return;
-    }
+fn answer(desk: &mut Desk, batch: &mut Vec<Incoming>, stage: &watch::Receiver<Stage>) {
     let began = Instant::now();
     desk.open();
     for (request, respond) in batch.drain(..) {
         if !Call::is_meant(&request) {
-            elsewhere::spawn(desk, request, respond, stopped.clone());
+            elsewhere::spawn(desk, request, respond, stage.clone());
             continue;
         }
         if let Outcome::Waits(call) = desk.answer(Call::new(request, respond), began) {

@@ -1,9 +1,10 @@
 //! The way to tonic and back, for all that isn't hot.
 
 use super::call::Desk;
-use super::front::{Front, MESSAGE_BYTES_MAX, told};
+use super::front::{Admission, Front, MESSAGE_BYTES_MAX, told};
 use super::status::{Code, Refusal};
 use crate::auth::Peer;
+use crate::http::Stage;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -35,17 +36,17 @@ pub(super) fn spawn(
     desk: &Desk,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    stopped: watch::Receiver<bool>,
+    stage: watch::Receiver<Stage>,
 ) {
     let (front, peer) = (Arc::clone(&desk.front), desk.peer.clone());
     let work = front.app.work.clone();
     work.spawn(async move {
         let began = Instant::now();
         let route = route(request.uri().path());
-        let status = match admitted(&front, request, peer.as_deref(), stopped.clone()).await {
+        let status = match admitted(&front, request, peer, stage.clone()).await {
             Ok(request) => {
                 let Ok(response) = front.routes.clone().oneshot(request).await;
-                send(response, respond, stopped).await;
+                send(response, respond, stage).await;
                 200
             }
             Err(refusal) => {
@@ -70,19 +71,20 @@ fn route(path: &str) -> &'static str {
 }
 
 async fn admitted(
-    front: &Front,
+    front: &Arc<Front>,
     request: Request<RecvStream>,
-    peer: Option<&Peer>,
-    mut stopped: watch::Receiver<bool>,
+    peer: Option<Arc<Peer>>,
+    mut stage: watch::Receiver<Stage>,
 ) -> Result<Request<tonic::body::Body>, Refusal> {
     let mut request = request.map(|body| {
-        let stopped = Box::pin(async move { told(&mut stopped).await });
+        let stopped = Box::pin(async move { told(&mut stage).await });
         tonic::body::Body::new(Incoming { body, stopped })
     });
     if request.uri().path().starts_with(ACCESS_LOGS) {
         front.app.auth.settle(request.headers()).await;
-        let tenant = front.admit(request.headers(), peer)?;
-        request.extensions_mut().insert(tenant);
+        let admission = Admission { front: Arc::clone(front), headers: request.headers().clone(), peer };
+        admission.tenant()?;
+        request.extensions_mut().insert(admission);
     }
     Ok(request)
 }
@@ -90,14 +92,14 @@ async fn admitted(
 async fn send(
     response: Response<tonic::body::Body>,
     mut respond: SendResponse<Bytes>,
-    mut stopped: watch::Receiver<bool>,
+    mut stage: watch::Receiver<Stage>,
 ) {
     let (head, mut body) = response.into_parts();
     let is_all = body.is_end_stream();
     // An error means that nobody waits any more.
     let Ok(mut out) = respond.send_response(Response::from_parts(head, ()), is_all) else { return };
     let stop = async {
-        told(&mut stopped).await;
+        told(&mut stage).await;
         tokio::time::sleep(LAST_WORDS).await;
     };
     let mut stop = std::pin::pin!(stop);

@@ -5,8 +5,8 @@ use super::proto::FILES;
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
 use super::status::Refusal;
 use crate::auth::{Denied, Peer};
-use crate::http::Core;
 use crate::http::tls::Tls;
+use crate::http::{Core, Stage, reached};
 use crate::limits::TenantLimits;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -41,10 +41,18 @@ impl Front {
     }
 
     /// Runs for the life of the server: what health says.
-    pub(crate) async fn keep_health(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
-        self.say(ServingStatus::Serving).await;
-        told(&mut stopped).await;
-        self.say(ServingStatus::NotServing).await;
+    pub(crate) async fn keep_health(self: Arc<Self>, mut stage: watch::Receiver<Stage>) {
+        while *stage.borrow() < Stage::Closed {
+            self.say(ServingStatus::Serving).await;
+            told(&mut stage).await;
+            self.say(ServingStatus::NotServing).await;
+            // Until the doors are closed who was to follow may go away, and all
+            // is as before. An error means that the sender is gone.
+            let is_over = |stage: &Stage| *stage == Stage::Open || *stage >= Stage::Closed;
+            if stage.wait_for(is_over).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn say(&self, status: ServingStatus) {
@@ -77,6 +85,22 @@ impl Front {
     }
 }
 
+/// What a call without end was let in by. Credentials are taken back and
+/// settings change meanwhile.
+#[derive(Clone)]
+pub(super) struct Admission {
+    pub(super) front: Arc<Front>,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: Option<Arc<Peer>>,
+}
+
+impl Admission {
+    /// See [`Front::admit`]; as it is now.
+    pub(super) fn tenant(&self) -> Result<Arc<TenantLimits>, Refusal> {
+        self.front.admit(&self.headers, self.peer.as_deref())
+    }
+}
+
 fn routes(app: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
     let logs = AccessLogServiceServer::new(AccessLogs::new(Arc::clone(app)));
     let mut routes = Routes::new(logs.max_decoding_message_size(MESSAGE_BYTES_MAX)).add_service(health);
@@ -92,8 +116,7 @@ fn routes(app: &Arc<Core>, health: HealthServer<impl Health>) -> Routes {
     routes.prepare()
 }
 
-/// Comes back when the server stops.
-pub(super) async fn told(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
+/// Comes back when connections are to end.
+pub(super) async fn told(stage: &mut watch::Receiver<Stage>) {
+    reached(stage, Stage::Leaving).await;
 }

@@ -70,6 +70,12 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for tonic::Status {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(tonic::Code::from_i32(refusal.code as i32), refusal.said)
+    }
+}
+
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
         let code = match denied.status() {

@@ -26,6 +26,7 @@ mod router;
 mod search;
 mod service;
 mod strangers;
+mod stuck;
 mod threads;
 pub(crate) mod tls;
 mod told;
@@ -33,7 +34,7 @@ mod way_back;
 
 pub(crate) use service::{App, Behind, Core, Front, Options};
 pub(crate) use strangers::Strangers;
-pub(crate) use threads::{IoThreads, Protocol, Stage};
+pub(crate) use threads::{IoThreads, Protocol, Stage, reached};
 pub(crate) use way_back::Seen;
 
 use axum::body::Body;

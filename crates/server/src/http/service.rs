@@ -226,9 +226,11 @@ impl Front {
         self.is_leaving.store(is_leaving, Ordering::Relaxed);
     }
 
-    /// Whether an answer is to say that its connection ends.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.is_leaving.load(Ordering::Relaxed)
+    /// An answer may be its connection's last.
+    fn say_whether_it_ends(&self, response: &mut Response) {
+        if self.is_leaving.load(Ordering::Relaxed) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 }
 
@@ -239,7 +241,9 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
     let call = cors::Call::of(&request);
     core.auth.settle(request.headers()).await;
     if let Some(question) = Question::of(request.method(), Target::of(&request).path) {
-        return decisions::answer(front, question, request, started).await;
+        let mut response = decisions::answer(front, question, request, started).await;
+        front.say_whether_it_ends(&mut response);
+        return response;
     }
     let mut response = match (request.method(), Target::of(&request).path) {
         _ if call == cors::Call::Preflight => cors::preflight(),
@@ -250,9 +254,7 @@ pub(crate) async fn serve(front: &Front, request: Request<Incoming>) -> Response
         },
     };
     call.open(&mut response);
-    if front.is_leaving() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+    front.say_whether_it_ends(&mut response);
     let answered = response.extensions().get::<Answered>();
     let (route, tenant) =
         answered.map_or(("other", None), |answered| (answered.route, answered.tenant.as_ref()));

@@ -3,6 +3,7 @@
 use super::descriptors::connections_max;
 use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
+use super::stuck::Unstuck;
 use super::tls;
 use crate::auth::Peer;
 use crate::grpc;
@@ -20,6 +21,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may take nothing of its answers.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 << 10;
@@ -49,8 +53,6 @@ pub(crate) struct IoThreads {
     /// Connections that came while all were welcome.
     kept: Arc<AtomicUsize>,
     stage: watch::Sender<Stage>,
-    /// For connections that can be told at any time that they end.
-    stop: watch::Sender<bool>,
 }
 
 /// What a listener's connections speak.
@@ -99,12 +101,11 @@ impl IoThreads {
     /// Starts `count` threads.
     pub(crate) fn start(count: usize, http: Arc<Front>, grpc: Arc<grpc::Front>) -> io::Result<Self> {
         let (stage, at) = watch::channel(Stage::Open);
-        let (stop, stopped) = watch::channel(false);
         let front = Arc::clone(&http);
         let fronts = Fronts { http, grpc };
-        let start = |number| IoThread::start(number, fronts.clone(), at.clone(), stopped.clone());
+        let start = |number| IoThread::start(number, fronts.clone(), at.clone());
         let threads = (0..count.max(1)).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage, stop })
+        Ok(Self { threads, front, connections_max: connections_max(), kept: Arc::default(), stage })
     }
 
     /// Accepts until it is told to stop; then no new connection is taken.
@@ -143,15 +144,14 @@ impl IoThreads {
         }
     }
 
-    /// Says when connections of many calls are to end.
-    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
+    /// Says how far the end has come.
+    pub(crate) fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
     }
 
     /// Tells all connections how far the end has come.
     pub(crate) fn set_stage(&self, stage: Stage) {
         self.front.leave(stage >= Stage::Leaving);
-        self.stop.send_replace(stage >= Stage::Leaving);
         self.stage.send_replace(stage);
     }
 
@@ -177,18 +177,13 @@ impl IoThreads {
 }
 
 impl IoThread {
-    fn start(
-        number: usize,
-        fronts: Fronts,
-        stage: watch::Receiver<Stage>,
-        stopped: watch::Receiver<bool>,
-    ) -> io::Result<Self> {
+    fn start(number: usize, fronts: Fronts, stage: watch::Receiver<Stage>) -> io::Result<Self> {
         let (sockets, incoming) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             crate::limits::set_core(number + 1);
-            runtime.block_on(run(incoming, fronts, stage, stopped));
+            runtime.block_on(run(incoming, fronts, stage));
         };
         let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(run)?;
         Ok(Self { sockets, open, thread })
@@ -199,17 +194,16 @@ async fn run(
     mut incoming: mpsc::UnboundedReceiver<(TcpStream, Protocol, Counted)>,
     fronts: Fronts,
     stage: watch::Receiver<Stage>,
-    stopped: watch::Receiver<bool>,
 ) {
     // What `accept` handed over belongs to another runtime's reactor, so each
     // socket is taken out of it and registered here.
     while let Some((socket, protocol, counted)) = incoming.recv().await {
         let Ok(socket) = socket.into_std().and_then(TcpStream::from_std) else { continue };
-        let (fronts, stage, stopped) = (fronts.clone(), stage.clone(), stopped.clone());
+        let (fronts, stage) = (fronts.clone(), stage.clone());
         tokio::spawn(async move {
             match protocol {
                 Protocol::Http => connection(socket, fronts.http, stage).await,
-                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stopped).await,
+                Protocol::Grpc => grpc::connection(socket, fronts.grpc, stage).await,
             }
             drop(counted);
         });
@@ -247,12 +241,13 @@ async fn connection(socket: TcpStream, front: Arc<Front>, mut stage: watch::Rece
 
 /// Serves a connection's requests. `peer` is its client certificate.
 async fn requests(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     address: Address,
     peer: Option<Arc<Peer>>,
     front: Arc<Front>,
     mut stage: watch::Receiver<Stage>,
 ) {
+    let mut stream = Unstuck::new(stream, TAKE_TIMEOUT);
     let other = Other { address: address.as_str(), peer: peer.as_deref() };
     let Some(received) = fast::serve(&mut stream, front.core(), other, stage.clone()).await else { return };
     let stream = Rewind::new(received, stream);

@@ -2,6 +2,7 @@
 
 use super::super::problem::Problem;
 use super::head::Head;
+use http::StatusCode;
 use std::borrow::Cow;
 
 /// Bytes of a client's name, and of what else a request says about itself.
@@ -72,9 +73,10 @@ impl<'r> Ask<'r> {
     }
 
     /// What a proxy says in headers stands where the query says nothing.
-    pub(super) fn or_of_headers(&mut self, head: &Head<'r>) {
+    pub(super) fn or_of_headers(&mut self, head: &Head<'r>) -> Result<(), Problem> {
+        let client = head.client.filter(|client| !client.is_empty());
         if self.client.is_none() {
-            self.client = head.client.filter(|client| !client.is_empty()).map(String::from_utf8_lossy);
+            self.client = client.map(|client| bounded("X-OpenClaw-Client", client)).transpose()?;
         }
         if self.path.is_empty()
             && let Some(uri) = head.original_uri
@@ -86,7 +88,17 @@ impl<'r> Ask<'r> {
         {
             self.method = String::from_utf8_lossy(method);
         }
+        Ok(())
     }
+}
+
+/// What is remembered for as long as its pass holds.
+fn bounded<'h>(header: &str, value: &'h [u8]) -> Result<Cow<'h, str>, Problem> {
+    if value.len() > TEXT_BYTES_MAX {
+        let said = format!("the header `{header}` is longer than {TEXT_BYTES_MAX} bytes");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, said));
+    }
+    Ok(String::from_utf8_lossy(value))
 }
 
 const COST_FAULT: &str = "must be a whole number from 0 to 4294967295";

@@ -24,7 +24,7 @@ pub(super) fn answer(
     let caller = head.caller.as_ref().map_err(|denied| *denied)?;
     let name = caller.tenant_for(Scope::Limit)?;
     let mut ask = Ask::parse(head.query)?;
-    ask.or_of_headers(head);
+    ask.or_of_headers(head)?;
     let client = ask.client.clone().unwrap_or_else(|| name_of(caller.who()));
     let tenant = whose.insert(limits_of(core, name)?);
     let answer = decide(core, tenant, &ask, &client, now_nanos)?;

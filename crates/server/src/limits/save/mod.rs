@@ -102,9 +102,15 @@ impl Saver {
 
     /// Writes what clients have left.
     pub(crate) async fn save(&self) {
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let saver = self.clone();
-        match tokio::task::spawn_blocking(move || saver.write()).await {
+        let write = move || {
+            // Kept by the write itself: it goes on where nobody waits for it
+            // any more, and the last save must not meet it in the file.
+            let _turn = turn;
+            saver.write()
+        };
+        match tokio::task::spawn_blocking(write).await {
             Ok(Ok(records)) => tracing::debug!(records, "what clients have left is saved"),
             Ok(Err(error)) => {
                 tracing::warn!(path = %self.path.display(), %error, "what clients have left can't be saved");

@@ -176,3 +176,23 @@ fn a_million_clients_come_back_within_a_second() {
     eprintln!("{records} saved in {saved:?}, restored in {:?}", began.elapsed());
     assert_eq!(left(&after, "api", 999_999), 99);
 }
+
+#[tokio::test]
+async fn a_save_that_is_cut_off_keeps_its_turn_until_it_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    // To open it for writing takes until somebody reads.
+    let new = folder.path().join(FILE).with_extension("new");
+    rustix::fs::mknodat(rustix::fs::CWD, &new, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let saver = Saver::new(folder.path(), limits(1, &["api"], slow()));
+    let turn = Arc::clone(&saver.turn);
+    let saving = tokio::spawn(async move { saver.save().await });
+    while turn.try_lock().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    saving.abort();
+    assert!(saving.await.unwrap_err().is_cancelled());
+    assert!(turn.try_lock().is_err(), "it still writes");
+    let read = tokio::task::spawn_blocking(move || fs::read(new));
+    assert!(!read.await.unwrap().unwrap().is_empty());
+    let _free = turn.lock().await;
+}

@@ -43,22 +43,26 @@ impl Bucket {
         let full_at = self.full_at_nanos.max(now_nanos).saturating_add(rate.nanos_per_token() * cost);
         let latest = now_nanos.saturating_add(rate.depth_nanos());
         if full_at > latest {
-            return Err(self.missing(rate, cost, now_nanos));
+            return Err(full_at - latest);
         }
         self.full_at_nanos = full_at;
         Ok(())
     }
 
-    /// How long it takes until the bucket, which has too few, has as many
-    /// tokens. Of a bucket that was used when the clock was far ahead nobody
-    /// knows what it has: it is empty, so that nobody waits for the clock.
-    fn missing(&mut self, rate: Rate, cost: u64, now_nanos: u64) -> u64 {
-        let latest = now_nanos.saturating_add(rate.depth_nanos());
-        if self.full_at_nanos > latest.saturating_add(rate.depth_nanos()).saturating_add(AHEAD_NANOS) {
-            self.full_at_nanos = latest;
+    /// Whether a bucket in which so much was missing has to come back first.
+    #[inline]
+    pub(crate) fn is_ahead(rate: Rate, cost: u64, missing_nanos: u64) -> bool {
+        missing_nanos > AHEAD_NANOS
+            && cost <= rate.burst()
+            && missing_nanos > AHEAD_NANOS + rate.depth_nanos() + rate.nanos_per_token() * cost
+    }
+
+    /// After the clock has been put back nobody knows what the bucket has: it is
+    /// empty, so that nobody waits until the clock is there again.
+    pub fn come_back(&mut self, rate: Rate, now_nanos: u64) {
+        if self.owed_nanos(now_nanos) > AHEAD_NANOS + 2 * rate.depth_nanos() {
+            self.full_at_nanos = now_nanos.saturating_add(rate.depth_nanos());
         }
-        let full_at = self.full_at_nanos.max(now_nanos).saturating_add(rate.nanos_per_token() * cost);
-        full_at.saturating_sub(latest)
     }
 
     /// Takes `cost` tokens whether they are there or not: what has been spent

@@ -87,9 +87,9 @@ impl Levels {
         let Some(level) = self.level(id) else { return Ok(()) };
         let lease_tokens = level[LEASE].load(Relaxed);
         if lease_tokens == 0 {
-            return take_shared(level, cost, now_nanos);
+            return take_alone(level, cost, now_nanos);
         }
-        let Some(lease) = self.lease(core, id) else { return take_shared(level, cost, now_nanos) };
+        let Some(lease) = self.lease(core, id) else { return take_alone(level, cost, now_nanos) };
         if take_lent(lease, cost) {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Levels {
             lend(level, lease, wanted, lease_tokens);
             return Ok(());
         }
-        take_shared(level, cost, now_nanos)
+        take_alone(level, cost, now_nanos)
     }
 
     /// Puts tokens back that a decision took a moment ago.
@@ -158,6 +158,23 @@ impl Levels {
             }
         }
     }
+}
+
+#[inline]
+fn take_alone(level: &Line, cost: u64, now_nanos: u64) -> Result<(), u64> {
+    take_shared(level, cost, now_nanos).or_else(|missing_nanos| {
+        let rate = Rate::of_word(cell::rate_of(level, level[FULL_AT].load(Acquire)));
+        match Bucket::is_ahead(rate, cost, missing_nanos) {
+            true => take_after_coming_back(level, cost, now_nanos),
+            false => Err(missing_nanos),
+        }
+    })
+}
+
+#[cold]
+fn take_after_coming_back(level: &Line, cost: u64, now_nanos: u64) -> Result<(), u64> {
+    cell::change(level, |bucket, rate| bucket.come_back(rate, now_nanos));
+    take_shared(level, cost, now_nanos)
 }
 
 #[inline]

@@ -131,10 +131,26 @@ impl Limiter {
         let Some(took) = took else { return Decision::no_policy(now_nanos) };
         match took.told {
             Ok(()) => self.take_within(core, &client, cost, &took),
-            Err(retry_after_nanos) => {
-                let verdict = Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
-                decided(&client, cost, verdict, &took)
-            }
+            Err(missing_nanos) => self.refused(&client, cost, missing_nanos, &took),
+        }
+    }
+
+    #[inline(never)]
+    fn refused<T>(
+        &self,
+        client: &Client<'_>,
+        cost: u64,
+        missing_nanos: u64,
+        took: &Changed<'_, T>,
+    ) -> Decision {
+        let refused = |retry_after_nanos| Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
+        if !Bucket::is_ahead(took.rate, cost, missing_nanos) {
+            return decided(client, cost, refused(missing_nanos), took);
+        }
+        let back = |bucket: &mut Bucket, rate| bucket.come_back(rate, client.now_nanos);
+        match self.clients.change(client, Unknown::Leave, back) {
+            Some(back) => decided(client, cost, refused(back.rate.nanos_per_token() * cost), &back),
+            None => decided(client, cost, refused(missing_nanos), took),
         }
     }
 

@@ -70,24 +70,6 @@ fn a_clock_that_goes_back_gives_nothing() {
     assert!(bucket.take(rate, 1, 1_100_000_000).is_ok());
 }
 
-#[test]
-fn a_clock_that_is_put_back_by_hours_locks_nobody_out() {
-    const SECOND: u64 = 1_000_000_000;
-    let rate = Rate::new(10.0, 20);
-    let mut bucket = Bucket::default();
-    let ahead = 10_000 * SECOND;
-    assert!(bucket.take(rate, 5, ahead).is_ok());
-    let now = ahead - 7_200 * SECOND;
-    assert_eq!(bucket.take(rate, 1, now), Err(SECOND / 10), "empty, and refilled from now on");
-    assert!(bucket.take(rate, 1, now + SECOND / 10).is_ok());
-    assert!(bucket.take(rate, 20, now + 3 * SECOND).is_ok());
-    // The whole debt that a bucket can be in is not taken for such a clock.
-    let mut bucket = Bucket::default();
-    bucket.charge(rate, 1_000, now);
-    assert_eq!(bucket.take(rate, 1, now - 9 * SECOND), Err(11 * SECOND + SECOND / 10));
-    assert_eq!(bucket.take(rate, 1, now), Err(2 * SECOND + SECOND / 10));
-}
-
 proptest! {
     #[test]
     fn another_rate_keeps_the_tokens(

@@ -122,6 +122,31 @@ fn threads_together_get_what_there_is_and_no_more() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_by_hours_locks_nobody_out() {
+    const SECOND: u64 = 1_000_000_000;
+    let limiter = limiter(1_000, Rate::new(10.0, 20));
+    let level = LevelId(0);
+    limiter.set_level(level, Rate::new(20.0, 40), NOW);
+    limiter.set_policy(POLICY, Policy { rate: Rate::new(10.0, 20), within: [Some(level), None] }, NOW);
+    let [known, learned, other] = [1, 2, 3].map(|number| named(&limiter, "client", number));
+    limiter.learn(POLICY, learned, Rate::new(5.0, 20), NOW).unwrap();
+    assert!(take(&limiter, known, 15, NOW) && take(&limiter, learned, 15, NOW));
+    let now = NOW - 7_200 * SECOND;
+    for key in [known, learned] {
+        assert!(!take(&limiter, key, 1, now), "empty, and refilled from now on");
+    }
+    assert!(!take(&limiter, other, 1, now), "so is the bucket that all share");
+    let now = now + SECOND;
+    assert!(
+        take(&limiter, known, 10, now) && take(&limiter, learned, 5, now) && take(&limiter, other, 1, now)
+    );
+    assert!(!take(&limiter, known, 1, now) && !take(&limiter, learned, 1, now));
+    // The whole debt that a bucket can be in is not taken for such a clock.
+    limiter.settle(CORE, POLICY, known, 1_000, now);
+    assert!(!take(&limiter, known, 1, now - 9 * SECOND) && !take(&limiter, known, 1, now + 2 * SECOND));
+}
+
+#[test]
 fn requests_of_great_cost_gather_no_more_than_a_lease() {
     const BURST: u32 = 100_000;
     const CORES: u64 = 4;

@@ -113,11 +113,11 @@ impl Asked<'_> {
 }
 
 /// The policies asked so far.
-struct Round<'s, 'r> {
+struct Round<'a, 's, 'r> {
     asked: Asked<'r>,
     denied: bool,
-    refused: bool,
-    states: States<'s>,
+    /// Written where it stays: it is large.
+    answer: &'a mut Answer<'s>,
 }
 
 impl PolicySet {
@@ -144,21 +144,25 @@ impl PolicySet {
         if self.exempt.holds(request.client) {
             return Ok(Answer::unlimited());
         }
-        let mut round = Round::new(asked, self.deny.holds(request.client));
+        let mut answer = Answer::unlimited();
+        let mut round = Round::new(asked, self.deny.holds(request.client), &mut answer);
         self.met(request, |policy| round.ask(policy));
         self.total.iter().for_each(|total| round.ask(total));
-        Ok(round.answer())
+        round.end();
+        Ok(answer)
     }
 
     /// Takes tokens of a policy and of the tenant's total, or of none.
     pub(super) fn decide_named<'s>(&'s self, policy: &'s Policy, asked: Asked<'_>) -> Answer<'s> {
+        let mut answer = Answer::unlimited();
         if self.exempt.holds(asked.client) {
-            return Answer::unlimited();
+            return answer;
         }
-        let mut round = Round::new(asked, self.deny.holds(asked.client));
+        let mut round = Round::new(asked, self.deny.holds(asked.client), &mut answer);
         round.ask(policy);
         self.total.iter().for_each(|total| round.ask(total));
-        round.answer()
+        round.end();
+        answer
     }
 
     pub(super) fn named(&self, name: &str) -> Result<&Policy, UnknownPolicy> {
@@ -182,9 +186,10 @@ impl PolicySet {
     }
 }
 
-impl<'s, 'r> Round<'s, 'r> {
-    fn new(asked: Asked<'r>, denied: bool) -> Self {
-        Self { asked, denied, refused: denied, states: States::new() }
+impl<'a, 's, 'r> Round<'a, 's, 'r> {
+    fn new(asked: Asked<'r>, denied: bool, answer: &'a mut Answer<'s>) -> Self {
+        answer.allowed = !denied;
+        Self { asked, denied, answer }
     }
 
     fn ask(&mut self, policy: &'s Policy) {
@@ -194,16 +199,16 @@ impl<'s, 'r> Round<'s, 'r> {
         }
         let state = if self.denied || settings.deny.holds(self.asked.client) {
             policy.denying()
-        } else if self.refused || self.asked.cost == 0 {
+        } else if !self.answer.allowed || self.asked.cost == 0 {
             policy.peek(&self.asked)
         } else {
             policy.take(&self.asked)
         };
-        if state.is_refused() && !settings.dry_run && !self.refused {
-            self.refused = true;
+        if state.is_refused() && !settings.dry_run && self.answer.allowed {
+            self.answer.allowed = false;
             self.give_back();
         }
-        self.states.push(state);
+        self.answer.states.push(state);
     }
 
     /// All that were asked so far, since none of those that count has refused.
@@ -211,18 +216,17 @@ impl<'s, 'r> Round<'s, 'r> {
         if self.asked.cost == 0 {
             return;
         }
-        for state in self.states.iter_mut().filter(|state| !state.is_refused()) {
+        for state in self.answer.states.iter_mut().filter(|state| !state.is_refused()) {
             state.policy.give_back(&self.asked);
             *state = state.policy.peek(&self.asked);
         }
     }
 
-    fn answer(self) -> Answer<'s> {
-        let allowed = !self.refused;
+    fn end(self) {
+        let allowed = self.answer.allowed;
         let told =
             |state: &&PolicyState<'_>| allowed || (state.is_refused() && !state.policy.settings.dry_run);
-        let state = self.states.iter().filter(told).copied().reduce(PolicyState::worse);
-        Answer { allowed, state, states: self.states }
+        self.answer.state = self.answer.states.iter().filter(told).copied().reduce(PolicyState::worse);
     }
 }
 

@@ -115,16 +115,6 @@ impl LimitSettings {
     }
 }
 
-impl LimitSettings {
-    /// The same, and nobody learns.
-    #[must_use]
-    pub fn without_adaptation(&self) -> Self {
-        let mut settings = self.clone();
-        settings.policies.iter_mut().for_each(|policy| policy.adaptation = Adaptation::Off);
-        settings
-    }
-}
-
 impl Default for LimitSettings {
     /// One policy, `default`, of 100 requests a second and 1000 at once.
     fn default() -> Self {

@@ -86,6 +86,7 @@ impl EdgeServer {
         let tenants = Arc::new(Tenants::new(options.tenants.into_iter().map(Registered::without_senders)));
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
+        limits.keep_adapting()?;
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let restoring = saver.restore();
         let keys = Arc::new(Keys::open(&options.data)?);

@@ -10,6 +10,7 @@ use crate::http::{Core, Stage, reached};
 use crate::limits::TenantLimits;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use openclaw_alert::TenantName;
 use openclaw_state::Scope;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -71,17 +72,23 @@ impl Front {
         headers: &HeaderMap,
         peer: Option<&Peer>,
     ) -> Result<Arc<TenantLimits>, Refusal> {
-        let limits = match &self.app.anonymous_tenant {
+        match &self.app.anonymous_tenant {
             Some(tenant) if peer.is_none() && !headers.contains_key(AUTHORIZATION) => {
                 self.app.auth.check_anonymous(headers, tenant)?;
-                self.app.limits.of(tenant)
+                self.limits_of(tenant)
             }
-            _ => {
-                let caller = self.app.auth.check(headers, None, peer)?;
-                self.app.limits.of(caller.tenant_for(Scope::Limit)?)
-            }
-        };
-        limits.ok_or_else(|| Denied::Tenant.into())
+            _ => self.admit_known(headers, peer),
+        }
+    }
+
+    /// [`Front::admit`] of those alone who show a credential.
+    fn admit_known(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Arc<TenantLimits>, Refusal> {
+        let caller = self.app.auth.check(headers, None, peer)?;
+        self.limits_of(caller.tenant_for(Scope::Limit)?)
+    }
+
+    fn limits_of(&self, tenant: &TenantName) -> Result<Arc<TenantLimits>, Refusal> {
+        self.app.limits.of(tenant).ok_or_else(|| Denied::Tenant.into())
     }
 }
 
@@ -95,9 +102,9 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// See [`Front::admit`]; as it is now.
+    /// Whose it is, as it is now. Strangers teach nobody, whatever they may ask.
     pub(super) fn tenant(&self) -> Result<Arc<TenantLimits>, Refusal> {
-        self.front.admit(&self.headers, self.peer.as_deref())
+        self.front.admit_known(&self.headers, self.peer.as_deref())
     }
 }
 

@@ -139,10 +139,6 @@ impl Limits {
 
     /// One tick of all who learn. Between batches others may go first.
     pub(crate) fn tick(&self) {
-        if self.sharing.is_some() {
-            // Nobody learns, and the lines are the shares'.
-            return self.limiter.return_leases();
-        }
         let now_nanos = self.now_nanos();
         let table = self.adaptation.table.load_full();
         let (limiter, policies) = (&self.limiter, &table.policies);

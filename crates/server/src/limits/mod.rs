@@ -129,12 +129,7 @@ impl Limits {
         in_force: Option<&InForce>,
     ) -> Option<Arc<TenantLimits>> {
         let mut numbers = TenantNumbers::new(registry, config.name());
-        let policies = match &self.sharing {
-            // Hot clients' lines hold their shares, and a replica sees a part of
-            // what a client needs.
-            Some(_) => self.noted(PolicySet::new(&config.limits.without_adaptation(), &mut numbers)),
-            None => PolicySet::new(&config.limits, &mut numbers),
-        };
+        let policies = self.noted(PolicySet::new(&config.limits, &mut numbers));
         if numbers.is_short() {
             registry.keep(config.name());
             tell_short(config.name());

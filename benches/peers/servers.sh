@@ -188,7 +188,7 @@ serve_http2() {
 
 # Far beyond what is asked, so that every decision is an allowed one; nested in a total.
 bucket='rate: 100000/s, burst: 100000'
-total='total: { rate: 100000000/s, burst: 100000000 }'
+total='total: { rate: 1000000/s, burst: 100000000 }'
 # Envoy's descriptors have buckets of their own.
 descriptors="descriptors: [{ domain: bench, descriptors: [{ key: client, $bucket }] }]"
 static_limits=${LIMITS:-"{ $total, policies: { api: { $bucket } }, $descriptors }"}

@@ -145,7 +145,7 @@ fn a_request_may_bring_its_limit_into_a_known_domain() {
     assert_eq!(ask(&world, &[own(3)]), (false, vec![(false, 2)]));
     assert_eq!(ask(&world, &[own(0)]), (true, vec![(true, 0)]));
     assert_eq!(ask(&world, &[one(&entries)]), (false, vec![(false, 99)]));
-    let elsewhere = world.0.decide_descriptor(&world.1, CORE, "other", &own(0), NOW);
+    let elsewhere = world.0.decide_descriptors(&world.1, CORE, "other", &[own(0)], NOW).each[0];
     assert_eq!((elsewhere.code, elsewhere.remaining), (DescriptorCode::Ok, u32::MAX));
 }
 
@@ -155,8 +155,8 @@ fn limits_that_requests_bring_are_as_many_as_there_is_room_for() {
     for requests_per_unit in 1..200 {
         let limit = Some(UnitRate { requests_per_unit, unit: Unit::Minute });
         let entries = [("user", "ann")];
-        let answer =
-            world.0.decide_descriptor(&world.1, CORE, "edge", &Descriptor { limit, ..one(&entries) }, NOW);
+        let asked = [Descriptor { limit, ..one(&entries) }];
+        let answer = world.0.decide_descriptors(&world.1, CORE, "edge", &asked, NOW).each[0];
         if requests_per_unit <= 64 {
             assert_eq!((answer.code, answer.remaining), (DescriptorCode::Ok, requests_per_unit - 1));
         }

@@ -132,19 +132,6 @@ struct Place<'l> {
 }
 
 impl PolicySet {
-    /// Takes a descriptor's tokens, or none.
-    pub fn decide_descriptor(
-        &self,
-        limiter: &Limiter,
-        core: CoreId,
-        domain: &str,
-        descriptor: &Descriptor<'_>,
-        now_nanos: u64,
-    ) -> DescriptorAnswer<'_> {
-        let place = Place { limiter, core, now_nanos, note: self.note.as_deref() };
-        self.decide_held(self.held(place, domain, descriptor), place)
-    }
-
     /// Takes the tokens of all descriptors of a request, or none.
     pub fn decide_descriptors(
         &self,

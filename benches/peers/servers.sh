@@ -239,7 +239,7 @@ authorize() { # NAME
 }
 
 # Buckets that refill slowly, so that none is full and could be forgotten.
-slow_limits=${SLOW_LIMITS:-'{ policies: { api: { rate: 1/s, burst: 100000 } } }'}
+slow_limits=${SLOW_LIMITS:-'{ policies: { api: { rate: 1/h, burst: 100000 } } }'}
 
 serve_saved() { serve_openclaw saved "$slow_limits"; }
 serve_memory() { serve_openclaw memory "$slow_limits"; }

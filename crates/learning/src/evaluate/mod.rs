@@ -1,0 +1,1 @@
+//! Limiters beside each other: open loop on recorded arrivals, closed loop on a simulated backend.

@@ -1,0 +1,1 @@
+//! From shadow to everybody, step by step, and back at once.

@@ -1,0 +1,1 @@
+//! When the next model is made.

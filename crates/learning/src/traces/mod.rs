@@ -1,0 +1,1 @@
+//! Recorded arrivals: requests a tick, client by client.

@@ -1,0 +1,3 @@
+//! What clients did, kept for months.
+
+#![forbid(unsafe_code)]

@@ -51,6 +51,8 @@ pub enum Outcome {
     TooLittle,
     /// Something went wrong.
     Failed,
+    /// Another replica ran it.
+    Elsewhere,
 }
 
 impl Outcome {
@@ -62,6 +64,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::TooLittle => "too_little",
             Self::Failed => "failed",
+            Self::Elsewhere => "elsewhere",
         }
     }
 }

@@ -76,10 +76,10 @@ impl Table {
         self.lines.get(self.home(tag).0).map_or(0, |line| line[0].load(Relaxed))
     }
 
-    /// The slot that has the client's tag in its home line or the next, where all
-    /// but one in a hundred are; another client may be about to take it over.
+    /// The slot that has the client's tag in its home line or the next, where nearly
+    /// all are; another client may be about to take it over.
     ///
-    /// Two of three are in the first slot that is looked at. That is for the
+    /// By reckoning two of three are in the first slot that is looked at. That is for the
     /// processor to guess: while memory answers it goes on with that slot, and
     /// with the next decision. Were all four compared before a branch, the slot's
     /// address would be known only afterwards, and all would wait for it.

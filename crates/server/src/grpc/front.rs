@@ -67,17 +67,13 @@ impl Front {
     /// # Errors
     /// Where the credential isn't good for that; whoever shows none may be let
     /// in all the same, by the settings.
-    pub(super) fn admit(
-        &self,
-        headers: &HeaderMap,
-        peer: Option<&Peer>,
-    ) -> Result<Arc<TenantLimits>, Refusal> {
+    pub(super) fn admit(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Admitted, Refusal> {
         match &self.app.anonymous_tenant {
             Some(tenant) if peer.is_none() && !headers.contains_key(AUTHORIZATION) => {
                 self.app.auth.check_anonymous(headers, tenant)?;
-                self.limits_of(tenant)
+                Ok(Admitted { tenant: self.limits_of(tenant)?, is_known: false })
             }
-            _ => self.admit_known(headers, peer),
+            _ => Ok(Admitted { tenant: self.admit_known(headers, peer)?, is_known: true }),
         }
     }
 
@@ -90,6 +86,14 @@ impl Front {
     fn limits_of(&self, tenant: &TenantName) -> Result<Arc<TenantLimits>, Refusal> {
         self.app.limits.of(tenant).ok_or_else(|| Denied::Tenant.into())
     }
+}
+
+/// A call that is answered.
+pub(super) struct Admitted {
+    /// Whose limits it is about.
+    pub(super) tenant: Arc<TenantLimits>,
+    /// Whether by a credential, and not because the settings let anybody in.
+    pub(super) is_known: bool,
 }
 
 /// What a call without end was let in by. Credentials are taken back and

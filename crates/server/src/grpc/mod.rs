@@ -10,6 +10,7 @@ mod connection;
 mod elsewhere;
 mod fields;
 mod front;
+mod last;
 mod message;
 mod proto;
 mod request;

@@ -46,5 +46,8 @@ pub(crate) type Response = http::Response<Body>;
 /// Largest body of a request.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes of the name of a tenant's client, whatever is asked about it.
+pub(crate) const CLIENT_BYTES_MAX: usize = 256;
+
 /// How long a client may take to send a body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -210,17 +211,29 @@ async fn run(
     }
 }
 
-/// The other end of a connection, as text.
+/// The other end of a connection, as limits know it where it says no name.
 #[derive(Clone)]
 pub(super) struct Address(Arc<str>);
 
 impl Address {
     fn of(socket: &TcpStream) -> Self {
-        Self(socket.peer_addr().map_or("".into(), |address| address.ip().to_canonical().to_string().into()))
+        Self(socket.peer_addr().map_or("".into(), |address| one_of_its_network(address.ip()).to_string().into()))
     }
 
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// IPv4's own address; of IPv6 the first of its /64, since whoever has one
+/// address there has them all.
+fn one_of_its_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
     }
 }
 
@@ -281,4 +294,23 @@ async fn requests(
 pub(crate) async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
     // An error means that the sender is gone, which is the end as well.
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_one_network_are_one_client() {
+        for (address, known_as) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::"),
+            ("::1", "::"),
+        ] {
+            assert_eq!(one_of_its_network(address.parse().unwrap()).to_string(), known_as, "{address}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::front::{Admitted, Front};
 use super::last::Last;
+use super::standing::Standing;
 use super::request::{BadRequest, RateLimitRequest};
 use super::response::{self, HEAD_BYTES, Told};
 use super::status::{Code, GRPC, GRPC_STATUS, Refusal};
@@ -55,6 +56,7 @@ pub(super) enum Outcome {
 pub(super) struct Desk {
     pub(super) front: Arc<Front>,
     pub(super) peer: Option<Arc<Peer>>,
+    pub(super) standing: Arc<Standing>,
     out: Vec<u8>,
     now_nanos: u64,
     /// Among the calls that are answered at once.
@@ -113,13 +115,14 @@ impl Call {
 }
 
 impl Desk {
-    pub(super) fn new(front: Arc<Front>, peer: Option<Arc<Peer>>) -> Self {
-        Self { front, peer, out: Vec::with_capacity(OUT_BYTES), now_nanos: 0, last: None, account: None }
+    pub(super) fn new(front: Arc<Front>, peer: Option<Arc<Peer>>, standing: Arc<Standing>) -> Self {
+        let out = Vec::with_capacity(OUT_BYTES);
+        Self { front, peer, standing, out, now_nanos: 0, last: None, account: None }
     }
 
     /// For a call that goes its own way.
     pub(super) fn beside(&self) -> Self {
-        Self::new(Arc::clone(&self.front), self.peer.clone())
+        Self::new(Arc::clone(&self.front), self.peer.clone(), Arc::clone(&self.standing))
     }
 
     /// Reads the clock, for all calls that are answered at once.
@@ -160,11 +163,14 @@ impl Desk {
     }
 
     fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
-        self.front.admit(headers, self.peer.as_deref())
+        let admitted = self.front.admit(headers, self.peer.as_deref())?;
+        self.standing.let_in(admitted.is_known);
+        Ok(admitted)
     }
 
     /// Answers when all is there.
     pub(super) async fn finish(mut self, mut call: Box<Call>, began: Instant) {
+        let _under_way = self.standing.begin();
         self.front.app.auth.settle(&call.headers).await;
         let answer = self.answered(&mut call, began).await;
         self.send(&mut call, answer, began);

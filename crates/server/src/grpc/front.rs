@@ -3,10 +3,11 @@
 use super::access_log::AccessLogs;
 use super::proto::FILES;
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
+use super::standing::STRANGERS_MAX;
 use super::status::Refusal;
 use crate::auth::{Denied, Peer};
 use crate::http::tls::Tls;
-use crate::http::{Core, Stage, reached};
+use crate::http::{Core, Room, Stage, reached};
 use crate::limits::TenantLimits;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -33,12 +34,14 @@ pub(crate) struct Front {
     /// Without it connections are plain.
     pub(crate) tls: Option<Arc<Tls>>,
     health: HealthReporter,
+    /// Connections on which nobody has shown a credential.
+    pub(super) strangers: Room,
 }
 
 impl Front {
     pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>) -> Self {
         let (health, server) = tonic_health::server::health_reporter();
-        Self { routes: routes(&app, server), app, tls, health }
+        Self { routes: routes(&app, server), app, tls, health, strangers: Room::new(STRANGERS_MAX) }
     }
 
     /// Runs for the life of the server: what health says.

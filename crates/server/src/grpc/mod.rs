@@ -15,6 +15,7 @@ mod message;
 mod proto;
 mod request;
 mod response;
+mod standing;
 mod status;
 mod unvectored;
 

@@ -32,6 +32,7 @@ pub(crate) mod tls;
 mod told;
 mod way_back;
 
+pub(crate) use room::{Room, Ticket};
 pub(crate) use service::{App, Behind, Core, Front, Options};
 pub(crate) use strangers::Strangers;
 pub(crate) use threads::{IoThreads, Protocol, Stage, reached};

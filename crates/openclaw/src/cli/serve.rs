@@ -101,12 +101,7 @@ async fn serve_edge(
 }
 
 /// HTTP last: whoever starts us waits for it.
-fn say_where(
-    ui: &mut Ui,
-    scheme: &str,
-    http: SocketAddr,
-    grpc: Option<SocketAddr>,
-) -> Result<(), CliError> {
+fn say_where(ui: &mut Ui, scheme: &str, http: SocketAddr, grpc: Option<SocketAddr>) -> Result<(), CliError> {
     if let Some(grpc) = grpc {
         ui.note(format_args!("openclaw takes gRPC on {grpc}"))?;
     }

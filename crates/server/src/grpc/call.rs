@@ -2,9 +2,9 @@
 
 use super::front::{Admitted, Front};
 use super::last::Last;
-use super::standing::Standing;
 use super::request::{BadRequest, RateLimitRequest};
 use super::response::{self, HEAD_BYTES, Told};
+use super::standing::Standing;
 use super::status::{Code, GRPC, GRPC_STATUS, Refusal};
 use crate::auth::Peer;
 use crate::limits::TenantLimits;

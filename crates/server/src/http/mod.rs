@@ -8,6 +8,7 @@
 mod alertmanager;
 mod alerts;
 mod body;
+mod busy;
 mod console;
 mod cors;
 mod decisions;

@@ -1,11 +1,11 @@
 //! `POST /api/v1/observations`: how requests ended. `GET /api/v1/limits`: a
 //! client's limits, those that are in force and those that are advised.
 
-use super::{CLIENT_BYTES_MAX, Response};
 use super::body::Whole;
 use super::ingest;
 use super::problem::{AskLimits, Problem, ReadLimits};
 use super::service::Core;
+use super::{CLIENT_BYTES_MAX, Response};
 use crate::limits::{ClientLimits, Observation};
 use axum::Json;
 use axum::extract::{RawQuery, State};

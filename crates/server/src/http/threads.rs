@@ -1,5 +1,6 @@
 //! The I/O threads: a runtime of one thread each, which owns its connections.
 
+use super::busy::Busy;
 use super::descriptors::connections_max;
 use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
@@ -22,6 +23,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client has for the rest of a request when the server ends.
+pub(super) const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// How long a client may take nothing of its answers.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -217,7 +221,11 @@ pub(super) struct Address(Arc<str>);
 
 impl Address {
     fn of(socket: &TcpStream) -> Self {
-        Self(socket.peer_addr().map_or("".into(), |address| one_of_its_network(address.ip()).to_string().into()))
+        Self(
+            socket
+                .peer_addr()
+                .map_or("".into(), |address| one_of_its_network(address.ip()).to_string().into()),
+        )
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -264,13 +272,18 @@ async fn requests(
     let other = Other { address: address.as_str(), peer: peer.as_deref() };
     let Some(received) = fast::serve(&mut stream, front.core(), other, stage.clone()).await else { return };
     let stream = Rewind::new(received, stream);
+    let busy = Busy::default();
+    let answering = busy.clone();
     let service = service_fn(move |mut request: http::Request<Incoming>| {
-        let front = Arc::clone(&front);
+        let (front, busy) = (Arc::clone(&front), answering.clone());
         if let Some(peer) = &peer {
             request.extensions_mut().insert(Arc::clone(peer));
         }
         request.extensions_mut().insert(address.clone());
-        async move { Ok::<_, std::convert::Infallible>(serve(&front, request).await) }
+        async move {
+            let response = serve(&front, request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| busy.until_sent(body)))
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -282,7 +295,10 @@ async fn requests(
         ended = connection.as_mut() => ended,
         () = reached(&mut stage, Stage::Ending) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = busy.idle_for(LAST_BYTES) => return,
+            }
         }
     };
     if let Err(error) = ended {

@@ -178,7 +178,8 @@ impl<'b> Headers<'b> {
     /// Whether a browser may have added the credential by itself: then it
     /// matters which page asks.
     fn are_of_browser(&self) -> bool {
-        let shows_key = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        let shows_key =
+            |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         self.is_of_page && !self.authorization.is_some_and(shows_key)
     }
 

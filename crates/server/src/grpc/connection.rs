@@ -4,7 +4,7 @@
 use super::call::{Call, Desk, Outcome};
 use super::elsewhere;
 use super::front::Front;
-use super::standing::{Due, Standing, Stay};
+use super::standing::{Due, LIVES, Standing, Stay};
 use super::unvectored::Unvectored;
 use crate::auth::Peer;
 use crate::http::{Stage, reached, tls};
@@ -67,7 +67,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let standing = Arc::<Standing>::default();
-    let mut stay = Stay::new(Arc::clone(&standing), front.strangers.begin());
+    let mut stay = Stay::new(Arc::clone(&standing), front.strangers.begin(), LIVES);
     let started = tokio::select! {
         started = timeout(START_TIMEOUT, settings().handshake(Unvectored(io))) => started,
         () = stay.over() => return,

@@ -17,8 +17,13 @@ const OTHERS_MAX: usize = 16;
 
 /// How long a connection stays on which nothing is decided; up to twice as long
 /// where something was.
-const STRANGER_LIFE: Duration = Duration::from_secs(60);
-const IDLE_LIFE: Duration = Duration::from_secs(300);
+#[derive(Clone, Copy)]
+pub(super) struct Lives {
+    stranger: Duration,
+    known: Duration,
+}
+
+pub(super) const LIVES: Lives = Lives { stranger: Duration::from_secs(60), known: Duration::from_secs(300) };
 
 /// How long the other side may take to agree to the end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -74,10 +79,6 @@ impl Standing {
     fn was_of_use(&self) -> bool {
         self.has_asked.swap(false, Ordering::Relaxed) || self.is_known() && self.has_under_way()
     }
-
-    fn life(&self) -> Duration {
-        if self.is_known() { IDLE_LIFE } else { STRANGER_LIFE }
-    }
 }
 
 impl Drop for UnderWay {
@@ -92,6 +93,7 @@ impl Drop for UnderWay {
 /// A connection's time.
 pub(super) struct Stay {
     standing: Arc<Standing>,
+    lives: Lives,
     /// Until somebody has shown a credential.
     ticket: Option<Ticket>,
     /// Set once, and again when it is over: no call moves it.
@@ -108,9 +110,9 @@ pub(super) enum Due {
 }
 
 impl Stay {
-    pub(super) fn new(standing: Arc<Standing>, ticket: Ticket) -> Self {
-        let silence = Box::pin(sleep(standing.life()));
-        Self { standing, ticket: Some(ticket), silence, is_told: false }
+    pub(super) fn new(standing: Arc<Standing>, ticket: Ticket, lives: Lives) -> Self {
+        let silence = Box::pin(sleep(lives.stranger));
+        Self { standing, lives, ticket: Some(ticket), silence, is_told: false }
     }
 
     /// Comes back when the connection has to end.
@@ -127,7 +129,8 @@ impl Stay {
                     if !self.standing.was_of_use() {
                         return;
                     }
-                    self.silence.as_mut().reset(Instant::now() + self.standing.life());
+                    let life = if self.standing.is_known() { self.lives.known } else { self.lives.stranger };
+                    self.silence.as_mut().reset(Instant::now() + life);
                 }
             }
         }
@@ -174,43 +177,43 @@ mod tests {
     use super::*;
     use crate::http::Room;
     use futures_util::FutureExt as _;
-    use tokio::time::advance;
 
-    fn stay(room: &Room) -> (Arc<Standing>, Stay) {
+    const LIFE: Duration = Duration::from_millis(50);
+
+    fn stay(room: &Room, lives: Lives) -> (Arc<Standing>, Stay) {
         let standing = Arc::<Standing>::default();
-        (Arc::clone(&standing), Stay::new(standing, room.begin()))
+        (Arc::clone(&standing), Stay::new(standing, room.begin(), lives))
     }
 
-    async fn is_over_after(stay: &mut Stay, life: Duration) -> bool {
-        advance(life + Duration::from_millis(1)).await;
-        stay.over().now_or_never().is_some()
+    async fn is_over_within(stay: &mut Stay, time: Duration) -> bool {
+        tokio::time::timeout(time, stay.over()).await.is_ok()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_shows_nothing_stays_for_a_while() {
-        let (standing, mut stay) = stay(&Room::new(1));
+        let (standing, mut stay) = stay(&Room::new(1), Lives { stranger: LIFE, known: LIFE * 1000 });
         let _watch = standing.begin_other();
-        assert!(!is_over_after(&mut stay, STRANGER_LIFE / 2).await);
-        assert!(is_over_after(&mut stay, STRANGER_LIFE / 2).await);
+        let began = Instant::now();
+        assert!(is_over_within(&mut stay, LIFE * 100).await);
+        assert!(began.elapsed() >= LIFE);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_is_known_stays_while_something_is_asked() {
-        let (standing, mut stay) = stay(&Room::new(1));
+        let (standing, mut stay) = stay(&Room::new(1), Lives { stranger: LIFE, known: LIFE });
         standing.let_in(true);
-        assert!(!is_over_after(&mut stay, STRANGER_LIFE).await);
         let logs = standing.begin();
-        assert!(!is_over_after(&mut stay, IDLE_LIFE).await);
+        assert!(!is_over_within(&mut stay, LIFE * 5).await);
         drop(logs);
-        assert!(is_over_after(&mut stay, IDLE_LIFE).await);
+        assert!(is_over_within(&mut stay, LIFE * 100).await);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn strangers_make_room_and_who_is_known_needs_none() {
         let room = Room::new(2);
-        let ((_, mut stranger), (standing, mut known)) = (stay(&room), stay(&room));
+        let ((_, mut stranger), (standing, mut known)) = (stay(&room, LIVES), stay(&room, LIVES));
         standing.let_in(true);
-        let _others = (stay(&room), stay(&room));
+        let _others = (stay(&room, LIVES), stay(&room, LIVES));
         assert!(stranger.over().now_or_never().is_some());
         assert!(known.over().now_or_never().is_none());
     }

@@ -168,6 +168,7 @@ impl Server {
         let sender = spawn_sender(options.external_url, options.outgoing);
         let replicas = options.shares.clone().filter(|_| options.trainer.is_some());
         let replicas = replicas.map(Replicas::new).transpose()?;
+        let passes = spawn_passes(&options.data);
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
@@ -218,7 +219,7 @@ impl Server {
             tenants,
             metrics,
             limits,
-            passes: Passes::load(&options.data)?,
+            passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
             options: shown,
@@ -362,9 +363,18 @@ impl Server {
 }
 
 /// Certificates of the system take a while to be read.
-fn spawn_sender(external_url: String, outgoing: Outgoing) -> JoinHandle<Result<Sender, SenderError>> {
+pub(crate) fn spawn_sender(
+    external_url: String,
+    outgoing: Outgoing,
+) -> JoinHandle<Result<Sender, SenderError>> {
     let options = SenderOptions { external_url, outgoing, ..SenderOptions::default() };
     tokio::task::spawn_blocking(move || Sender::new(options))
+}
+
+/// A first key is made and waits for the disk.
+pub(crate) fn spawn_passes(data: &Path) -> JoinHandle<Result<Passes, PassError>> {
+    let data = data.to_owned();
+    tokio::task::spawn_blocking(move || Passes::load(&data))
 }
 
 /// How the journal is opened, beside the rest of the start.

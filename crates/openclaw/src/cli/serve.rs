@@ -11,6 +11,7 @@ use openclaw_server::{
 };
 use std::ffi::OsString;
 use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -75,10 +76,7 @@ async fn serve(
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
-    if let Some(address) = server.grpc_address() {
-        ui.note(format_args!("openclaw takes gRPC on {address}"))?;
-    }
-    ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
+    say_where(ui, scheme, address, server.grpc_address())?;
     let follower = signals.wait_for_end(&server).await;
     server.stop(DRAIN).await;
     tracing::info!("stopped");
@@ -98,12 +96,20 @@ async fn serve_edge(
     let server = EdgeServer::start(edge_options(settings, source, inherited)).await?;
     let address = server.address();
     tracing::info!(%address, role = "edge", "ready");
-    ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
+    say_where(ui, scheme, address, server.grpc_address())?;
     let follower = signals.wait_for_end(&server).await;
     server.stop(DRAIN).await;
     tracing::info!("stopped");
     drop(follower);
     Ok(())
+}
+
+/// HTTP last: whoever starts us waits for it.
+fn say_where(ui: &mut Ui, scheme: &str, http: SocketAddr, grpc: Option<SocketAddr>) -> Result<(), CliError> {
+    if let Some(grpc) = grpc {
+        ui.note(format_args!("openclaw takes gRPC on {grpc}"))?;
+    }
+    ui.note(format_args!("openclaw listens on {scheme}://{http}"))
 }
 
 fn scheme(settings: &Settings) -> &'static str {

@@ -4,6 +4,7 @@ use super::buckets::{self, BucketsSection};
 use super::edge::{self, EdgeSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::models::{self, ModelsSection, ModelsSettings};
 use super::outgoing::{self, OutgoingSection};
 use super::problem::Problem;
 use super::reach::{self, Reach, TenantSecretsSection};
@@ -56,7 +57,7 @@ section! {
         telemetry: TelemetrySection,
         /// The index of similar alerts.
         similar: SimilarSection,
-        /// Where models are kept.
+        /// Where models are kept, and which keys count for them.
         models: ModelsSection,
         /// How replicas share rate limits.
         buckets: BucketsSection,
@@ -210,17 +211,6 @@ section! {
     }
 }
 
-section! {
-    /// Where models are kept.
-    ModelsSection {
-        /// A folder in the data folder.
-        directory: NothingToSet,
-        /// An OCI registry.
-        #[schemars(skip)]
-        oci: OtherEngine,
-    }
-}
-
 choice! {
     /// Whether a client must show a certificate.
     ClientAuthWord {
@@ -277,6 +267,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) shares: Option<SharesOptions>,
     /// Where an edge's observations go on to.
     pub(crate) upstream: Option<UpstreamOptions>,
+    /// Where models are kept, and which keys count for them.
+    pub(crate) models: ModelsSettings,
     anonymous_tenant: Option<At<Tenant>>,
     operator_tenant: Option<At<Tenant>>,
     operator_tokens: Vec<At<Tenant>>,
@@ -442,6 +434,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
         shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
         upstream: edge::checked(file.edge, cx),
+        models: models::checked(file.models.into_value().unwrap_or_default(), cx),
     }
 }
 

@@ -78,6 +78,8 @@ pub(crate) enum CliError {
     Sockets { source: io::Error },
     #[error(transparent)]
     Sign(#[from] openclaw_server::SignError),
+    #[error(transparent)]
+    Model(#[from] super::model::ModelCommandError),
 }
 
 impl From<Faults> for CliError {

@@ -7,6 +7,7 @@ mod error;
 mod import;
 mod jwt;
 mod key;
+mod model;
 mod passthrough;
 mod replay;
 mod route;
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     /// Says where alerts go
     #[command(subcommand)]
     Route(route::RouteCommand),
+    /// Keeps, signs and shows the models that limits learn from
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Adds, lists and removes tenants and their keys
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -166,6 +170,7 @@ pub(crate) fn run(command: Command, environment: &Environment, ui: &mut Ui) -> R
         Command::Compare(args) => compare::run(&args, environment, ui),
         Command::Replay(args) => replay::run(&args, environment, ui),
         Command::Route(command) => route::run(command, environment, ui),
+        Command::Model(command) => model::run(command, environment, ui),
         Command::Tenant(command) => tenant::run(command, environment, ui),
         Command::Template(command) => template::run(command, ui),
         Command::Score(args) => score::run(&args, environment, ui),

@@ -4,6 +4,7 @@ use super::buckets::{self, BucketsSection};
 use super::edge::{self, EdgeSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::models::{self, ModelsSection, ModelsSettings};
 use super::outgoing::{self, OutgoingSection};
 use super::problem::Problem;
 use super::reach::{self, Reach, TenantSecretsSection};
@@ -57,7 +58,7 @@ section! {
         telemetry: TelemetrySection,
         /// The index of similar alerts.
         similar: SimilarSection,
-        /// Where models are kept.
+        /// Where models are kept, and which keys count for them.
         models: ModelsSection,
         /// When and how models are made by themselves.
         training: TrainingSection,
@@ -213,17 +214,6 @@ section! {
     }
 }
 
-section! {
-    /// Where models are kept.
-    ModelsSection {
-        /// A folder in the data folder.
-        directory: NothingToSet,
-        /// An OCI registry.
-        #[schemars(skip)]
-        oci: OtherEngine,
-    }
-}
-
 choice! {
     /// Whether a client must show a certificate.
     ClientAuthWord {
@@ -281,6 +271,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) shares: Option<SharesOptions>,
     /// Where an edge's observations go on to.
     pub(crate) upstream: Option<UpstreamOptions>,
+    /// Where models are kept, and which keys count for them.
+    pub(crate) models: ModelsSettings,
     anonymous_tenant: Option<At<Tenant>>,
     operator_tenant: Option<At<Tenant>>,
     operator_tokens: Vec<At<Tenant>>,
@@ -447,6 +439,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         training: training::checked(file.training, cx),
         shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
         upstream: edge::checked(file.edge, cx),
+        models: models::checked(file.models.into_value().unwrap_or_default(), cx),
     }
 }
 

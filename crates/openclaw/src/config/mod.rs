@@ -38,6 +38,7 @@ mod servicenow;
 mod slack;
 mod sources;
 mod telegram;
+mod telemetry;
 mod templates;
 mod tenant;
 mod tenants;

@@ -16,10 +16,10 @@ pub mod shares;
 
 pub use adapt::{
     Adapter, AdaptivePolicies, AdaptivePolicy, Answers, Backend, BackendTick, Base, Bounds, Candidate,
-    ClientState, ClientView, Correction, FEATURES, Features, HIDDEN_MAX, Health, Heard, Network, OUTPUTS,
-    PLAIN_OUTPUT, Plain, Predictor, QUANTILES, SERVING10, SetsRates, Shares, TICKS, TenantFigures,
-    TenantIndex, TickProgress, UNREPORTED_LATENCY, VOLUME10, WINDOWS_MIN, Weights, WeightsError, Window,
-    WindowFigures,
+    ClientState, ClientView, Correction, Decided, EndedWindow, FEATURES, Features, HIDDEN_MAX, Health, Heard,
+    Network, OUTPUTS, PLAIN_OUTPUT, Plain, Predictor, QUANTILES, SERVING10, SetsRates, Shares, TICKS,
+    TenantFigures, TenantIndex, TickProgress, Ticks, UNREPORTED_LATENCY, VOLUME10, WINDOWS_MIN, Weights,
+    WeightsError, Window, WindowFigures,
 };
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

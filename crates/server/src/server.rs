@@ -25,6 +25,7 @@ use openclaw_journal::{
 };
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
+use openclaw_telemetry::{Recorder, RecorderOptions, TelemetryError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,8 @@ pub struct ServerOptions {
     pub shares: Option<SharesOptions>,
     /// How models are made by themselves; nothing where they are not.
     pub trainer: Option<TrainerOptions>,
+    /// How what clients did is kept.
+    pub telemetry: RecorderOptions,
 }
 
 /// Why the service can't start.
@@ -125,6 +128,9 @@ pub enum StartError {
     /// Observations can't go on.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// What clients did can't be kept.
+    #[error("the folder `telemetry` in the data folder can't be used: {0}")]
+    Telemetry(#[from] TelemetryError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -186,6 +192,7 @@ impl Server {
         let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
         // The folder is ours, and so is what the process before this one saved.
         let restoring = saver.restore();
+        limits.record(recorder(&options.data, options.telemetry, &clock)?);
         let sender = Arc::new(sender.await.map_err(io::Error::other)??);
         let parts = Parts {
             log: log.clone(),
@@ -350,6 +357,9 @@ impl Server {
             if let Err(error) = host.snapshot() {
                 tracing::warn!(%error, "no last snapshot: the next start will take longer");
             }
+            if let Some(recorder) = app.core.limits.recorder() {
+                recorder.stop();
+            }
             log.shutdown();
             drop(app);
             if let Some(io) = Arc::into_inner(io) {
@@ -360,6 +370,17 @@ impl Server {
             tracing::error!(%error, "the last steps were cut off");
         }
     }
+}
+
+/// What clients did is kept from now on.
+fn recorder(
+    data: &Path,
+    options: RecorderOptions,
+    clock: &Arc<Clock>,
+) -> Result<Arc<Recorder>, TelemetryError> {
+    let clock = Arc::clone(clock);
+    let recorder = Recorder::start(data.join("telemetry"), options, Arc::new(move || clock.now()))?;
+    Ok(Arc::new(recorder))
 }
 
 /// Certificates of the system take a while to be read.

@@ -145,7 +145,8 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
     let anonymous_tenant = settings.service.anonymous_tenant().cloned();
-    let ServiceSettings { http, grpc, metrics_public, console_public, journal, .. } = settings.service;
+    let ServiceSettings { http, grpc, metrics_public, console_public, journal, telemetry, .. } =
+        settings.service;
     let shares = settings.service.shares.clone();
     let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
@@ -176,6 +177,7 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         io_threads: io_threads(),
         shares,
         trainer: None,
+        telemetry,
     }
 }
 

@@ -39,6 +39,7 @@ mod servicenow;
 mod slack;
 mod sources;
 mod telegram;
+mod telemetry;
 mod templates;
 mod tenant;
 mod tenants;

@@ -1,5 +1,6 @@
 //! `openclaw model`
 
+mod extract;
 mod inspect;
 mod list;
 mod transfer;
@@ -10,9 +11,11 @@ use clap::Subcommand;
 use openclaw_learning::publish::Repository;
 use std::path::{Path, PathBuf};
 
-/// What to do about models.
+/// The life of the model that sets clients' limits.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
+    /// Turns recorded windows into rows to train on
+    Extract(extract::ExtractArgs),
     /// Signs a model and puts it into the configured repository
     Push(transfer::PushArgs),
     /// Fetches a model, verifies its signature and writes its files
@@ -44,6 +47,7 @@ impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
 
 pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     match command {
+        ModelCommand::Extract(args) => extract::run(&args, environment, ui),
         ModelCommand::Push(args) => transfer::push(&args, environment, ui),
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
         ModelCommand::List(args) => list::run(&args, environment, ui),

@@ -232,7 +232,7 @@ mod tests {
             for (tick, count) in window.ticks.iter().enumerate() {
                 if let Some(ended) = state.tick(*count as u32) {
                     assert_eq!(tick, TICKS - 1);
-                    state.roll(ended);
+                    state.roll(ended.window());
                 }
             }
             served.push(state.features(heard));

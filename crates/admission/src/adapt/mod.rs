@@ -24,6 +24,7 @@ mod state;
 mod sums;
 mod tally;
 mod tenant;
+mod trial;
 
 pub use adapter::{
     Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, SetsRates, TenantIndex, TickProgress,
@@ -43,3 +44,4 @@ pub use state::{ClientState, WINDOWS_MIN};
 pub use sums::Decided;
 pub use tally::{TICKS, Ticks, Window};
 pub use tenant::{Backend, TenantFigures};
+pub use trial::{CLUSTERS, Cluster, Evidence, Part};

@@ -31,7 +31,6 @@ impl Part {
 }
 
 /// The cluster of a client in the trial that has that salt.
-#[expect(dead_code, reason = "used with the trial")]
 pub(super) fn cluster_of(key: Key, salt: u64) -> usize {
     let mut mixed = key.word() ^ salt;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

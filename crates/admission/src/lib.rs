@@ -19,7 +19,7 @@ pub use adapt::{
     CLUSTERS, Candidate, ClientState, ClientView, Cluster, Correction, Decided, EDGES, EndedWindow, Evidence,
     FEATURES, Features, HIDDEN_MAX, Health, Heard, Network, OUTPUTS, PLAIN_OUTPUT, Part, Plain, Predictor,
     QUANTILES, SERVING10, SetsRates, Shares, TICKS, TenantFigures, TenantIndex, TickProgress, Ticks,
-    UNREPORTED_LATENCY, WINDOWS_MIN, Weights, WeightsError, Window, WindowFigures,
+    UNREPORTED_LATENCY, VOLUME10, WINDOWS_MIN, Weights, WeightsError, Window, WindowFigures,
 };
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

@@ -38,7 +38,7 @@ pub use conform::Correction;
 pub use drift::{Baseline, EDGES};
 pub use ended::EndedWindow;
 pub use estimator::{PLAIN_OUTPUT, Plain, Predictor};
-pub use features::{Base, FEATURES, Features, SERVING10};
+pub use features::{Base, FEATURES, Features, SERVING10, VOLUME10};
 pub use figures::{QUANTILES, WindowFigures};
 pub use health::{BackendTick, Health};
 pub use network::{HIDDEN_MAX, Network, OUTPUTS, Weights, WeightsError};

@@ -155,6 +155,10 @@ impl ClientState {
         self.last
     }
 
+    pub(super) fn level(&self) -> f32 {
+        self.level
+    }
+
     pub(super) fn before_last(&self) -> f32 {
         self.before_last
     }

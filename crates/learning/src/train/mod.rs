@@ -8,15 +8,18 @@
 mod adam;
 mod batch;
 mod checkpoint;
+mod history;
 mod kernel;
 mod parameters;
 mod rows;
 mod scaling;
 mod settings;
 mod trainer;
+pub mod volume;
 mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use history::{Known, by_volume, needed, usable_from};
 pub use rows::{Row, TARGET_MAX};
 pub use scaling::Scaling;
 pub use settings::{Settings, TrainError};

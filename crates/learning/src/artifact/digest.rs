@@ -26,6 +26,10 @@ impl Digest {
         Self(sum)
     }
 
+    pub(crate) fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The digits alone.
     #[must_use]
     pub fn hex(self) -> String {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// No file of a model that is served is longer.
 pub const MODEL_BYTES_MAX: usize = 1 << 20;
@@ -64,7 +65,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         return Err(failed(io::ErrorKind::InvalidInput.into()));
     };
     fs::create_dir_all(folder).map_err(failed)?;
-    let beside = folder.join(format!("{BEGINNING}{}-{}", std::process::id(), name.to_string_lossy()));
+    let beside =
+        folder.join(format!("{BEGINNING}{}-{}-{}", std::process::id(), unique(), name.to_string_lossy()));
     let write = || {
         let mut file = File::create(&beside)?;
         file.write_all(bytes)?;
@@ -77,3 +79,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 /// What names of files start with that are being written.
 pub(crate) const BEGINNING: &str = ".writing-";
+
+/// A number that this process gives once.
+pub(crate) fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -16,6 +16,7 @@ mod tensors;
 pub use baseline::{DECILES, FeatureBaseline};
 pub use card::{CARD_BYTES_MAX, Card, CardError, FeatureList, Scaling, TrainingData};
 pub use digest::{Digest, DigestError};
+pub(crate) use file::{BEGINNING, read as read_file, replace as replace_file, unique};
 pub use file::{FileError, MODEL_BYTES_MAX};
 pub use model::{Model, ModelError, ModelFiles};
 pub use name::{ModelName, ModelNameError};

@@ -130,6 +130,19 @@ impl Model {
         Self::of_card(card, tensors::from_safetensors(safetensors)?)
     }
 
+    /// The same, of one that is known by name.
+    pub(crate) fn from_files_of(
+        name: ModelName,
+        card: &[u8],
+        safetensors: &[u8],
+    ) -> Result<Self, ModelError> {
+        let model = Self::from_files(card, safetensors)?;
+        if model.name() != name {
+            return Err(ModelError::Name { expected: name, found: model.name() });
+        }
+        Ok(model)
+    }
+
     /// What it says about itself.
     #[must_use]
     pub fn card(&self) -> &Card {
@@ -187,11 +200,7 @@ impl Model {
     pub fn load(folder: &Path, name: ModelName) -> Result<Self, ModelError> {
         let card = read(&folder.join(format!("{name}.json")), CARD_BYTES_MAX)?;
         let safetensors = read(&folder.join(format!("{name}.safetensors")), MODEL_BYTES_MAX)?;
-        let model = Self::from_files(&card, &safetensors)?;
-        if model.name() != name {
-            return Err(ModelError::Name { expected: name, found: model.name() });
-        }
-        Ok(model)
+        Self::from_files_of(name, &card, &safetensors)
     }
 
     /// Reads one from any of its files: with the card beside it, or without

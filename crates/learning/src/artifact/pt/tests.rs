@@ -4,9 +4,9 @@ use crate::artifact::tensors::tests::numbered;
 
 /// `torch.save(nn.Linear(10, 2).state_dict(), path)`, as PyTorch 1.13 pickles it.
 const TORCH_LINEAR: &[u8] = b"\x80\x02ccollections\nOrderedDict\nq\0)Rq\x01(X\x06\0\0\0weightq\x02\
-    ctorch._utils\n_rebuild_tensor_v2\nq\x03((X\x07\0\0\0storageq\x04ctorch\nFloatStorage\nq\x05X\x01\0\0\00q\x06\
+    ctorch._utils\n_rebuild_tensor_v2\nq\x03((X\x07\0\0\0storageq\x04ctorch\nFloatStorage\nq\x05X\x01\0\0\0\x30q\x06\
     X\x03\0\0\0cpuq\x07K\x14tq\x08QK\0K\x02K\n\x86q\tK\nK\x01\x86q\n\x89h\0)Rq\x0btq\x0cRq\rX\x04\0\0\0biasq\x0e\
-    h\x03((h\x04h\x05X\x01\0\0\01q\x0fh\x07K\x02tq\x10QK\0K\x02\x85q\x11K\x01\x85q\x12\x89h\0)Rq\x13tq\x14Rq\x15\
+    h\x03((h\x04h\x05X\x01\0\0\0\x31q\x0fh\x07K\x02tq\x10QK\0K\x02\x85q\x11K\x01\x85q\x12\x89h\0)Rq\x13tq\x14Rq\x15\
     u}q\x16X\t\0\0\0_metadataq\x17h\0)Rq\x18X\0\0\0\0q\x19}q\x1aX\x07\0\0\0versionq\x1bK\x01sssb.";
 
 fn bytes_of(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
@@ -60,7 +60,7 @@ fn transposed_and_shared_numbers_are_read() {
     let sliced = changed(b"QK\0K\x02\x85", b"QK\x01K\x01\x85");
     assert_eq!(refused(&sliced), "`bias` is a row of 1; expected a row of 2");
     let shared =
-        changed(b"X\x01\0\0\01q\x0fh\x07K\x02tq\x10QK\0", b"X\x01\0\0\00q\x0fh\x07K\x14tq\x10QK\x06");
+        changed(b"X\x01\0\0\0\x31q\x0fh\x07K\x02tq\x10QK\0", b"X\x01\0\0\0\x30q\x0fh\x07K\x14tq\x10QK\x06");
     let Weights::Linear { bias, .. } = read(&around(&shared)).unwrap() else { unreachable!() };
     assert_eq!(bias, [6.0, 7.0]);
 }
@@ -81,11 +81,11 @@ fn other_files_are_refused() {
         refused(&changed(b"FloatStorage", b"HalfStorage")),
         refused(&changed(b"FloatStorage", b"LongStorage")),
         refused(&changed(b"X\x06\0\0\0weight", b"X\x06\0\0\0wEight")),
-        refused(&changed(b"X\x01\0\0\00q\x06", b"X\x01\0\0\07q\x06")),
+        refused(&changed(b"X\x01\0\0\0\x30q\x06", b"X\x01\0\0\0\x37q\x06")),
         refused(&changed(b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch._utils\n_rebuild_parameter\n")),
         refused(b"\x80\x02cposix\nsystem\n(X\x08\0\0\0rm -rf ./tR."),
         refused(b"\x80\x02ctorch.nn.modules.linear\nLinear\nq\0)\x81."),
-        refused(b"\x80\x02c__builtin__\neval\n(X\x01\0\0\01tR."),
+        refused(b"\x80\x02c__builtin__\neval\n(X\x01\0\0\0\x31tR."),
         refused(b"\x80\x02(iposix\nsystem\n."),
         refused(b"\x80\x02K\x01."),
         refused(b"\x80\x02}X\x05\0\0\0epochK\x03s."),

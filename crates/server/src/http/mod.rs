@@ -16,6 +16,7 @@ mod fast;
 mod feedback;
 mod ingest;
 mod messages;
+mod models;
 mod observations;
 mod origin;
 mod problem;

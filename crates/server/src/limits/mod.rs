@@ -14,7 +14,7 @@ mod save;
 mod seed;
 mod sharing;
 
-pub(crate) use adapt::ClientLimits;
+pub(crate) use adapt::{ClientLimits, ModelsTold};
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
@@ -31,7 +31,7 @@ use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
-use openclaw_alert::TenantName;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
 pub(crate) use sharing::AskedOf;
 use sharing::{InForce, Sharing};
@@ -154,6 +154,11 @@ impl Limits {
     /// Now, for [`Limits::decide`]; read once for all that is decided at once.
     pub(crate) fn now_nanos(&self) -> u64 {
         self.clock.now().nanos().max(0) as u64
+    }
+
+    /// Now, for people.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Takes tokens of every policy that the request meets, or of none.

@@ -12,6 +12,7 @@ use crate::rows::{ClientId, WindowRow};
 use crate::store::Store;
 use openclaw_alert::TenantName;
 use parquet::data_type::Int64Type;
+use parquet::errors::Result as ParquetResult;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -212,11 +213,15 @@ impl Windows {
     }
 }
 
+fn places(take: &mut Take<'_>) -> ParquetResult<Vec<i64>> {
+    take.each::<Int64Type>()
+}
+
 /// The rows of a group whose clients' places are within a part.
 fn read_part(file: &Reader<'_>, group: &Group, part: &Range<u64>) -> Result<Vec<WindowRow>, TelemetryError> {
     let all = 0..usize::try_from(group.rows).unwrap_or(usize::MAX);
     let is_wanted = |place: u64| part.contains(&place);
-    let places = file.with(group.at, all, Take::each::<Int64Type>)?;
+    let places = file.with(group.at, all, places)?;
     let wanted = |place: &i64| is_wanted(place.cast_unsigned());
     let Some(first) = places.iter().position(wanted) else { return Ok(Vec::new()) };
     let last = places.iter().rposition(wanted).unwrap_or(first);

@@ -285,4 +285,4 @@ fn run(limits: &Weak<Limits>, clock: &Clock, stopped: &mpsc::Receiver<()>) {
 
 #[cfg(test)]
 #[path = "adapt_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -14,6 +14,8 @@ mod save;
 mod seed;
 mod sharing;
 
+#[cfg(test)]
+pub(crate) use adapt::tests::World as TestWorld;
 pub(crate) use adapt::{ClientLimits, ModelsTold};
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;

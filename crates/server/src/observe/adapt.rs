@@ -118,7 +118,7 @@ impl AdaptMetrics {
         self.model.clear();
         self.drift.clear();
         let (told, drift) = limits.models_told();
-        let mut show = |version: &str, stage: &str| {
+        let show = |version: &str, stage: &str| {
             let model = Model { version: version.to_owned(), stage: stage.to_owned() };
             self.model.get_or_create(&model).set(1);
         };

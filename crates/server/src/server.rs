@@ -26,6 +26,7 @@ use openclaw_journal::{
 };
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
+use openclaw_telemetry::{Recorder, RecorderOptions, TelemetryError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,8 @@ pub struct ServerOptions {
     pub trainer: Option<TrainerOptions>,
     /// How models come into service.
     pub models: ModelsOptions,
+    /// How what clients did is kept.
+    pub telemetry: RecorderOptions,
 }
 
 /// Why the service can't start.
@@ -131,6 +134,9 @@ pub enum StartError {
     /// Models can't be kept.
     #[error(transparent)]
     Models(#[from] ModelsStartError),
+    /// What clients did can't be kept.
+    #[error("the folder `telemetry` in the data folder can't be used: {0}")]
+    Telemetry(#[from] TelemetryError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -174,6 +180,7 @@ impl Server {
         let sender = spawn_sender(options.external_url, options.outgoing);
         let replicas = options.shares.clone().filter(|_| options.trainer.is_some());
         let replicas = replicas.map(Replicas::new).transpose()?;
+        let passes = spawn_passes(&options.data);
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
@@ -191,6 +198,7 @@ impl Server {
         let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
         // The folder is ours, and so is what the process before this one saved.
         let restoring = saver.restore();
+        limits.record(recorder(&options.data, options.telemetry, &clock)?);
         let sender = Arc::new(sender.await.map_err(io::Error::other)??);
         let parts = Parts {
             log: log.clone(),
@@ -224,7 +232,7 @@ impl Server {
             tenants,
             metrics,
             limits,
-            passes: Passes::load(&options.data)?,
+            passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
             options: shown,
@@ -357,6 +365,9 @@ impl Server {
             if let Err(error) = host.snapshot() {
                 tracing::warn!(%error, "no last snapshot: the next start will take longer");
             }
+            if let Some(recorder) = app.core.limits.recorder() {
+                recorder.stop();
+            }
             log.shutdown();
             drop(app);
             if let Some(io) = Arc::into_inner(io) {
@@ -369,10 +380,30 @@ impl Server {
     }
 }
 
+/// What clients did is kept from now on.
+fn recorder(
+    data: &Path,
+    options: RecorderOptions,
+    clock: &Arc<Clock>,
+) -> Result<Arc<Recorder>, TelemetryError> {
+    let clock = Arc::clone(clock);
+    let recorder = Recorder::start(data.join("telemetry"), options, Arc::new(move || clock.now()))?;
+    Ok(Arc::new(recorder))
+}
+
 /// Certificates of the system take a while to be read.
-fn spawn_sender(external_url: String, outgoing: Outgoing) -> JoinHandle<Result<Sender, SenderError>> {
+pub(crate) fn spawn_sender(
+    external_url: String,
+    outgoing: Outgoing,
+) -> JoinHandle<Result<Sender, SenderError>> {
     let options = SenderOptions { external_url, outgoing, ..SenderOptions::default() };
     tokio::task::spawn_blocking(move || Sender::new(options))
+}
+
+/// A first key is made and waits for the disk.
+pub(crate) fn spawn_passes(data: &Path) -> JoinHandle<Result<Passes, PassError>> {
+    let data = data.to_owned();
+    tokio::task::spawn_blocking(move || Passes::load(&data))
 }
 
 /// How the journal is opened, beside the rest of the start.

@@ -4,13 +4,14 @@
 use super::Limits;
 use super::candidates::Queues;
 use super::observe::BackendCounts;
+use super::record::{Names, PolicyNames};
 use super::sharing::InForce;
 use crate::clock::Clock;
 use arc_swap::ArcSwap;
 use openclaw_admission::shares::Share;
 use openclaw_admission::{
     Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, FEATURES, Learns, Plain, Policy,
-    PolicyState, RateSettings, Shown, TenantFigures, TenantIndex,
+    PolicyState, RateSettings, Shown, TenantFigures, TenantIndex, TickProgress,
 };
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_limiter::{Ask, PolicyId, Rate};
@@ -59,6 +60,7 @@ pub(super) struct Adaptation {
 struct Table {
     policies: AdaptivePolicies,
     tenants: Vec<Option<(TenantName, Arc<BackendCounts>)>>,
+    names: PolicyNames,
 }
 
 impl Adaptation {
@@ -96,7 +98,18 @@ impl Table {
         self.tenants[at] = Some((tenant.name.clone(), Arc::clone(&tenant.backend)));
         for policy in tenant.policies.policies().iter().filter(|policy| policy.is_adaptive()) {
             self.policies.set(policy.id, adaptive(index, policy, share));
+            self.names.insert(policy.id, Arc::clone(&policy.settings.name));
         }
+    }
+}
+
+impl Names for Table {
+    fn tenant(&self, tenant: TenantIndex) -> Option<&TenantName> {
+        self.tenants.get(tenant.0 as usize)?.as_ref().map(|(name, _)| name)
+    }
+
+    fn policy(&self, policy: PolicyId) -> Option<&Arc<str>> {
+        self.names.get(&policy)
     }
 }
 
@@ -160,13 +173,21 @@ impl Limits {
         let (limiter, policies) = (&self.limiter, &table.policies);
         let candidates = self.adaptation.candidates.drain();
         let mut progress = self.adaptation.adapter().begin(limiter, policies, candidates, now_nanos);
-        while self.adaptation.adapter().step(limiter, policies, &mut progress) {
+        while self.step(&table, &mut progress) {
             std::thread::yield_now();
         }
         self.adaptation.adapter().finish(|index| {
             let tenant = table.tenants.get(index.0 as usize).and_then(Option::as_ref);
             tenant.map(|(_, backend)| backend.take()).unwrap_or_default()
         });
+    }
+
+    /// One batch; tells whether there are more.
+    fn step(&self, table: &Table, progress: &mut TickProgress) -> bool {
+        let mut adapter = self.adaptation.adapter();
+        let is_more = adapter.step(&self.limiter, &table.policies, progress);
+        self.record_windows(adapter.ended(), table);
+        is_more
     }
 
     /// Ticks until the limits are dropped.

@@ -10,6 +10,7 @@ mod counts;
 mod demand;
 mod numbers;
 mod observe;
+mod record;
 mod save;
 mod seed;
 mod sharing;
@@ -35,11 +36,12 @@ use openclaw_admission::{
 };
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
+use openclaw_telemetry::Recorder;
 pub(crate) use sharing::AskedOf;
 use sharing::{InForce, Sharing};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Clients whose bucket isn't full, at a time.
 const CLIENTS: usize = 1 << 20;
@@ -69,6 +71,8 @@ pub(crate) struct Limits {
     cores: usize,
     adaptation: Adaptation,
     sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
+    /// Nothing where nothing is kept.
+    recorder: OnceLock<Arc<Recorder>>,
     /// Nothing where this replica is alone.
     sharing: Option<Sharing>,
 }
@@ -98,6 +102,7 @@ impl Limits {
             cores,
             adaptation: Adaptation::new(cores),
             sinks: ArcSwap::default(),
+            recorder: OnceLock::new(),
             sharing: None,
         }
     }

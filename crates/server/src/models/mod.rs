@@ -37,6 +37,8 @@ const TICK: Duration = Duration::from_secs(1);
 const LOOK_TICKS: u32 = 10;
 /// Ticks between two times that evidence is kept.
 const SAVE_TICKS: u32 = 60;
+/// The key that published models are signed with, where none is given.
+const KEY_FILE: &str = "model-signing-key.pem";
 /// What runs where no model does.
 const PLAIN: &str = "plain";
 
@@ -122,7 +124,7 @@ impl Models {
         let kept = Kept::load(&folder).map_err(failed)?;
         let repository = match options.repository {
             Some(repository) => repository,
-            None => Repository::embedded(&folder, &data.join("models.key"))?,
+            None => Repository::embedded(&folder, &data.join(KEY_FILE))?,
         };
         let state = State {
             kept,

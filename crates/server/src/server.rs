@@ -10,6 +10,7 @@ use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Behind, Core, Front, Options, Seen, Strangers};
 use crate::limits::{Saver, SeedError};
+use crate::models::{Models, ModelsOptions, ModelsStartError};
 use crate::observe::Totals;
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
@@ -83,6 +84,8 @@ pub struct ServerOptions {
     pub shares: Option<SharesOptions>,
     /// How models are made by themselves; nothing where they are not.
     pub trainer: Option<TrainerOptions>,
+    /// How models come into service.
+    pub models: ModelsOptions,
     /// How what clients did is kept.
     pub telemetry: RecorderOptions,
 }
@@ -128,6 +131,9 @@ pub enum StartError {
     /// Observations can't go on.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// Models can't be kept.
+    #[error(transparent)]
+    Models(#[from] ModelsStartError),
     /// What clients did can't be kept.
     #[error("the folder `telemetry` in the data folder can't be used: {0}")]
     Telemetry(#[from] TelemetryError),
@@ -231,8 +237,9 @@ impl Server {
             options: shown,
             started_at: clock.now(),
         });
-        let (seen, strangers) = (Seen::default(), Strangers::default());
-        let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
+        let models = Models::start(options.models, &options.data, &core.limits, &clock)?;
+        let (seen, strangers, models) = (Seen::default(), Strangers::default(), Arc::new(models));
+        let app = Arc::new(App { core, host: Arc::clone(&host), reloader, models, seen, strangers });
         restoring.done().await;
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
         let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone());
@@ -247,6 +254,7 @@ impl Server {
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
+        tasks.push(tokio::spawn(Arc::clone(&app.models).keep()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
         let server = Self { host, app, log, doors, saver, tasks, shares, trainer };

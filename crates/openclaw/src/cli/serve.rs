@@ -1,17 +1,18 @@
 //! `openclaw serve`: configure, start, say where, wait for a signal, drain.
 
+use super::model::ModelCommandError;
 pub(crate) use super::source::Files;
 use super::source::tenants;
 use super::{CliError, Role, ServeArgs, Ui};
-use crate::config::{self, Environment, ServiceSettings, Settings};
+use crate::config::{self, Environment, RolloutSettings, ServiceSettings, Settings};
 use crate::telemetry;
 use openclaw_server::{
-    Clock, EdgeOptions, EdgeServer, Follower, Inherited, Opened, ReloadError, Reloaded, Server,
-    ServerOptions, SnapshotPolicy, TrainerOptions, take_over,
+    Clock, EdgeOptions, EdgeServer, Follower, Inherited, ModelsOptions, Opened, ReloadError, Reloaded,
+    Server, ServerOptions, SnapshotPolicy, TrainerOptions, take_over,
 };
 use std::ffi::OsString;
-use std::path::Path;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -71,7 +72,8 @@ async fn serve(
     abort_on_panic();
     let mut signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
     let scheme = scheme(&settings);
-    let options = ServerOptions { inherited, trainer, ..options(settings, source) };
+    let models = models(&settings)?;
+    let options = ServerOptions { inherited, trainer, models, ..options(settings, source) };
     let (server, opened) = Server::start(options).await?;
     report(&opened);
     let address = server.address();
@@ -178,7 +180,16 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         shares,
         trainer: None,
         telemetry,
+        models: ModelsOptions::default(),
     }
+}
+
+/// Where models come from and how they come into service.
+fn models(settings: &Settings) -> Result<ModelsOptions, CliError> {
+    let service = &settings.service;
+    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
+    let RolloutSettings { mode, steps } = service.rollout.clone();
+    Ok(ModelsOptions { repository: Some(repository), steps, mode })
 }
 
 /// How this program makes models by itself, as another process of its own.

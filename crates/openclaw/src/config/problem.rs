@@ -229,6 +229,8 @@ pub(crate) enum Problem {
     Digest(#[from] DigestScheduleError),
 
     // Models.
+    #[error("{reason}")]
+    Steps { reason: String },
     #[error(transparent)]
     ModelKey(#[from] openclaw_learning::publish::KeyError),
     #[error(transparent)]

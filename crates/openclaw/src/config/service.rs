@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::reach::{self, Reach, TenantSecretsSection};
 use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
+use super::rollout::{self, RolloutSection, RolloutSettings};
 use super::telemetry::{self, TelemetrySection};
 use super::tenants::Tenants;
 use super::training::{self, TrainingSection, TrainingSettings};
@@ -62,6 +63,8 @@ section! {
         similar: SimilarSection,
         /// Where models are kept, and which keys count for them.
         models: ModelsSection,
+        /// How models come into service.
+        rollout: RolloutSection,
         /// When and how models are made by themselves.
         training: TrainingSection,
         /// How replicas share rate limits.
@@ -258,6 +261,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
     pub(crate) training: TrainingSettings,
+    /// How models come into service.
+    pub(crate) rollout: RolloutSettings,
     pub(crate) telemetry: RecorderOptions,
     /// How replicas share limits; nothing where they don't.
     pub(crate) shares: Option<SharesOptions>,
@@ -430,6 +435,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
         telemetry: telemetry::checked(file.telemetry, cx),
         training: training::checked(file.training, cx),
+        rollout: rollout::checked(file.rollout, cx),
         shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
         upstream: edge::checked(file.edge, cx),
         models: models::checked(file.models.into_value().unwrap_or_default(), cx),

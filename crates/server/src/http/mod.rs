@@ -17,6 +17,7 @@ mod fast;
 mod feedback;
 mod ingest;
 mod messages;
+mod models;
 mod observations;
 mod origin;
 mod problem;

@@ -10,6 +10,7 @@ use crate::auth::{Auth, Caller, Denied, Passes, Peer};
 use crate::edge::Edge;
 use crate::host::Host;
 use crate::limits::Limits;
+use crate::models::Models;
 use crate::observe::Metrics;
 use crate::reload::Reloader;
 use crate::tenants::{TenantHandle, Tenants};
@@ -47,6 +48,8 @@ pub(crate) struct App {
     pub(crate) core: Arc<Core>,
     pub(crate) host: Arc<Host>,
     pub(crate) reloader: Arc<Reloader>,
+    /// What predicts clients' limits.
+    pub(crate) models: Arc<Models>,
     /// What other tools have told us.
     pub(crate) seen: Seen,
     pub(crate) strangers: Strangers,

@@ -15,7 +15,9 @@ mod save;
 mod seed;
 mod sharing;
 
-pub(crate) use adapt::ClientLimits;
+#[cfg(test)]
+pub(crate) use adapt::tests::World as TestWorld;
+pub(crate) use adapt::{ClientLimits, ModelsTold};
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
@@ -32,7 +34,7 @@ use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
-use openclaw_alert::TenantName;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
 use openclaw_telemetry::Recorder;
 pub(crate) use sharing::AskedOf;
@@ -159,6 +161,11 @@ impl Limits {
     /// Now, for [`Limits::decide`]; read once for all that is decided at once.
     pub(crate) fn now_nanos(&self) -> u64 {
         self.clock.now().nanos().max(0) as u64
+    }
+
+    /// Now, for people.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Takes tokens of every policy that the request meets, or of none.

@@ -447,7 +447,7 @@ impl Metrics {
 
     /// All metrics as text; nothing of alerts where there is no host for them.
     pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
-        self.adapt.look(limits);
+        self.adapt.look(limits, limits.now());
         self.telemetry.look(limits);
         if let Some(host) = host {
             self.look(host);

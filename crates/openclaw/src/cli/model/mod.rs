@@ -3,6 +3,7 @@
 mod extract;
 mod inspect;
 mod list;
+mod rollout;
 mod transfer;
 
 use super::{CliError, Ui};
@@ -24,6 +25,10 @@ pub(crate) enum ModelCommand {
     List(list::ListArgs),
     /// Shows a model's card
     Inspect(inspect::InspectArgs),
+    /// Makes a model the one that sets clients' limits, at once
+    Promote(rollout::PromoteArgs),
+    /// Ends a rollout, or goes back to the model before
+    Rollback(rollout::RollbackArgs),
 }
 
 /// Why a command about models failed.
@@ -31,6 +36,8 @@ pub(crate) enum ModelCommand {
 pub(crate) enum ModelCommandError {
     #[error(transparent)]
     Settings(#[from] config::ModelsError),
+    #[error(transparent)]
+    Wish(#[from] openclaw_server::WishError),
     #[error(transparent)]
     Publish(#[from] openclaw_learning::publish::PublishError),
     #[error("`{}`: {error}", path.display())]
@@ -52,6 +59,8 @@ pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui)
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
         ModelCommand::List(args) => list::run(&args, environment, ui),
         ModelCommand::Inspect(args) => inspect::run(&args, environment, ui),
+        ModelCommand::Promote(args) => rollout::promote(&args, environment, ui),
+        ModelCommand::Rollback(args) => rollout::roll_back(&args, environment, ui),
     }
 }
 

@@ -158,7 +158,8 @@ impl World {
                 let start = 5 * TICKS + random.below(self.ticks() - 600 - 5 * TICKS);
                 let mean = mean(&self.clients[at].honest);
                 let added = shape.draw(mean, self.nominal, random);
-                let faults = if kind == Abuse::Silent { 0.0 } else { random.uniform(0.0, 0.6) };
+                // Drawn for silent abuse too, so that both worlds are otherwise the same.
+                let faults = random.uniform(0.0, 0.6) * if kind == Abuse::Silent { 0.0 } else { 1.0 };
                 self.clients[at].suffer(start, &added, faults, random);
                 if shape != Shape::Ramp {
                     self.events.push(start);

@@ -18,7 +18,8 @@ pub use adapt::{
     Adapter, AdaptivePolicies, AdaptivePolicy, Answers, Backend, BackendTick, Base, Bounds, Candidate,
     ClientState, ClientView, Correction, FEATURES, Features, HIDDEN_MAX, Health, Heard, Network, OUTPUTS,
     PLAIN_OUTPUT, Plain, Predictor, QUANTILES, SERVING10, SetsRates, Shares, TICKS, TenantFigures,
-    TenantIndex, TickProgress, UNREPORTED_LATENCY, WINDOWS_MIN, Weights, WeightsError, Window, WindowFigures,
+    TenantIndex, TickProgress, UNREPORTED_LATENCY, VOLUME10, WINDOWS_MIN, Weights, WeightsError, Window,
+    WindowFigures,
 };
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

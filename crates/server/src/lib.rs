@@ -24,10 +24,10 @@ mod operator;
 mod reload;
 mod removal;
 mod server;
-/// Not joined up yet: the settings alone.
 mod shares;
 mod sockets;
 mod tenants;
+mod trainer;
 
 pub use auth::{
     CertificateRule, CertificateSubject, KeySetError, NewToken, PassError, SignError, TokenIssuer, TokenKeys,
@@ -45,3 +45,4 @@ pub use server::{Opened, Server, ServerOptions, StartError};
 pub use shares::{RedisOptions, SharesOptions};
 pub use sockets::Inherited;
 pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};
+pub use trainer::TrainerOptions;

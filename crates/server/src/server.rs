@@ -17,6 +17,7 @@ use crate::removal;
 use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
 use crate::sockets::Inherited;
 use crate::tenants::{SettingsSource, TenantConfig, Tenants, register, senders_of_others};
+use crate::trainer::{Replicas, Trainer, TrainerOptions};
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_delivery::{Outgoing, Sender, SenderError, SenderOptions, TlsSettingsError};
 use openclaw_journal::{
@@ -79,6 +80,8 @@ pub struct ServerOptions {
     pub io_threads: usize,
     /// How limits are shared with other replicas; nothing where they are not.
     pub shares: Option<SharesOptions>,
+    /// How models are made by themselves; nothing where they are not.
+    pub trainer: Option<TrainerOptions>,
 }
 
 /// Why the service can't start.
@@ -146,6 +149,7 @@ pub struct Server {
     saver: Saver,
     tasks: Vec<JoinHandle<()>>,
     shares: Option<SharesTask>,
+    trainer: Option<Trainer>,
 }
 
 impl Server {
@@ -162,6 +166,8 @@ impl Server {
         let journal = JournalParts::new(&options.data, options.journal, listeners.follows, &clock);
         let journal = tokio::spawn(journal.open());
         let sender = spawn_sender(options.external_url, options.outgoing);
+        let replicas = options.shares.clone().filter(|_| options.trainer.is_some());
+        let replicas = replicas.map(Replicas::new).transpose()?;
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
@@ -224,6 +230,11 @@ impl Server {
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
         let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
+        let told = app.core.metrics.trainer.clone();
+        let trainer = options
+            .trainer
+            .map(|trainer| Trainer::start(trainer, &options.data, replicas, Arc::clone(&clock), told));
+        let trainer = trainer.transpose()?;
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
@@ -231,7 +242,7 @@ impl Server {
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
-        let server = Self { host, app, log, doors, saver, tasks, shares };
+        let server = Self { host, app, log, doors, saver, tasks, shares, trainer };
         Ok((server, Opened { journal: report, recovery }))
     }
 
@@ -325,6 +336,10 @@ impl Server {
         tokio::join!(self.doors.emptied(deadline), self.host.drain(deadline));
         if let Some(shares) = self.shares {
             shares.stop().await;
+        }
+        // It waits for a process to end.
+        if let Some(trainer) = self.trainer {
+            let _ = tokio::task::spawn_blocking(move || drop(trainer)).await;
         }
         self.tasks.iter().for_each(JoinHandle::abort);
         self.saver.save().await;

@@ -1,10 +1,11 @@
 //! One tick of everybody who learns, batch by batch.
 
 use super::advice::{Bounds, Grant};
-use super::answers::Heard;
 use super::candidates::{Candidate, Candidates};
 use super::tenant::{Backend, TenantFigures, TenantState};
-use super::{Answers, ClientState, Correction, Features, Predictor, TICKS};
+use super::{
+    Answers, ClientState, Correction, Decided, EndedWindow, Features, Heard, Predictor, TICKS, Ticks,
+};
 use crate::RateSettings;
 use openclaw_limiter::{Learned, LearnedId, Limiter, PolicyId, Rate};
 use std::sync::Arc;
@@ -84,6 +85,8 @@ pub struct Adapter {
     tenants: Vec<TenantState>,
     candidates: Candidates,
     ended: Ended,
+    windows: Vec<EndedWindow>,
+    model: Arc<str>,
     ticks: u64,
     without_room: u64,
 }
@@ -114,6 +117,8 @@ impl Adapter {
     #[must_use]
     pub fn new(predictor: Box<dyn Predictor>) -> Self {
         Self {
+            model: predictor.name().into(),
+            windows: Vec::new(),
             predictor,
             clients: Vec::new(),
             tenants: Vec::new(),
@@ -127,7 +132,13 @@ impl Adapter {
     /// What predicts.
     #[must_use]
     pub fn model(&self) -> &str {
-        self.predictor.name()
+        &self.model
+    }
+
+    /// Clients' windows that have ended within the last batch.
+    #[must_use]
+    pub fn ended(&self) -> &[EndedWindow] {
+        &self.windows
     }
 
     /// Clients that found no room for a line of their own.
@@ -177,6 +188,7 @@ impl Adapter {
     ) -> bool {
         let range = progress.next..progress.next + BATCH;
         progress.next = range.end;
+        self.windows.clear();
         let mut count = 0;
         for learned in limiter.learned(range, progress.now_nanos) {
             count += 1;
@@ -233,6 +245,7 @@ impl Adapter {
         let bucket = granted(state, policy);
         let weight = state.past_use().max(WEIGHT_MIN);
         state.hear(tick.heard);
+        state.decide(tick.decided);
         let ended = state.tick(tick.offered as u32);
         let range = self.predictor.correction_range();
         let tenant = self.tenant_mut(policy.tenant);
@@ -241,19 +254,52 @@ impl Adapter {
         tenant.refused_within(tick.refused.min(bucket.rate_per_s as f32 - tick.spent).max(0.0));
         let (is_moving, is_strained) = (tenant.is_moving, tenant.is_strained());
         match ended {
-            Some(window) => {
-                let state = &mut self.clients[learned.id.0 as usize];
-                let was_known = state.is_known();
-                let correction = Correction { coverage: COVERAGE, range };
-                let outcome = state.end(window, correction, Grant { bucket, is_strained });
-                if was_known {
-                    self.tenant_mut(policy.tenant).figures.judged(&outcome);
-                }
-                self.end_window(limiter, policies, learned, now_nanos);
+            Some(ticks) => {
+                let grant = Grant { bucket, is_strained };
+                let answers = self.learn(policy, &learned, ticks, grant, range, now_nanos);
+                self.end_window(limiter, policies, learned, answers, now_nanos);
             }
             None if is_moving => self.put(limiter, policies, policy, &learned, now_nanos),
             None => {}
         }
+    }
+
+    /// Learns from a client's window that has ended.
+    fn learn(
+        &mut self,
+        policy: &AdaptivePolicy,
+        learned: &Learned,
+        ticks: Ticks,
+        grant: Grant,
+        range: (f32, f32),
+        now_nanos: u64,
+    ) -> Answers {
+        let state = &mut self.clients[learned.id.0 as usize];
+        let (before, was_known) = (state.windows(), state.is_known());
+        let correction = Correction { coverage: COVERAGE, range };
+        let (outcome, counted) = state.end(ticks.window(), correction, grant);
+        let (heard, decided) = (state.take_heard(), state.take_decided());
+        let answers = heard.answers();
+        self.windows.push(EndedWindow {
+            tenant: policy.tenant,
+            policy: learned.policy,
+            key: learned.key,
+            ended_nanos: now_nanos,
+            before,
+            ticks,
+            decided,
+            counted,
+            in_force: learned.rate,
+            advised: grant.bucket,
+            is_strained: grant.is_strained,
+            answered: heard.counts(),
+            answers,
+            model: Arc::clone(&self.model),
+        });
+        if was_known {
+            self.tenant_mut(policy.tenant).figures.judged(&outcome);
+        }
+        answers
     }
 
     /// Features of what comes next, unless the client has gone.
@@ -262,10 +308,10 @@ impl Adapter {
         limiter: &Limiter,
         policies: &AdaptivePolicies,
         learned: Learned,
+        answers: Answers,
         now_nanos: u64,
     ) {
         let state = &mut self.clients[learned.id.0 as usize];
-        let answers = state.take_answers();
         if state.is_silent()
             && learned.left >= learned.rate.burst()
             && policies.forget(limiter, &learned, now_nanos)
@@ -408,6 +454,7 @@ struct ClientTick {
     spent: f32,
     refused: f32,
     heard: Heard,
+    decided: Decided,
 }
 
 impl ClientTick {
@@ -416,7 +463,9 @@ impl ClientTick {
         let each = if window.allowed == 0 { 1.0 } else { window.cost as f32 / window.allowed as f32 };
         let (spent, refused) = (window.cost as f32, window.refused as f32 * each.max(1.0));
         let heard = Heard::new(window.observed.into(), window.own_faults.into(), p95_of_slo(&window.latency));
-        Self { offered: spent + refused, spent, refused, heard }
+        let decided =
+            Decided { allowed: window.allowed.into(), refused: window.refused.into(), cost: window.cost };
+        Self { offered: spent + refused, spent, refused, heard, decided }
     }
 }
 

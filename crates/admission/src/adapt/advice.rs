@@ -74,10 +74,17 @@ impl ClientState {
 
     /// Learns from a window that has ended, held beside what was predicted;
     /// `granted` is the bucket that the client had.
-    pub(super) fn end(&mut self, window: Window, correction: Correction, granted: Grant) -> Outcome {
+    /// Gives what was taken in of it, too.
+    pub(super) fn end(
+        &mut self,
+        window: Window,
+        correction: Correction,
+        granted: Grant,
+    ) -> (Outcome, Window) {
         let outcome = self.judge(window, correction);
-        self.roll(granted.clip(window));
-        outcome
+        let counted = granted.clip(window);
+        self.roll(counted);
+        (outcome, counted)
     }
 
     fn judge(&mut self, window: Window, correction: Correction) -> Outcome {

@@ -19,6 +19,17 @@ pub struct Answers {
     pub latency: f32,
 }
 
+impl Answers {
+    /// Of so many answers, so many of which were the client's own faults.
+    #[must_use]
+    pub fn of(answered: u16, own_faults: u16, latency: f32) -> Self {
+        match answered {
+            0 => Self::default(),
+            _ => Self { own_faults: f32::from(own_faults) / f32::from(answered), latency },
+        }
+    }
+}
+
 impl Default for Answers {
     /// Nobody has reported.
     fn default() -> Self {
@@ -64,14 +75,13 @@ impl Heard {
         }
     }
 
+    /// Answers, and those that were the client's own faults.
+    pub(super) fn counts(self) -> [u16; 2] {
+        [self.answered, self.own_faults]
+    }
+
     pub(super) fn answers(self) -> Answers {
-        if self.answered == 0 {
-            return Answers::default();
-        }
-        Answers {
-            own_faults: f32::from(self.own_faults) / f32::from(self.answered),
-            latency: f32::from(self.latency) / STEPS,
-        }
+        Answers::of(self.answered, self.own_faults, f32::from(self.latency) / STEPS)
     }
 }
 

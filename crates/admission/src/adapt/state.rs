@@ -2,7 +2,8 @@
 
 use super::answers::{Answers, Heard};
 use super::features::Base;
-use super::tally::{Tally, Window};
+use super::sums::{Decided, Sums};
+use super::tally::{Tally, Ticks, Window};
 use libm::{expm1f, log1pf};
 use openclaw_limiter::Key;
 
@@ -13,8 +14,9 @@ const WINDOWS_COUNTED: u8 = 100;
 /// Steps of the history's older part; the newest windows are kept exactly.
 const STEPS: f32 = 2048.0;
 
-/// A client, in 104 bytes: levels and deviations in log space, the last six
-/// windows, what was advised, the ticks of the window that is running.
+/// A client, in 112 bytes: levels and deviations in log space, the last six
+/// windows, what was advised, the ticks of the window that is running and what
+/// was decided in it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClientState {
@@ -32,6 +34,7 @@ pub struct ClientState {
     older_burst: [u16; 5],
     heard: Heard,
     tally: Tally,
+    sums: Sums,
     windows: u8,
     /// A byte of the client's key: whose line has become another's without a
     /// word begins anew.
@@ -64,14 +67,28 @@ impl ClientState {
             older_burst: [0; 5],
             heard: Heard::default(),
             tally: Tally::after(ticks),
+            sums: Sums::default(),
             windows: 0,
             owner: 0,
         }
     }
 
-    /// Counts what came in one tick. Gives the window when it is its last.
-    pub fn tick(&mut self, count: u32) -> Option<Window> {
+    /// Counts what came in one tick. Gives all of the window's when it is its
+    /// last.
+    pub fn tick(&mut self, count: u32) -> Option<Ticks> {
         self.tally.tick(count)
+    }
+
+    /// Counts what was decided in one tick.
+    pub(super) fn decide(&mut self, decided: Decided) {
+        if self.tally.has_begun() {
+            self.sums.add(decided);
+        }
+    }
+
+    /// What was decided in the window; the next begins with nothing.
+    pub(super) fn take_decided(&mut self) -> Decided {
+        std::mem::take(&mut self.sums).decided()
     }
 
     /// Takes in answers that the client has got within the running window.
@@ -85,9 +102,9 @@ impl ClientState {
         self.heard.answers()
     }
 
-    /// What the answers of the window were like; the next begins with none.
-    pub(super) fn take_answers(&mut self) -> Answers {
-        std::mem::take(&mut self.heard).answers()
+    /// The answers of the window; the next begins with none.
+    pub(super) fn take_heard(&mut self) -> Heard {
+        std::mem::take(&mut self.heard)
     }
 
     /// Takes in a window that has ended.
@@ -136,6 +153,10 @@ impl ClientState {
     #[must_use]
     pub fn last(&self) -> [f32; 2] {
         self.last
+    }
+
+    pub(super) fn level(&self) -> f32 {
+        self.level
     }
 
     pub(super) fn before_last(&self) -> f32 {
@@ -221,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_takes_104_bytes() {
-        assert!(size_of::<ClientState>() <= 104, "{}", size_of::<ClientState>());
+    fn a_client_takes_112_bytes() {
+        assert!(size_of::<ClientState>() <= 112, "{}", size_of::<ClientState>());
     }
 }

@@ -7,8 +7,10 @@ use crate::config::{self, Environment, ServiceSettings, Settings};
 use crate::telemetry;
 use openclaw_server::{
     Clock, EdgeOptions, EdgeServer, Follower, Inherited, Opened, ReloadError, Reloaded, Server,
-    ServerOptions, SnapshotPolicy, take_over,
+    ServerOptions, SnapshotPolicy, TrainerOptions, take_over,
 };
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -33,7 +35,8 @@ pub(super) fn run(args: &ServeArgs, environment: &Environment, ui: &mut Ui) -> R
     let source = Arc::new(Files::new(&args.config.file, environment, &settings));
     let runtime = work_runtime()?;
     if args.role.contains(&Role::All) {
-        runtime.block_on(serve(settings, source, inherited, ui))
+        let trainer = trainer(&settings, &args.config.file);
+        runtime.block_on(serve(settings, source, inherited, trainer, ui))
     } else {
         runtime.block_on(serve_edge(settings, source, inherited, ui))
     }
@@ -61,12 +64,13 @@ async fn serve(
     settings: Settings,
     source: Arc<Files>,
     inherited: Inherited,
+    trainer: Option<TrainerOptions>,
     ui: &mut Ui,
 ) -> Result<(), CliError> {
     abort_on_panic();
     let mut signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
     let scheme = scheme(&settings);
-    let options = ServerOptions { inherited, ..options(settings, source) };
+    let options = ServerOptions { inherited, trainer, ..options(settings, source) };
     let (server, opened) = Server::start(options).await?;
     report(&opened);
     let address = server.address();
@@ -165,7 +169,18 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         clock: Clock::System,
         io_threads: io_threads(),
         shares,
+        trainer: None,
     }
+}
+
+/// How this program makes models by itself, as another process of its own.
+fn trainer(settings: &Settings, config: &Path) -> Option<TrainerOptions> {
+    let training = &settings.service.training;
+    let schedule = training.schedule.clone().filter(|_| training.is_enabled)?;
+    let program = std::env::current_exe().ok()?;
+    let arguments = ["model", "retrain", "--output", "json", "--config"].map(OsString::from);
+    let command = [program.into()].into_iter().chain(arguments).chain([config.into()]).collect();
+    Some(TrainerOptions { schedule, command, time_max: training.run_max })
 }
 
 /// One I/O thread a core.

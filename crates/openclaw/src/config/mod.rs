@@ -42,6 +42,7 @@ mod templates;
 mod tenant;
 mod tenants;
 mod tls;
+mod training;
 mod units;
 mod values;
 pub(crate) mod yaml;

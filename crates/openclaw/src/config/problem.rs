@@ -192,6 +192,10 @@ pub(crate) enum Problem {
     #[error("`{prefix}` can't begin names in Redis: use letters, digits and `-_.:`, 64 at most")]
     RedisPrefix { prefix: String },
 
+    // Training.
+    #[error("{reason}")]
+    Schedule { reason: String },
+
     // Edges.
     #[error("`spool_bytes` is for what goes on to an upstream: set `upstream`, or leave it out")]
     SpoolWithoutUpstream,

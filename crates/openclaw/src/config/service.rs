@@ -10,6 +10,7 @@ use super::reach::{self, Reach, TenantSecretsSection};
 use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
 use super::tenants::Tenants;
+use super::training::{self, TrainingSection, TrainingSettings};
 use super::units::{format_duration, format_size};
 use super::values::{Address, Flag, Fraction, Size, Span, Tenant, Text, Url};
 use super::yaml::{self, Node, Value};
@@ -58,6 +59,8 @@ section! {
         similar: SimilarSection,
         /// Where models are kept.
         models: ModelsSection,
+        /// When and how models are made by themselves.
+        training: TrainingSection,
         /// How replicas share rate limits.
         buckets: BucketsSection,
         /// What `serve --role edge` does besides deciding.
@@ -273,6 +276,7 @@ pub(crate) struct ServiceSettings {
     pub(crate) log_format: LogFormat,
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
+    pub(crate) training: TrainingSettings,
     /// How replicas share limits; nothing where they don't.
     pub(crate) shares: Option<SharesOptions>,
     /// Where an edge's observations go on to.
@@ -440,6 +444,7 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         anonymous_tenant: auth.anonymous_tenant.into_set(),
         operator_tokens: auth.operator_tokens.into_value().unwrap_or_default(),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
+        training: training::checked(file.training, cx),
         shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
         upstream: edge::checked(file.edge, cx),
     }

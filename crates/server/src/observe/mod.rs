@@ -7,12 +7,14 @@ mod exposition;
 mod histogram;
 mod shares;
 mod spool;
+mod trainer;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use histogram::Times;
 pub(crate) use shares::ShareMetrics;
 pub(crate) use spool::{Dropped, SpoolMetrics};
+pub(crate) use trainer::TrainerMetrics;
 
 use crate::host::Host;
 use crate::limits::Limits;
@@ -147,6 +149,7 @@ pub(crate) struct Metrics {
     totals: TotalCounters,
     observations: Family<Tenant, Counter>,
     pub(crate) access_logs: access_logs::AccessLogMetrics,
+    pub(crate) trainer: TrainerMetrics,
 }
 
 fn request_times() -> Times {
@@ -196,9 +199,11 @@ impl Metrics {
             totals: TotalCounters::default(),
             observations: Family::default(),
             access_logs: access_logs::AccessLogMetrics::default(),
+            trainer: TrainerMetrics::default(),
         };
         metrics.adapt.register(&mut metrics.registry);
         metrics.access_logs.register(&mut metrics.registry);
+        metrics.trainer.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();

@@ -2,7 +2,7 @@
 
 use super::estimator::PLAIN_OUTPUT;
 use super::state::ClientState;
-use super::{Correction, TICKS, Window};
+use super::{Base, Correction, TICKS, Window};
 use crate::RateSettings;
 use libm::{expm1f, log1pf};
 use openclaw_limiter::Rate;
@@ -67,9 +67,7 @@ impl ClientState {
     /// Tokens a tick and burst that were advised for the running window.
     #[must_use]
     pub fn advice(&self) -> (f32, f32) {
-        let [rate, burst] = self.advised();
-        let a_tick = expm1f(rate).max(0.02) / TICKS as f32;
-        (a_tick, expm1f(burst).max(1.0) + a_tick)
+        tokens(self.advised())
     }
 
     /// Learns from a window that has ended, held beside what was predicted;
@@ -91,34 +89,56 @@ impl ClientState {
         if !self.is_known() {
             return Outcome::default();
         }
-        let (advised, mut outcome) = (self.advised(), Outcome { is_within: true, ..Outcome::default() });
-        let seen = [window.count, window.burst];
-        for at in 0..2 {
-            let is_beyond = log1pf(seen[at]) > advised[at];
-            outcome.errors[at] = (expm1f(advised[at]) - seen[at]).abs() / (seen[at] + 1.0);
-            outcome.is_within &= !is_beyond;
-            correction.learn(&mut self.correction_mut()[at], is_beyond);
-        }
-        outcome
+        let advised = self.advised();
+        judge(advised, self.correction_mut(), window, correction)
     }
 
     /// Takes in a prediction for the next window. An output that is none gives
     /// way to the plain estimator's; gives whether there was such a one.
     pub(super) fn predicted(&mut self, output: [f32; 2]) -> bool {
-        let (base, before, shifts) = (self.base(), self.advised(), self.correction());
-        let mut advised = before;
-        let mut is_sound = true;
-        for at in 0..2 {
-            let is_output = output[at].abs() <= OUTPUT_MAX;
-            is_sound &= is_output;
-            let shifted = if is_output { output[at] } else { PLAIN_OUTPUT } + shifts[at];
-            let reach = (base.scale[at] * shifted).clamp(-REACH_MAX, REACH_MAX);
-            let next = (base.centre[at] + reach).clamp(0.0, LOG_MAX);
-            advised[at] = if next < before[at] { before[at] + FALL * (next - before[at]) } else { next };
-        }
+        let (advised, is_sound) = next(&self.base(), self.advised(), self.correction(), output);
         self.advise(advised);
         is_sound
     }
+}
+
+/// Tokens a tick and burst of what was advised.
+pub(super) fn tokens([rate, burst]: [f32; 2]) -> (f32, f32) {
+    let a_tick = expm1f(rate).max(0.02) / TICKS as f32;
+    (a_tick, expm1f(burst).max(1.0) + a_tick)
+}
+
+/// Holds a window beside what was predicted for it, and corrects.
+pub(super) fn judge(
+    advised: [f32; 2],
+    shifts: &mut [f32; 2],
+    window: Window,
+    correction: Correction,
+) -> Outcome {
+    let (seen, mut outcome) =
+        ([window.count, window.burst], Outcome { is_within: true, ..Outcome::default() });
+    for at in 0..2 {
+        let is_beyond = log1pf(seen[at]) > advised[at];
+        outcome.errors[at] = (expm1f(advised[at]) - seen[at]).abs() / (seen[at] + 1.0);
+        outcome.is_within &= !is_beyond;
+        correction.learn(&mut shifts[at], is_beyond);
+    }
+    outcome
+}
+
+/// What an output comes to, after what was advised before; and whether it is
+/// one at all.
+pub(super) fn next(base: &Base, before: [f32; 2], shifts: [f32; 2], output: [f32; 2]) -> ([f32; 2], bool) {
+    let (mut advised, mut is_sound) = (before, true);
+    for at in 0..2 {
+        let is_output = output[at].abs() <= OUTPUT_MAX;
+        is_sound &= is_output;
+        let shifted = if is_output { output[at] } else { PLAIN_OUTPUT } + shifts[at];
+        let reach = (base.scale[at] * shifted).clamp(-REACH_MAX, REACH_MAX);
+        let next = (base.centre[at] + reach).clamp(0.0, LOG_MAX);
+        advised[at] = if next < before[at] { before[at] + FALL * (next - before[at]) } else { next };
+    }
+    (advised, is_sound)
 }
 
 /// The bucket that a client had.

@@ -13,17 +13,20 @@ mod advice;
 mod answers;
 mod candidates;
 mod conform;
+mod drift;
 mod ended;
 mod estimator;
 mod features;
 mod figures;
 mod health;
+mod models;
 mod network;
 mod share;
 mod state;
 mod sums;
 mod tally;
 mod tenant;
+mod trial;
 
 pub use adapter::{
     Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, SetsRates, TenantIndex, TickProgress,
@@ -32,6 +35,7 @@ pub use advice::Bounds;
 pub use answers::{Answers, Heard, UNREPORTED_LATENCY};
 pub use candidates::Candidate;
 pub use conform::Correction;
+pub use drift::{Baseline, EDGES};
 pub use ended::EndedWindow;
 pub use estimator::{PLAIN_OUTPUT, Plain, Predictor};
 pub use features::{Base, FEATURES, Features, SERVING10, VOLUME10};
@@ -43,3 +47,4 @@ pub use state::{ClientState, WINDOWS_MIN};
 pub use sums::Decided;
 pub use tally::{TICKS, Ticks, Window};
 pub use tenant::{Backend, TenantFigures};
+pub use trial::{CLUSTERS, Cluster, Evidence, Part};

@@ -215,12 +215,19 @@ impl ClientState {
         self.windows >= 2 && self.last[0] == 0.0 && self.before_last == 0.0
     }
 
-    /// Begins anew unless it is this client's already.
-    pub(super) fn belong_to(&mut self, key: Key) {
+    /// Begins anew unless it is this client's already; tells whether it did.
+    pub(super) fn belong_to(&mut self, key: Key) -> bool {
         let owner = (key.word() >> 8) as u8;
-        if self.owner != owner {
+        let is_new = self.owner != owner;
+        if is_new {
             *self = Self { owner, ..Self::starting_after(phase(key)) };
         }
+        is_new
+    }
+
+    /// Puts another prediction in the place of the one that is in force.
+    pub(super) fn adopt(&mut self, advised: [f32; 2], correction: [f32; 2]) {
+        (self.advised, self.correction) = (advised, correction);
     }
 }
 

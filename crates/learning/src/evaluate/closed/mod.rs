@@ -9,7 +9,7 @@ mod run;
 mod world;
 
 pub use figures::Figures;
-pub use limiters::{Baseline, Composed, Oracle};
+pub use limiters::{Baseline, Composed, Oracle, Served};
 pub use run::run;
 pub use world::{Abuse, Bucket, ClientTrace, Scenario, Source, World, WorldError};
 

@@ -6,6 +6,8 @@ mod composed;
 mod gate;
 mod oracle;
 mod rates;
+mod served;
 
 pub use composed::{Baseline, Composed};
 pub use oracle::Oracle;
+pub use served::Served;

@@ -28,7 +28,7 @@ impl Rates {
     }
 
     pub(super) fn mean(world: &World, deviations: f64, wins: f64) -> Self {
-        Self::Mean { deviations, wins, states: world.clients.iter().map(known).collect() }
+        Self::Mean { deviations, wins, states: world.clients.iter().map(|client| known(client, 0)).collect() }
     }
 
     pub(super) fn seasonal(world: &World) -> Self {
@@ -61,8 +61,8 @@ impl Rates {
 }
 
 /// What is known of a client from its past.
-pub(super) fn known(client: &ClientTrace) -> ClientState {
-    let mut state = ClientState::default();
+pub(super) fn known(client: &ClientTrace, phase: u8) -> ClientState {
+    let mut state = ClientState::starting_after(phase);
     client.past.iter().for_each(|window| state.roll(*window));
     state
 }

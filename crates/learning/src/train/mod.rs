@@ -13,6 +13,7 @@ mod kernel;
 mod parameters;
 mod rows;
 mod scaling;
+pub mod service;
 mod settings;
 mod trainer;
 pub mod volume;

@@ -17,6 +17,9 @@ const FLOOR: RateSettings = RateSettings { rate_per_s: 10.0, burst: 20 };
 const CEILING: RateSettings = RateSettings { rate_per_s: 1000.0, burst: 10_000 };
 const SECOND: u64 = 1_000_000_000;
 
+#[path = "adapt/trial.rs"]
+mod trial;
+
 struct World {
     limiter: Limiter,
     policies: AdaptivePolicies,
@@ -85,7 +88,7 @@ impl World {
 
 fn policy(is_enforced: bool) -> AdaptivePolicy {
     let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
-    AdaptivePolicy { tenant: TENANT, is_enforced, client: CLIENT, bounds }
+    AdaptivePolicy { tenant: TENANT, is_enforced, client: CLIENT, bounds, coverage: 0.99 }
 }
 
 #[test]

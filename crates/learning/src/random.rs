@@ -18,6 +18,18 @@ impl Random {
         }))
     }
 
+    /// Where the stream stands; [`Random::from_state`] goes on from there.
+    #[must_use]
+    pub fn state(&self) -> [u64; 4] {
+        self.0
+    }
+
+    /// The stream that goes on from where another stood.
+    #[must_use]
+    pub fn from_state(state: [u64; 4]) -> Self {
+        Self(state)
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         let state = &mut self.0;

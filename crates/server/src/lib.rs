@@ -19,15 +19,16 @@ mod handover;
 mod host;
 mod http;
 mod limits;
+mod models;
 mod observe;
 mod operator;
 mod reload;
 mod removal;
 mod server;
-/// Not joined up yet: the settings alone.
 mod shares;
 mod sockets;
 mod tenants;
+mod trainer;
 
 pub use auth::{
     CertificateRule, CertificateSubject, KeySetError, NewToken, PassError, SignError, TokenIssuer, TokenKeys,
@@ -39,9 +40,11 @@ pub use handover::{Follower, TakeOverError, take_over};
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use limits::SeedError;
+pub use models::{ModelsOptions, ModelsStartError, RolloutMode, Wish, WishError, ask_of_models};
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};
 pub use shares::{RedisOptions, SharesOptions};
 pub use sockets::Inherited;
 pub use tenants::{Origin, SettingsSource, Signing, Source, Sources, TenantConfig};
+pub use trainer::TrainerOptions;

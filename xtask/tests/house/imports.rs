@@ -19,7 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("similar", &["alert"]),
     ("pipeline", &["alert", "sources", "admission", "rating", "routing"]),
     ("delivery", &["alert", "state"]),
-    ("learning", &["alert", "telemetry", "admission", "rating"]),
+    ("learning", &["alert", "limiter", "telemetry", "admission", "rating"]),
     ("sim", &["alert", "sources", "admission", "rating", "routing", "pipeline", "journal"]),
     ("server", BELOW_SERVER),
     ("openclaw", BELOW_OPENCLAW),

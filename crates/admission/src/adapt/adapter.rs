@@ -1,19 +1,21 @@
 //! One tick of everybody who learns, batch by batch.
 
 use super::advice::{Bounds, Grant};
-use super::answers::Heard;
 use super::candidates::{Candidate, Candidates};
+use super::drift::Drift;
+use super::models::Settling;
 use super::tenant::{Backend, TenantFigures, TenantState};
-use super::{Answers, ClientState, Correction, Features, Predictor, TICKS};
+use super::trial::{Seen, Trial};
+use super::{
+    Answers, ClientState, Correction, Decided, EndedWindow, Features, Heard, Predictor, TICKS, Ticks,
+};
 use crate::RateSettings;
 use openclaw_limiter::{Learned, LearnedId, Limiter, PolicyId, Rate};
 use std::sync::Arc;
 
 /// Clients that are looked at in one go.
 const BATCH: u32 = 1024;
-/// Share of windows that a client's limit is to cover.
-const COVERAGE: f32 = 0.99;
-/// Least past use that counts when shares are weighed, in tokens a tick.
+/// Least habit that counts when shares are weighed, in tokens a tick.
 const WEIGHT_MIN: f32 = 0.05;
 
 /// A tenant's place among those that adapt; the same for life.
@@ -31,6 +33,8 @@ pub struct AdaptivePolicy {
     pub client: RateSettings,
     /// Between these.
     pub bounds: Bounds,
+    /// Share of windows that a client's limit is to cover.
+    pub coverage: f32,
 }
 
 /// Who else sets rates of clients, such as where replicas share limits.
@@ -79,11 +83,18 @@ impl AdaptivePolicies {
 
 /// All that is learned of clients.
 pub struct Adapter {
-    predictor: Box<dyn Predictor>,
-    clients: Vec<ClientState>,
+    pub(super) predictor: Box<dyn Predictor>,
+    pub(super) trial: Option<Trial>,
+    pub(super) drift: Option<Drift>,
+    /// What this tick settles, and what the next will.
+    settling: Settling,
+    pub(super) unsettled: Settling,
+    pub(super) clients: Vec<ClientState>,
     tenants: Vec<TenantState>,
     candidates: Candidates,
     ended: Ended,
+    windows: Vec<EndedWindow>,
+    pub(super) model: Arc<str>,
     ticks: u64,
     without_room: u64,
 }
@@ -114,7 +125,13 @@ impl Adapter {
     #[must_use]
     pub fn new(predictor: Box<dyn Predictor>) -> Self {
         Self {
+            model: predictor.name().into(),
+            windows: Vec::new(),
             predictor,
+            trial: None,
+            drift: None,
+            settling: Settling::Done,
+            unsettled: Settling::Done,
             clients: Vec::new(),
             tenants: Vec::new(),
             candidates: Candidates::default(),
@@ -127,7 +144,13 @@ impl Adapter {
     /// What predicts.
     #[must_use]
     pub fn model(&self) -> &str {
-        self.predictor.name()
+        &self.model
+    }
+
+    /// Clients' windows that have ended within the last batch.
+    #[must_use]
+    pub fn ended(&self) -> &[EndedWindow] {
+        &self.windows
     }
 
     /// Clients that found no room for a line of their own.
@@ -158,10 +181,14 @@ impl Adapter {
         candidates: Vec<Candidate>,
         now_nanos: u64,
     ) -> TickProgress {
+        self.settling = std::mem::take(&mut self.unsettled);
         for Candidate { policy: id, key } in self.candidates.tick(candidates) {
             let Some(policy) = policies.get(id) else { continue };
             match limiter.learn_new(id, key, rate(policy.client), now_nanos) {
-                Ok(learned) => *self.client_mut(learned) = ClientState::default(),
+                Ok(learned) => {
+                    *self.client_mut(learned) = ClientState::default();
+                    self.forget_on_trial(learned);
+                }
                 Err(_) => self.without_room += 1,
             }
         }
@@ -177,10 +204,13 @@ impl Adapter {
     ) -> bool {
         let range = progress.next..progress.next + BATCH;
         progress.next = range.end;
+        self.windows.clear();
         let mut count = 0;
         for learned in limiter.learned(range, progress.now_nanos) {
             count += 1;
-            self.client_mut(learned.id).belong_to(learned.key);
+            if self.client_mut(learned.id).belong_to(learned.key) {
+                self.forget_on_trial(learned.id);
+            }
             match policies.get(learned.policy) {
                 Some(policy) => self.take_in(limiter, policies, policy, learned, progress.now_nanos),
                 None => self.let_go(limiter, policies, &learned, progress.now_nanos),
@@ -196,7 +226,11 @@ impl Adapter {
         self.ticks += 1;
         let ends_window = self.ticks.is_multiple_of(TICKS as u64);
         for (index, tenant) in self.tenants.iter_mut().enumerate() {
-            tenant.end_tick(backend(TenantIndex(index as u32)));
+            let heard = backend(TenantIndex(index as u32));
+            if let Some(trial) = &mut self.trial {
+                trial.heard(heard);
+            }
+            tenant.guard.end_tick(heard);
             if ends_window {
                 tenant.end_window();
             }
@@ -209,6 +243,18 @@ impl Adapter {
             self.clients.resize(at + 1, ClientState::default());
         }
         &mut self.clients[at]
+    }
+
+    fn forget_on_trial(&mut self, id: LearnedId) {
+        if let Some(trial) = &mut self.trial {
+            trial.forget(id.0 as usize);
+        }
+    }
+
+    /// What is advised for a client by whichever model sets its limits.
+    fn advised(&self, client: usize) -> [f32; 2] {
+        let on_trial = self.trial.as_ref().and_then(|trial| trial.sets(client));
+        on_trial.unwrap_or_else(|| self.clients[client].advised())
     }
 
     fn tenant_mut(&mut self, index: TenantIndex) -> &mut TenantState {
@@ -228,32 +274,79 @@ impl Adapter {
         learned: Learned,
         now_nanos: u64,
     ) {
-        let state = &mut self.clients[learned.id.0 as usize];
+        let at = learned.id.0 as usize;
+        let advised = self.advised(at);
+        let state = &mut self.clients[at];
         let tick = ClientTick::of(&learned);
-        let bucket = granted(state, policy);
-        let weight = state.past_use().max(WEIGHT_MIN);
+        let bucket = granted(state, advised, policy);
+        let weight = state.usual().max(WEIGHT_MIN);
+        let was_suspect = state.is_suspect();
         state.hear(tick.heard);
+        let is_found_out = state.is_suspect() && !was_suspect;
+        state.decide(tick.decided);
         let ended = state.tick(tick.offered as u32);
-        let range = self.predictor.correction_range();
+        let within = tick.refused.min(bucket.rate_per_s as f32 - tick.spent).max(0.0);
+        if let Some(trial) = &mut self.trial {
+            trial.tick(at, state, tick.offered, tick.refused, within);
+            trial.timed(&learned.window.latency);
+        }
         let tenant = self.tenant_mut(policy.tenant);
-        let demand = tick.offered.min(bucket.rate_per_s as f32);
-        tenant.took(demand, tick.spent, weight);
-        tenant.refused_within(tick.refused.min(bucket.rate_per_s as f32 - tick.spent).max(0.0));
-        let (is_moving, is_strained) = (tenant.is_moving, tenant.is_strained());
+        tenant.guard.took(tick.offered, bucket.rate_per_s as f32, tick.spent, weight);
+        tenant.refused_within(within);
+        let (is_moving, is_strained) = (tenant.guard.is_moving(), tenant.guard.is_strained());
         match ended {
-            Some(window) => {
-                let state = &mut self.clients[learned.id.0 as usize];
-                let was_known = state.is_known();
-                let correction = Correction { coverage: COVERAGE, range };
-                let outcome = state.end(window, correction, Grant { bucket, is_strained });
-                if was_known {
-                    self.tenant_mut(policy.tenant).figures.judged(&outcome);
-                }
-                self.end_window(limiter, policies, learned, now_nanos);
+            Some(ticks) => {
+                let grant = Grant { bucket, is_strained };
+                let answers = self.learn(policy, &learned, ticks, grant, now_nanos);
+                self.end_window(limiter, policies, learned, answers, now_nanos);
             }
-            None if is_moving => self.put(limiter, policies, policy, &learned, now_nanos),
+            None if self.settling == Settling::Predict => self.predict_anew(learned),
+            None if is_moving || is_found_out || self.settling == Settling::Put => {
+                self.put(limiter, policies, policy, &learned, now_nanos);
+            }
             None => {}
         }
+    }
+
+    /// Learns from a client's window that has ended.
+    fn learn(
+        &mut self,
+        policy: &AdaptivePolicy,
+        learned: &Learned,
+        ticks: Ticks,
+        grant: Grant,
+        now_nanos: u64,
+    ) -> Answers {
+        let at = learned.id.0 as usize;
+        let state = &mut self.clients[at];
+        let (before, was_known, coverage) = (state.windows(), state.is_known(), policy.coverage);
+        let answers = state.answers();
+        let seen = Seen { ticks: &ticks, bounds: &policy.bounds, coverage, own_faults: answers.own_faults };
+        let on_trial = self.trial.as_mut().and_then(|trial| trial.end(at, state, &seen));
+        let correction = Correction { coverage, range: self.predictor.correction_range() };
+        let (outcome, counted) = state.end(ticks.window(), correction, grant);
+        let (heard, decided) = (state.take_heard(), state.take_decided());
+        let (outcome, model) = on_trial.unwrap_or_else(|| (outcome, Arc::clone(&self.model)));
+        self.windows.push(EndedWindow {
+            tenant: policy.tenant,
+            policy: learned.policy,
+            key: learned.key,
+            ended_nanos: now_nanos,
+            before,
+            ticks,
+            decided,
+            counted,
+            in_force: learned.rate,
+            advised: grant.bucket,
+            is_strained: grant.is_strained,
+            answered: heard.counts(),
+            answers,
+            model,
+        });
+        if was_known {
+            self.tenant_mut(policy.tenant).figures.judged(&outcome);
+        }
+        answers
     }
 
     /// Features of what comes next, unless the client has gone.
@@ -262,19 +355,36 @@ impl Adapter {
         limiter: &Limiter,
         policies: &AdaptivePolicies,
         learned: Learned,
+        answers: Answers,
         now_nanos: u64,
     ) {
         let state = &mut self.clients[learned.id.0 as usize];
-        let answers = state.take_answers();
         if state.is_silent()
             && learned.left >= learned.rate.burst()
             && policies.forget(limiter, &learned, now_nanos)
         {
             *state = ClientState::default();
+            self.forget_on_trial(learned.id);
             return;
         }
-        self.ended.features.push(state.features(answers));
+        let features = state.features(answers);
+        if let Some(drift) = &mut self.drift {
+            drift.add(&features);
+        }
+        self.ended.features.push(features);
         self.ended.clients.push(learned);
+    }
+
+    /// Another model says what this client needs, in the middle of its window.
+    fn predict_anew(&mut self, learned: Learned) {
+        let state = &mut self.clients[learned.id.0 as usize];
+        if state.is_known() {
+            let correction = state.correction();
+            // What the other advised is no reason to follow slowly.
+            state.adopt([0.0; 2], correction);
+            self.ended.features.push(state.features(state.answers()));
+            self.ended.clients.push(learned);
+        }
     }
 
     /// Predicts for all whose window has ended in this batch.
@@ -283,16 +393,19 @@ impl Adapter {
         outputs.clear();
         outputs.resize(features.len(), [f32::NAN; 2]);
         self.predictor.predict(&features, &mut outputs);
-        for (learned, output) in clients.iter().zip(&outputs) {
+        if let Some(trial) = &mut self.trial {
+            trial.predict(&features);
+        }
+        for (row, learned) in clients.iter().enumerate() {
             let Some(policy) = policies.get(learned.policy) else { continue };
-            let is_sound = self.clients[learned.id.0 as usize].predicted(*output);
-            if !is_sound {
+            let at = learned.id.0 as usize;
+            if !self.predicted(row, learned, outputs[row]) {
                 self.tenant_mut(policy.tenant).gave_no_number();
             }
             self.put(limiter, policies, policy, learned, now_nanos);
-            let state = &self.clients[learned.id.0 as usize];
+            let state = &self.clients[at];
             if state.is_known() {
-                let bucket = allowance(state, policy, self.share(policy, state));
+                let bucket = state.allowance(self.advised(at), &policy.bounds, self.share(policy, state));
                 self.tenant_mut(policy.tenant).figures.allowed(bucket);
             }
         }
@@ -301,9 +414,23 @@ impl Adapter {
         self.ended.features.clear();
     }
 
+    /// Takes in what both models predict; tells whether that of the one that
+    /// sets the client's limits is a prediction.
+    fn predicted(&mut self, row: usize, learned: &Learned, output: [f32; 2]) -> bool {
+        let at = learned.id.0 as usize;
+        let state = &mut self.clients[at];
+        // First: it begins where the running model's is.
+        let on_trial = self.trial.as_mut().and_then(|trial| {
+            let is_sound = trial.predicted(row, at, learned.key, state);
+            trial.sets(at).map(|_| is_sound)
+        });
+        let is_sound = state.predicted(output);
+        on_trial.unwrap_or(is_sound)
+    }
+
     fn share(&self, policy: &AdaptivePolicy, state: &ClientState) -> Option<f32> {
-        let weight = state.past_use().max(WEIGHT_MIN);
-        self.tenants.get(policy.tenant.0 as usize)?.share(weight)
+        let weight = state.usual().max(WEIGHT_MIN);
+        self.tenants.get(policy.tenant.0 as usize)?.guard.share(weight)
     }
 
     /// Puts a client's bucket in force where it isn't: what was learned, or its
@@ -316,9 +443,10 @@ impl Adapter {
         learned: &Learned,
         now_nanos: u64,
     ) {
-        let state = &self.clients[learned.id.0 as usize];
+        let at = learned.id.0 as usize;
+        let state = &self.clients[at];
         let wanted = match (policy.is_enforced, state.is_known()) {
-            (true, true) => allowance(state, policy, self.share(policy, state)),
+            (true, true) => state.allowance(self.advised(at), &policy.bounds, self.share(policy, state)),
             // It may have come back from a restart with what it had learned.
             (true, false) if policy.bounds.hold_rate(learned.rate) => return,
             (true, false) => policy.client,
@@ -337,6 +465,7 @@ impl Adapter {
     fn let_go(&mut self, limiter: &Limiter, policies: &AdaptivePolicies, learned: &Learned, now_nanos: u64) {
         policies.forget(limiter, learned, now_nanos);
         self.clients[learned.id.0 as usize] = ClientState::default();
+        self.forget_on_trial(learned.id);
     }
 
     /// What is told of a tenant.
@@ -348,10 +477,13 @@ impl Adapter {
     /// What is known of a client.
     #[must_use]
     pub fn client(&self, id: LearnedId, policy: &AdaptivePolicy) -> Option<ClientView> {
-        let state = self.clients.get(id.0 as usize)?;
-        let answers = state.answers();
+        let at = id.0 as usize;
+        let state = self.clients.get(at)?;
+        let (answers, advised) = (state.answers(), self.advised(at));
         Some(ClientView {
-            advised: state.is_known().then(|| allowance(state, policy, self.share(policy, state))),
+            advised: state
+                .is_known()
+                .then(|| state.allowance(advised, &policy.bounds, self.share(policy, state))),
             windows: state.windows(),
             features: state.features(answers),
             answers,
@@ -381,19 +513,10 @@ pub struct ClientView {
     pub ticks: usize,
 }
 
-/// The bucket that the client is to have.
-fn allowance(state: &ClientState, policy: &AdaptivePolicy, share: Option<f32>) -> RateSettings {
-    let (mut rate, mut burst) = state.advice();
-    if let Some(share) = share.filter(|share| *share < rate) {
-        (rate, burst) = (share, burst * share / rate);
-    }
-    policy.bounds.hold(rate, burst)
-}
-
 /// The bucket that the client had, were its advice in force.
-fn granted(state: &ClientState, policy: &AdaptivePolicy) -> RateSettings {
+fn granted(state: &ClientState, advised: [f32; 2], policy: &AdaptivePolicy) -> RateSettings {
     match state.is_known() {
-        true => allowance(state, policy, None),
+        true => state.allowance(advised, &policy.bounds, None),
         false => policy.client,
     }
 }
@@ -408,6 +531,7 @@ struct ClientTick {
     spent: f32,
     refused: f32,
     heard: Heard,
+    decided: Decided,
 }
 
 impl ClientTick {
@@ -416,7 +540,9 @@ impl ClientTick {
         let each = if window.allowed == 0 { 1.0 } else { window.cost as f32 / window.allowed as f32 };
         let (spent, refused) = (window.cost as f32, window.refused as f32 * each.max(1.0));
         let heard = Heard::new(window.observed.into(), window.own_faults.into(), p95_of_slo(&window.latency));
-        Self { offered: spent + refused, spent, refused, heard }
+        let decided =
+            Decided { allowed: window.allowed.into(), refused: window.refused.into(), cost: window.cost };
+        Self { offered: spent + refused, spent, refused, heard, decided }
     }
 }
 

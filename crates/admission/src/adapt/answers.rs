@@ -19,12 +19,27 @@ pub struct Answers {
     pub latency: f32,
 }
 
+impl Answers {
+    /// Of so many answers, so many of which were the client's own faults.
+    #[must_use]
+    pub fn of(answered: u16, own_faults: u16, latency: f32) -> Self {
+        match answered {
+            0 => Self::default(),
+            _ => Self { own_faults: f32::from(own_faults) / f32::from(answered), latency },
+        }
+    }
+}
+
 impl Default for Answers {
     /// Nobody has reported.
     fn default() -> Self {
         Self { own_faults: 0.0, latency: UNREPORTED_LATENCY }
     }
 }
+
+/// A client's own faults from which on it is suspect: so many, and that part of
+/// its answers.
+const SUSPECT: (u16, f32) = (5, 0.1);
 
 /// Answers heard of, in 6 bytes.
 #[repr(C)]
@@ -64,14 +79,18 @@ impl Heard {
         }
     }
 
+    /// Whether so many are the client's own faults that it may not be honest.
+    pub(super) fn is_suspect(self) -> bool {
+        self.own_faults >= SUSPECT.0 && f32::from(self.own_faults) > SUSPECT.1 * f32::from(self.answered)
+    }
+
+    /// Answers, and those that were the client's own faults.
+    pub(super) fn counts(self) -> [u16; 2] {
+        [self.answered, self.own_faults]
+    }
+
     pub(super) fn answers(self) -> Answers {
-        if self.answered == 0 {
-            return Answers::default();
-        }
-        Answers {
-            own_faults: f32::from(self.own_faults) / f32::from(self.answered),
-            latency: f32::from(self.latency) / STEPS,
-        }
+        Answers::of(self.answered, self.own_faults, f32::from(self.latency) / STEPS)
     }
 }
 

@@ -14,6 +14,16 @@ pub const FEATURES: usize = 10;
 pub const SERVING10: [&str; FEATURES] =
     ["last", "max6", "season", "slope", "sigma", "burst", "burst6", "sigma_b", "own_faults", "latency"];
 
+/// The names of what volume alone tells, for figures on arrivals that nobody
+/// has answered: as [`SERVING10`], with level and volume in place of the answers.
+pub const VOLUME10: [&str; FEATURES] =
+    ["last", "max6", "season", "slope", "sigma", "burst", "burst6", "sigma_b", "level", "volume"];
+
+/// Farthest that `season` is told apart, in scales.
+const SEASON_MAX: f32 = 6.0;
+/// Farthest that `level` is told apart, in scales.
+const LEVEL_MAX: f32 = 8.0;
+
 /// One client's, before one window.
 pub type Features = [f32; FEATURES];
 
@@ -46,5 +56,17 @@ impl ClientState {
             answers.own_faults,
             answers.latency,
         ]
+    }
+
+    /// [`VOLUME10`] of the window that comes next; `season` is how much the
+    /// same window of yesterday was above the one before it, in log space.
+    #[must_use]
+    pub fn volume_features(&self, season: f32) -> Features {
+        let Base { centre: [rate, _], scale: [rate_scale, _] } = self.base();
+        let mut features = self.features(Answers::default());
+        features[2] = (season / rate_scale).clamp(-SEASON_MAX, SEASON_MAX);
+        features[8] = ((rate - self.level()) / rate_scale).clamp(-LEVEL_MAX, LEVEL_MAX);
+        features[9] = rate;
+        features
     }
 }

@@ -2,7 +2,9 @@
 
 use super::answers::{Answers, Heard};
 use super::features::Base;
-use super::tally::{Tally, Window};
+use super::habit::Habit;
+use super::sums::{Decided, Sums};
+use super::tally::{Tally, Ticks, Window};
 use libm::{expm1f, log1pf};
 use openclaw_limiter::Key;
 
@@ -13,8 +15,9 @@ const WINDOWS_COUNTED: u8 = 100;
 /// Steps of the history's older part; the newest windows are kept exactly.
 const STEPS: f32 = 2048.0;
 
-/// A client, in 104 bytes: levels and deviations in log space, the last six
-/// windows, what was advised, the ticks of the window that is running.
+/// A client, in 120 bytes: levels and deviations in log space, the last six
+/// windows, what was advised, what it is used to, the ticks of the window that
+/// is running and what was decided in it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClientState {
@@ -32,6 +35,8 @@ pub struct ClientState {
     older_burst: [u16; 5],
     heard: Heard,
     tally: Tally,
+    sums: Sums,
+    habit: Habit,
     windows: u8,
     /// A byte of the client's key: whose line has become another's without a
     /// word begins anew.
@@ -64,14 +69,29 @@ impl ClientState {
             older_burst: [0; 5],
             heard: Heard::default(),
             tally: Tally::after(ticks),
+            sums: Sums::default(),
+            habit: Habit::default(),
             windows: 0,
             owner: 0,
         }
     }
 
-    /// Counts what came in one tick. Gives the window when it is its last.
-    pub fn tick(&mut self, count: u32) -> Option<Window> {
+    /// Counts what came in one tick. Gives all of the window's when it is its
+    /// last.
+    pub fn tick(&mut self, count: u32) -> Option<Ticks> {
         self.tally.tick(count)
+    }
+
+    /// Counts what was decided in one tick.
+    pub(super) fn decide(&mut self, decided: Decided) {
+        if self.tally.has_begun() {
+            self.sums.add(decided);
+        }
+    }
+
+    /// What was decided in the window; the next begins with nothing.
+    pub(super) fn take_decided(&mut self) -> Decided {
+        std::mem::take(&mut self.sums).decided()
     }
 
     /// Takes in answers that the client has got within the running window.
@@ -85,9 +105,9 @@ impl ClientState {
         self.heard.answers()
     }
 
-    /// What the answers of the window were like; the next begins with none.
-    pub(super) fn take_answers(&mut self) -> Answers {
-        std::mem::take(&mut self.heard).answers()
+    /// The answers of the window; the next begins with none.
+    pub fn take_heard(&mut self) -> Heard {
+        std::mem::take(&mut self.heard)
     }
 
     /// Takes in a window that has ended.
@@ -100,6 +120,7 @@ impl ClientState {
         }
         self.windows = (self.windows + 1).min(WINDOWS_COUNTED);
         self.level += (1.0 / (f32::from(self.windows) + 1.0)).max(0.01) * (now[0] - self.level);
+        self.habit.roll(window.count);
         let off = now[0] - self.rate;
         self.rate_fast += 0.1 * (off.abs() - self.rate_fast);
         self.rate_slow += 0.02 * (off.abs() - self.rate_slow);
@@ -112,6 +133,7 @@ impl ClientState {
     fn begin(&mut self, now: [f32; 2]) {
         (self.rate, self.burst, self.level) = (now[0], now[1], now[0]);
         (self.last, self.before_last) = (now, now[0]);
+        self.habit = Habit::begin(expm1f(now[0]));
         self.older_rate = [packed(now[0]); 4];
         self.older_burst = [packed(now[1]); 5];
     }
@@ -138,6 +160,10 @@ impl ClientState {
         self.last
     }
 
+    pub(super) fn level(&self) -> f32 {
+        self.level
+    }
+
     pub(super) fn before_last(&self) -> f32 {
         self.before_last
     }
@@ -157,6 +183,25 @@ impl ClientState {
         expm1f(self.level) / super::TICKS as f32
     }
 
+    /// Tokens a tick that the client is used to: all but a twentieth of its
+    /// windows stay within.
+    #[must_use]
+    pub fn usual(&self) -> f32 {
+        self.habit.usual()
+    }
+
+    pub(super) fn habit(&self) -> Habit {
+        self.habit
+    }
+
+    pub(super) fn habit_mut(&mut self) -> &mut Habit {
+        &mut self.habit
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        self.heard
+    }
+
     /// Windows that have been taken in, up to a hundred.
     #[must_use]
     pub fn windows(&self) -> u8 {
@@ -164,7 +209,8 @@ impl ClientState {
     }
 
     /// What was advised for the running window, in log space.
-    pub(super) fn advised(&self) -> [f32; 2] {
+    #[must_use]
+    pub fn advised(&self) -> [f32; 2] {
         self.advised
     }
 
@@ -194,12 +240,19 @@ impl ClientState {
         self.windows >= 2 && self.last[0] == 0.0 && self.before_last == 0.0
     }
 
-    /// Begins anew unless it is this client's already.
-    pub(super) fn belong_to(&mut self, key: Key) {
+    /// Begins anew unless it is this client's already; tells whether it did.
+    pub(super) fn belong_to(&mut self, key: Key) -> bool {
         let owner = (key.word() >> 8) as u8;
-        if self.owner != owner {
+        let is_new = self.owner != owner;
+        if is_new {
             *self = Self { owner, ..Self::starting_after(phase(key)) };
         }
+        is_new
+    }
+
+    /// Puts another prediction in the place of the one that is in force.
+    pub(super) fn adopt(&mut self, advised: [f32; 2], correction: [f32; 2]) {
+        (self.advised, self.correction) = (advised, correction);
     }
 }
 
@@ -221,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_takes_104_bytes() {
-        assert!(size_of::<ClientState>() <= 104, "{}", size_of::<ClientState>());
+    fn a_client_takes_120_bytes() {
+        assert!(size_of::<ClientState>() <= 120, "{}", size_of::<ClientState>());
     }
 }

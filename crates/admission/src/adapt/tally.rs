@@ -14,6 +14,19 @@ pub(super) struct Tally {
     filled: i8,
 }
 
+/// Tokens asked for in each tick of a window: exact up to 65 535 a tick,
+/// beyond that to one part in 32 768 of the largest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ticks(pub [u32; TICKS]);
+
+impl Ticks {
+    /// What the window came to.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        Window::of(self.0.map(|count| count as f32))
+    }
+}
+
 /// A window that has ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
@@ -31,8 +44,8 @@ impl Tally {
         Self { filled: -((ticks as usize % TICKS) as i8), ..Self::default() }
     }
 
-    /// Counts one tick. Gives the window when it is its last.
-    pub(super) fn tick(&mut self, count: u32) -> Option<Window> {
+    /// Counts one tick. Gives all of the window's when it is its last.
+    pub(super) fn tick(&mut self, count: u32) -> Option<Ticks> {
         let at = usize::try_from(self.filled).ok();
         self.filled += 1;
         let at = at?;
@@ -51,15 +64,18 @@ impl Tally {
         (sum as f32 * self.unit(), ticks)
     }
 
+    /// Whether ticks are counted, and not only waited for.
+    pub(super) fn has_begun(&self) -> bool {
+        self.filled >= 0
+    }
+
     fn unit(&self) -> f32 {
         (1_u32 << self.shift) as f32
     }
 
-    fn end(&mut self) -> Window {
-        let unit = self.unit();
-        let window = Window::of(self.counts.map(|count| f32::from(count) * unit));
-        *self = Self::default();
-        window
+    fn end(&mut self) -> Ticks {
+        let Self { counts, shift, .. } = std::mem::take(self);
+        Ticks(counts.map(|count| u32::from(count) << shift))
     }
 }
 
@@ -93,7 +109,8 @@ mod tests {
             for _ in 0..wait {
                 prop_assert_eq!(tally.tick(7), None);
             }
-            let windows: Vec<Window> = counts.iter().filter_map(|count| tally.tick(*count)).collect();
+            let ended = counts.iter().filter_map(|count| tally.tick(*count));
+            let windows: Vec<Window> = ended.map(|ticks| ticks.window()).collect();
             let exact = Window::of(counts.map(|count| count as f32));
             prop_assert_eq!(windows.len(), 1);
             let largest = *counts.iter().max().unwrap();

@@ -1,1 +1,46 @@
 //! Gates that a model must pass before anybody is limited by it.
+
+mod gate;
+mod probes;
+mod recorded;
+mod stand;
+mod telemetry;
+
+pub use gate::{Bound, Gate, Report, Verdict};
+pub use recorded::Recorded;
+pub use telemetry::baseline;
+
+use crate::artifact::{FeatureBaseline, Model};
+use openclaw_admission::Network;
+
+/// What a model is held beside.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence<'a> {
+    /// The model in service; none where the plain estimator serves.
+    pub running: Option<&'a Network>,
+    /// Clients of the last days.
+    pub recent: Recorded,
+    /// What each feature looked like over the months before, where it is known;
+    /// else what the model was trained on stands for it.
+    pub baseline: Option<Vec<FeatureBaseline>>,
+}
+
+/// Asks everything of a model, in this order.
+#[must_use]
+pub fn validate(model: &Model, evidence: &Evidence<'_>) -> Report {
+    let (network, card) = (model.network(), model.card());
+    let mut gates = probes::all(network);
+    let windows: usize = evidence.recent.clients.iter().map(Vec::len).sum();
+    if windows < recorded::WINDOWS_MIN {
+        let why = format!("{windows} recorded windows; from {} on", recorded::WINDOWS_MIN);
+        gates.extend(recorded::left_out(&why));
+        gates.push(recorded::drift_left_out(&why));
+    } else {
+        gates.extend(recorded::gates(network, evidence.running, card.quantile, &evidence.recent));
+        match evidence.baseline.as_ref().or(card.data.as_ref().map(|data| &data.baseline)) {
+            Some(baseline) => gates.extend(recorded::drift(baseline, &evidence.recent)),
+            None => gates.push(recorded::drift_left_out("the card says nothing of the training data")),
+        }
+    }
+    Report { model: card.name.to_string(), gates }
+}

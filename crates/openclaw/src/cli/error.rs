@@ -12,6 +12,8 @@ pub(crate) enum CliError {
     Settings(Faults),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Telemetry(#[from] openclaw_telemetry::TelemetryError),
     #[error("cannot write the output: {source}")]
     Output { source: io::Error },
     #[error("cannot read standard input: {source}")]

@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Turns the settings of other programs into a tenant's
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Makes, judges and brings out the model that sets clients' limits
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Break-glass: sends a tenant's alerts straight to its default receiver
     Passthrough(passthrough::PassthroughArgs),
     /// Says what is different from a running Alertmanager
@@ -62,9 +65,6 @@ pub(crate) enum Command {
     /// Says where alerts go
     #[command(subcommand)]
     Route(route::RouteCommand),
-    /// Keeps, signs and shows the models that limits learn from
-    #[command(subcommand)]
-    Model(model::ModelCommand),
     /// Adds, lists and removes tenants and their keys
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -166,11 +166,11 @@ pub(crate) fn run(command: Command, environment: &Environment, ui: &mut Ui) -> R
         Command::Check(args) => check::run(&args, environment, ui),
         Command::Schema(args) => schema::run(&args, ui),
         Command::Import(command) => import::run(command, ui),
+        Command::Model(command) => model::run(command, environment, ui),
         Command::Passthrough(args) => passthrough::run(&args, environment, ui),
         Command::Compare(args) => compare::run(&args, environment, ui),
         Command::Replay(args) => replay::run(&args, environment, ui),
         Command::Route(command) => route::run(command, environment, ui),
-        Command::Model(command) => model::run(command, environment, ui),
         Command::Tenant(command) => tenant::run(command, environment, ui),
         Command::Template(command) => template::run(command, ui),
         Command::Score(args) => score::run(&args, environment, ui),

@@ -192,6 +192,10 @@ pub(crate) enum Problem {
     #[error("`{prefix}` can't begin names in Redis: use letters, digits and `-_.:`, 64 at most")]
     RedisPrefix { prefix: String },
 
+    // Training.
+    #[error("{reason}")]
+    Schedule { reason: String },
+
     // Edges.
     #[error("`spool_bytes` is for what goes on to an upstream: set `upstream`, or leave it out")]
     SpoolWithoutUpstream,
@@ -225,6 +229,8 @@ pub(crate) enum Problem {
     Digest(#[from] DigestScheduleError),
 
     // Models.
+    #[error("{reason}")]
+    Steps { reason: String },
     #[error(transparent)]
     ModelKey(#[from] openclaw_learning::publish::KeyError),
     #[error(transparent)]

@@ -10,8 +10,8 @@ use openclaw_limiter::Seed;
 use openclaw_pipeline::TenantSettings;
 use openclaw_routing::{Receiver, RouteTree, Routing};
 
-struct World {
-    limits: Arc<Limits>,
+pub(crate) struct World {
+    pub(crate) limits: Arc<Limits>,
     name: TenantName,
     now: Timestamp,
 }
@@ -37,7 +37,7 @@ fn config(name: &TenantName, adaptation: Mode) -> Arc<TenantConfig> {
 }
 
 impl World {
-    fn new(adaptation: Mode) -> Self {
+    pub(crate) fn new(adaptation: Mode) -> Self {
         Self::with(adaptation, |limits| limits)
     }
 
@@ -60,7 +60,7 @@ impl World {
 
     /// Asks that many times within a second; gives how many may go on, and
     /// what had set the last limit.
-    fn second(&mut self, asks: &[(&str, u32)]) -> Vec<(u32, String)> {
+    pub(crate) fn second(&mut self, asks: &[(&str, u32)]) -> Vec<(u32, String)> {
         let tenant = self.limits.of(&self.name).unwrap();
         let now_nanos = self.limits.now_nanos();
         let answers = asks.iter().map(|(client, times)| {
@@ -79,13 +79,26 @@ impl World {
         answers
     }
 
+    pub(crate) fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.limits.clock)
+    }
+
+    /// Asks for one token, whatever the time.
+    pub(crate) fn ask_once(limits: &Limits, client: &str) {
+        let tenant = limits.of(&TenantName::new("acme").unwrap()).unwrap();
+        let client = client.as_bytes();
+        let request = Request { client, policy: None, path: "", method: "", plan: "", cost: 1 };
+        let answer = limits.decide(&tenant, &request, limits.now_nanos()).unwrap();
+        assert!(!limits.model(answer.state.as_ref()).is_empty());
+    }
+
     fn tick(&mut self) {
         self.now = self.now.plus(TICK);
         self.limits.clock.advance_to(self.now);
         self.limits.tick();
     }
 
-    fn client(&self, client: &str) -> ClientLimits {
+    pub(crate) fn client(&self, client: &str) -> ClientLimits {
         let tenant = self.limits.of(&self.name).unwrap();
         self.limits.client(&tenant.policies.policies()[0], client.as_bytes(), self.limits.now_nanos())
     }

@@ -7,12 +7,15 @@ mod exposition;
 mod histogram;
 mod shares;
 mod spool;
+mod telemetry;
+mod trainer;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
 pub(crate) use exposition::{Format, only_tenant};
 pub(crate) use histogram::Times;
 pub(crate) use shares::ShareMetrics;
 pub(crate) use spool::{Dropped, SpoolMetrics};
+pub(crate) use trainer::TrainerMetrics;
 
 use crate::host::Host;
 use crate::limits::Limits;
@@ -146,7 +149,9 @@ pub(crate) struct Metrics {
     adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
     observations: Family<Tenant, Counter>,
+    telemetry: telemetry::TelemetryMetrics,
     pub(crate) access_logs: access_logs::AccessLogMetrics,
+    pub(crate) trainer: TrainerMetrics,
 }
 
 fn request_times() -> Times {
@@ -195,10 +200,14 @@ impl Metrics {
             adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
             observations: Family::default(),
+            telemetry: telemetry::TelemetryMetrics::default(),
             access_logs: access_logs::AccessLogMetrics::default(),
+            trainer: TrainerMetrics::default(),
         };
         metrics.adapt.register(&mut metrics.registry);
+        metrics.telemetry.register(&mut metrics.registry);
         metrics.access_logs.register(&mut metrics.registry);
+        metrics.trainer.register(&mut metrics.registry);
         metrics.register_requests();
         metrics.register_journal();
         metrics.register_settings();
@@ -438,7 +447,8 @@ impl Metrics {
 
     /// All metrics as text; nothing of alerts where there is no host for them.
     pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
-        self.adapt.look(limits);
+        self.adapt.look(limits, limits.now());
+        self.telemetry.look(limits);
         if let Some(host) = host {
             self.look(host);
         }

@@ -11,6 +11,8 @@ mod reply;
 mod tests;
 
 pub use redis::RedisOptions;
+pub(crate) use redis::{Redis, RedisError};
+pub(crate) use reply::Reply;
 
 use crate::clock::Clock;
 use crate::limits::{AskedOf, Limits, SeedError, keep_seed, load_seed};
@@ -19,7 +21,6 @@ use ledger::Ledger;
 use openclaw_admission::shares::{Replica, Share};
 use openclaw_delivery::TlsSettingsError;
 use openclaw_limiter::Seed;
-use redis::RedisError;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -211,7 +212,7 @@ impl SharesTask {
 
 /// Another one at every start: what an earlier process holds is not held by
 /// this one.
-fn replica_id() -> String {
+pub(crate) fn replica_id() -> String {
     let mut bytes = [0; 8];
     // Without randomness the process's number has to do.
     if getrandom::fill(&mut bytes).is_err() {

@@ -33,7 +33,7 @@ pub struct RedisOptions {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RedisError {
+pub(crate) enum RedisError {
     #[error("`{host}:{port}` can't be reached: {source}")]
     Connect { host: String, port: u16, source: io::Error },
     #[error("the connection broke: {0}")]
@@ -47,7 +47,7 @@ pub(super) enum RedisError {
 }
 
 /// Where to connect, made ready.
-pub(super) struct Redis {
+pub(crate) struct Redis {
     options: RedisOptions,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
@@ -56,18 +56,18 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
 
 /// One that has been let in.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     read: Vec<u8>,
 }
 
 impl Redis {
-    pub(super) fn new(options: RedisOptions) -> Result<Self, TlsSettingsError> {
+    pub(crate) fn new(options: RedisOptions) -> Result<Self, TlsSettingsError> {
         let tls = options.tls.as_ref().map(|tls| connector(tls, &options.host)).transpose()?;
         Ok(Self { options, tls })
     }
 
-    pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
+    pub(crate) async fn connect(&self) -> Result<Connection, RedisError> {
         let connected = async {
             let stream = self.stream().await?;
             let mut connection = Connection { stream, read: Vec::new() };
@@ -101,7 +101,7 @@ impl Redis {
 
 impl Connection {
     /// Asks and waits, not for long. After an error the connection is of no use.
-    pub(super) async fn ask(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Reply, RedisError> {
+    pub(crate) async fn ask(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Reply, RedisError> {
         tokio::time::timeout(ANSWER, self.asked(words)).await.map_err(|_| RedisError::Silent)?
     }
 

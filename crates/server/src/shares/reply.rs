@@ -6,7 +6,7 @@ const DEPTH_MAX: u32 = 4;
 
 /// What Redis says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Text(Vec<u8>),
     Number(i64),
     List(Vec<Reply>),
@@ -18,7 +18,7 @@ pub(super) enum Reply {
 /// Not what Redis would say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an answer of Redis")]
-pub(super) struct NotRedis;
+pub(crate) struct NotRedis;
 
 impl Reply {
     pub(super) fn number(&self) -> Option<u64> {

@@ -1,7 +1,9 @@
 //! `openclaw model`
 
+mod extract;
 mod inspect;
 mod list;
+mod rollout;
 mod transfer;
 
 use super::{CliError, Ui};
@@ -10,9 +12,11 @@ use clap::Subcommand;
 use openclaw_learning::publish::Repository;
 use std::path::{Path, PathBuf};
 
-/// What to do about models.
+/// The life of the model that sets clients' limits.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
+    /// Turns recorded windows into rows to train on
+    Extract(extract::ExtractArgs),
     /// Signs a model and puts it into the configured repository
     Push(transfer::PushArgs),
     /// Fetches a model, verifies its signature and writes its files
@@ -21,6 +25,10 @@ pub(crate) enum ModelCommand {
     List(list::ListArgs),
     /// Shows a model's card
     Inspect(inspect::InspectArgs),
+    /// Makes a model the one that sets clients' limits, at once
+    Promote(rollout::PromoteArgs),
+    /// Ends a rollout, or goes back to the model before
+    Rollback(rollout::RollbackArgs),
 }
 
 /// Why a command about models failed.
@@ -28,6 +36,8 @@ pub(crate) enum ModelCommand {
 pub(crate) enum ModelCommandError {
     #[error(transparent)]
     Settings(#[from] config::ModelsError),
+    #[error(transparent)]
+    Wish(#[from] openclaw_server::WishError),
     #[error(transparent)]
     Publish(#[from] openclaw_learning::publish::PublishError),
     #[error("`{}`: {error}", path.display())]
@@ -44,10 +54,13 @@ impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
 
 pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     match command {
+        ModelCommand::Extract(args) => extract::run(&args, environment, ui),
         ModelCommand::Push(args) => transfer::push(&args, environment, ui),
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
         ModelCommand::List(args) => list::run(&args, environment, ui),
         ModelCommand::Inspect(args) => inspect::run(&args, environment, ui),
+        ModelCommand::Promote(args) => rollout::promote(&args, environment, ui),
+        ModelCommand::Rollback(args) => rollout::roll_back(&args, environment, ui),
     }
 }
 

@@ -1,0 +1,162 @@
+//! Small files become large ones, old ones go.
+
+use crate::error::TelemetryError;
+use crate::layout::{Day, Kind, Place, Span};
+use crate::rows::{ObservationRow, Stored, WindowRow};
+use crate::store::Store;
+use openclaw_alert::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Rows of a file that is made of several: some 50 MB of memory.
+const RUN_ROWS: u64 = 1 << 18;
+/// So many files of the day that is running become one.
+const OPEN_FILES: usize = 32;
+/// How long after its end a day's rows may still come.
+const LATE: Duration = Duration::from_secs(3600);
+
+/// What has been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tended {
+    /// Files that are now part of others.
+    pub merged: usize,
+    /// Days of tenants that are not kept any more.
+    pub removed_days: usize,
+}
+
+impl Store {
+    /// Makes small files into large ones, and removes days that are older than
+    /// so many. A [`crate::Recorder`] does so by itself.
+    #[must_use]
+    pub fn tend(&self, now: Timestamp, retention_days: u32) -> Tended {
+        Tender::new(self.clone(), retention_days).tend(now)
+    }
+}
+
+/// Keeps files few and young.
+#[derive(Debug)]
+pub(crate) struct Tender {
+    store: Store,
+    retention_days: u32,
+    /// Days that are over, with their files, where these are as few as they can be.
+    done: HashMap<Place, usize>,
+}
+
+impl Tender {
+    pub(crate) fn new(store: Store, retention_days: u32) -> Self {
+        Self { store, retention_days, done: HashMap::new() }
+    }
+
+    /// Looks at every folder once; one that fails doesn't keep the others from
+    /// it.
+    pub(crate) fn tend(&mut self, now: Timestamp) -> Tended {
+        let mut tended = Tended::default();
+        if let Err(error) = self.store.forget_replaced() {
+            tracing::warn!(%error, "files of telemetry that have been merged can't be removed");
+        }
+        for place in self.places() {
+            if let Err(error) = self.tend_place(&place, now, &mut tended) {
+                let Place { tenant, day, .. } = &place;
+                tracing::warn!(%tenant, %day, %error, "a day of telemetry can't be tended: it is tried again");
+            }
+        }
+        tended
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for kind in Kind::ALL {
+            for tenant in self.store.tenants(kind).unwrap_or_default() {
+                let days = self.store.days(kind, &tenant).unwrap_or_default();
+                places.extend(days.into_iter().map(|day| Place { kind, tenant: tenant.clone(), day }));
+            }
+        }
+        places
+    }
+
+    fn tend_place(
+        &mut self,
+        place: &Place,
+        now: Timestamp,
+        tended: &mut Tended,
+    ) -> Result<(), TelemetryError> {
+        if place.day < Day::of(now).minus(self.retention_days) {
+            tended.removed_days += 1;
+            self.done.remove(place);
+            return self.store.remove_day(place);
+        }
+        match place.kind {
+            Kind::Observations => self.merge::<ObservationRow>(place, now, tended),
+            Kind::Windows => self.merge::<WindowRow>(place, now, tended),
+        }
+    }
+
+    fn merge<R: Stored>(
+        &mut self,
+        place: &Place,
+        now: Timestamp,
+        tended: &mut Tended,
+    ) -> Result<(), TelemetryError> {
+        let turn = self.store.turn();
+        let (spans, left) = self.store.spans(place)?;
+        if !left.is_empty() {
+            self.store.replace(place, &left)?;
+            tended.merged += left.len();
+        }
+        drop(turn);
+        let is_over = place.day.end().plus(LATE) < now;
+        if self.done.get(place) == Some(&spans.len()) {
+            return Ok(());
+        }
+        let mut files = spans.len();
+        for group in self.groups(place, &spans, is_over)? {
+            if self.merge_group::<R>(place, &group)? {
+                tended.merged += group.len();
+                files -= group.len() - 1;
+            }
+        }
+        if is_over {
+            self.done.insert(place.clone(), files);
+        }
+        Ok(())
+    }
+
+    /// Neighbours that may become one file.
+    fn groups(&self, place: &Place, spans: &[Span], is_over: bool) -> Result<Vec<Vec<Span>>, TelemetryError> {
+        let mut groups: Vec<(Vec<Span>, u64)> = vec![(Vec::new(), 0)];
+        let ones = spans.iter().filter(|span| span.is_one()).count();
+        if spans.len() < 2 || (!is_over && ones < OPEN_FILES) {
+            return Ok(Vec::new());
+        }
+        for span in spans {
+            let rows = self.store.open(place, *span, |file| Ok(file.rows()))?;
+            let is_apart = !is_over && !span.is_one();
+            if let Some((group, sum)) =
+                groups.last_mut().filter(|(_, sum)| sum + rows <= RUN_ROWS && !is_apart)
+            {
+                group.push(*span);
+                *sum += rows;
+            } else {
+                groups.push(if is_apart { (Vec::new(), 0) } else { (vec![*span], rows) });
+            }
+        }
+        Ok(groups.into_iter().map(|(group, _)| group).filter(|group| group.len() > 1).collect())
+    }
+
+    /// False where somebody has taken a file away meanwhile.
+    fn merge_group<R: Stored>(&self, place: &Place, group: &[Span]) -> Result<bool, TelemetryError> {
+        let _turn = self.store.turn();
+        if group.iter().any(|span| !self.store.path(place, *span).exists()) {
+            return Ok(false);
+        }
+        let mut rows: Vec<R> = Vec::new();
+        for span in group {
+            self.store.open(place, *span, |file| file.read_all(&mut rows))?;
+        }
+        R::sort(&mut rows);
+        let span = Span { first: group[0].first, last: group[group.len() - 1].last };
+        self.store.write(place, span, &rows)?;
+        self.store.replace(place, group)?;
+        Ok(true)
+    }
+}

@@ -190,7 +190,6 @@ impl Server {
         let configs = options.tenants.into_iter().filter(|config| !leaving.contains(config.name())).collect();
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
-        let tenants = Arc::new(tenants);
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         limits.keep_adapting()?;
@@ -486,7 +485,7 @@ fn registered(
     keys: &Keys,
     source: &dyn SettingsSource,
     configs: Vec<TenantConfig>,
-) -> (Tenants, Vec<NotInForce>) {
+) -> (Arc<Tenants>, Vec<NotInForce>) {
     let (mut registered, mut left_out) = (Vec::new(), Vec::new());
     for config in configs {
         let name = config.name().clone();
@@ -500,7 +499,7 @@ fn registered(
     }
     let tenants = Tenants::new(registered);
     tenants.set_senders(senders_of_others(keys, source, |name| tenants.get(name).is_some()));
-    (tenants, left_out)
+    (Arc::new(tenants), left_out)
 }
 
 /// Follows the keys in `state.db`. Nothing else may hold this up.

@@ -177,6 +177,10 @@ fn connections_of_nobody_have_a_bound() {
         };
         assert_eq!(ask().await, "0");
         let first = connect(address).await;
+        // An answer shows that it has been taken in before the others.
+        let (refused, _out) =
+            first.clone().ready().await.unwrap().send_request(request("nobody's"), false).unwrap();
+        assert_eq!(status(refused.await.unwrap()).await, "16");
         let mut others = Vec::new();
         for _ in 0..1024 {
             others.push(connect(address).await);

@@ -1,6 +1,6 @@
 //! One tick of everybody who learns, batch by batch.
 
-use super::advice::{self, Bounds, Grant};
+use super::advice::{Bounds, Grant};
 use super::candidates::{Candidate, Candidates};
 use super::drift::Drift;
 use super::models::Settling;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Clients that are looked at in one go.
 const BATCH: u32 = 1024;
-/// Least past use that counts when shares are weighed, in tokens a tick.
+/// Least habit that counts when shares are weighed, in tokens a tick.
 const WEIGHT_MIN: f32 = 0.05;
 
 /// A tenant's place among those that adapt; the same for life.
@@ -230,7 +230,7 @@ impl Adapter {
             if let Some(trial) = &mut self.trial {
                 trial.heard(heard);
             }
-            tenant.end_tick(heard);
+            tenant.guard.end_tick(heard);
             if ends_window {
                 tenant.end_window();
             }
@@ -279,8 +279,10 @@ impl Adapter {
         let state = &mut self.clients[at];
         let tick = ClientTick::of(&learned);
         let bucket = granted(state, advised, policy);
-        let weight = state.past_use().max(WEIGHT_MIN);
+        let weight = state.usual().max(WEIGHT_MIN);
+        let was_suspect = state.is_suspect();
         state.hear(tick.heard);
+        let is_found_out = state.is_suspect() && !was_suspect;
         state.decide(tick.decided);
         let ended = state.tick(tick.offered as u32);
         let within = tick.refused.min(bucket.rate_per_s as f32 - tick.spent).max(0.0);
@@ -289,10 +291,9 @@ impl Adapter {
             trial.timed(&learned.window.latency);
         }
         let tenant = self.tenant_mut(policy.tenant);
-        let demand = tick.offered.min(bucket.rate_per_s as f32);
-        tenant.took(demand, tick.spent, weight);
+        tenant.guard.took(tick.offered, bucket.rate_per_s as f32, tick.spent, weight);
         tenant.refused_within(within);
-        let (is_moving, is_strained) = (tenant.is_moving, tenant.is_strained());
+        let (is_moving, is_strained) = (tenant.guard.is_moving(), tenant.guard.is_strained());
         match ended {
             Some(ticks) => {
                 let grant = Grant { bucket, is_strained };
@@ -300,7 +301,7 @@ impl Adapter {
                 self.end_window(limiter, policies, learned, answers, now_nanos);
             }
             None if self.settling == Settling::Predict => self.predict_anew(learned),
-            None if is_moving || self.settling == Settling::Put => {
+            None if is_moving || is_found_out || self.settling == Settling::Put => {
                 self.put(limiter, policies, policy, &learned, now_nanos);
             }
             None => {}
@@ -404,7 +405,7 @@ impl Adapter {
             self.put(limiter, policies, policy, learned, now_nanos);
             let state = &self.clients[at];
             if state.is_known() {
-                let bucket = allowance(self.advised(at), policy, self.share(policy, state));
+                let bucket = state.allowance(self.advised(at), &policy.bounds, self.share(policy, state));
                 self.tenant_mut(policy.tenant).figures.allowed(bucket);
             }
         }
@@ -428,8 +429,8 @@ impl Adapter {
     }
 
     fn share(&self, policy: &AdaptivePolicy, state: &ClientState) -> Option<f32> {
-        let weight = state.past_use().max(WEIGHT_MIN);
-        self.tenants.get(policy.tenant.0 as usize)?.share(weight)
+        let weight = state.usual().max(WEIGHT_MIN);
+        self.tenants.get(policy.tenant.0 as usize)?.guard.share(weight)
     }
 
     /// Puts a client's bucket in force where it isn't: what was learned, or its
@@ -445,7 +446,7 @@ impl Adapter {
         let at = learned.id.0 as usize;
         let state = &self.clients[at];
         let wanted = match (policy.is_enforced, state.is_known()) {
-            (true, true) => allowance(self.advised(at), policy, self.share(policy, state)),
+            (true, true) => state.allowance(self.advised(at), &policy.bounds, self.share(policy, state)),
             // It may have come back from a restart with what it had learned.
             (true, false) if policy.bounds.hold_rate(learned.rate) => return,
             (true, false) => policy.client,
@@ -480,7 +481,9 @@ impl Adapter {
         let state = self.clients.get(at)?;
         let (answers, advised) = (state.answers(), self.advised(at));
         Some(ClientView {
-            advised: state.is_known().then(|| allowance(advised, policy, self.share(policy, state))),
+            advised: state
+                .is_known()
+                .then(|| state.allowance(advised, &policy.bounds, self.share(policy, state))),
             windows: state.windows(),
             features: state.features(answers),
             answers,
@@ -510,19 +513,10 @@ pub struct ClientView {
     pub ticks: usize,
 }
 
-/// The bucket that the client is to have.
-fn allowance(advised: [f32; 2], policy: &AdaptivePolicy, share: Option<f32>) -> RateSettings {
-    let (mut rate, mut burst) = advice::tokens(advised);
-    if let Some(share) = share.filter(|share| *share < rate) {
-        (rate, burst) = (share, burst * share / rate);
-    }
-    policy.bounds.hold(rate, burst)
-}
-
 /// The bucket that the client had, were its advice in force.
 fn granted(state: &ClientState, advised: [f32; 2], policy: &AdaptivePolicy) -> RateSettings {
     match state.is_known() {
-        true => allowance(advised, policy, None),
+        true => state.allowance(advised, &policy.bounds, None),
         false => policy.client,
     }
 }

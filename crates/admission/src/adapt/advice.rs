@@ -16,9 +16,14 @@ const LOG_MAX: f32 = 22.0;
 /// Of a fall, the part that is followed in one window: a client that pauses
 /// finds most of its bucket again.
 const FALL: f32 = 0.5;
-/// Windows count at most so many times what was granted, so that who takes
-/// all it gets doesn't buy itself more at once.
-const GROWTH_MAX: f32 = 1.5;
+/// A client that isn't suspect has this many times what it is used to at least.
+const USUAL_MIN: f32 = 1.5;
+/// A surge adds at most this many times what the client is used to.
+const SURGE_MAX: f32 = 3.0;
+/// Bursts of a client, in ticks of what it is used to.
+const BURST_TICKS: (f32, f32) = (2.0, 9.0);
+/// A suspect client has between these many times its past use.
+const SUSPECT: (f32, f32) = (2.0, 4.0);
 
 /// What an adaptive policy allows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,11 +55,11 @@ impl Bounds {
 
 /// How one client's window ended, beside what had been predicted for it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Outcome {
+pub struct Outcome {
     /// |predicted - seen| / (seen + 1), of rate and of burst.
-    pub(super) errors: [f32; 2],
+    pub errors: [f32; 2],
     /// Whether all that came was within what had been advised.
-    pub(super) is_within: bool,
+    pub is_within: bool,
 }
 
 impl ClientState {
@@ -70,17 +75,50 @@ impl ClientState {
         tokens(self.advised())
     }
 
+    /// Whether the client's own faults are so many that it may not be honest:
+    /// in the last window or in the one that runs.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.habit().is_suspect() || self.heard().is_suspect()
+    }
+
+    /// The bucket that the client is to have where `advised` is what a model
+    /// predicts: between what it is used to and what its savings pay for, no
+    /// more than its share of what the backend bears, within bounds.
+    #[must_use]
+    pub fn allowance(&self, advised: [f32; 2], bounds: &Bounds, share: Option<f32>) -> RateSettings {
+        let (mut rate, mut burst) = self.held(tokens(advised));
+        if let Some(share) = share.filter(|share| *share < rate) {
+            (rate, burst) = (share, burst * share / rate);
+        }
+        bounds.hold(rate, burst)
+    }
+
+    fn held(&self, (rate, burst): (f32, f32)) -> (f32, f32) {
+        let usual = self.usual();
+        let most = usual + self.habit().surge().min(SURGE_MAX * usual);
+        if self.is_suspect() {
+            let past = self.past_use();
+            let rate = rate.max(SUSPECT.0 * past).min(SUSPECT.1 * past).min(most);
+            return (rate, burst.min(BURST_TICKS.0 * rate + 2.0));
+        }
+        let rate = rate.min(most).max(USUAL_MIN * usual);
+        (rate, burst.min(BURST_TICKS.1 * usual + rate).max(BURST_TICKS.0 * usual))
+    }
+
     /// Learns from a window that has ended, held beside what was predicted;
-    /// `granted` is the bucket that the client had.
-    /// Gives what was taken in of it, too.
-    pub(super) fn end(
-        &mut self,
-        window: Window,
-        correction: Correction,
-        granted: Grant,
-    ) -> (Outcome, Window) {
+    /// `granted` is the bucket that the client had. Gives what was taken in of
+    /// it, too.
+    pub fn end(&mut self, window: Window, correction: Correction, granted: Grant) -> (Outcome, Window) {
         let outcome = self.judge(window, correction);
-        let counted = granted.clip(window);
+        let is_suspect = self.heard().is_suspect();
+        let mut counted = granted.clip(window);
+        if is_suspect && self.is_known() {
+            // What isn't honest tells nothing of what is needed.
+            let past = self.past_use() * TICKS as f32;
+            counted = Window { count: counted.count.min(past), burst: counted.burst.min(past) };
+        }
+        self.habit_mut().suspect(is_suspect);
         self.roll(counted);
         (outcome, counted)
     }
@@ -95,7 +133,7 @@ impl ClientState {
 
     /// Takes in a prediction for the next window. An output that is none gives
     /// way to the plain estimator's; gives whether there was such a one.
-    pub(super) fn predicted(&mut self, output: [f32; 2]) -> bool {
+    pub fn predicted(&mut self, output: [f32; 2]) -> bool {
         let (advised, is_sound) = next(&self.base(), self.advised(), self.correction(), output);
         self.advise(advised);
         is_sound
@@ -143,17 +181,19 @@ pub(super) fn next(base: &Base, before: [f32; 2], shifts: [f32; 2], output: [f32
 
 /// The bucket that a client had.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Grant {
-    pub(super) bucket: RateSettings,
-    /// Whether the backend suffers: then nobody grows.
-    pub(super) is_strained: bool,
+pub struct Grant {
+    /// As it would have been without a share.
+    pub bucket: RateSettings,
+    /// Whether the backend suffered.
+    pub is_strained: bool,
 }
 
 impl Grant {
+    /// A window counts as far as it was granted, so that who takes all it gets
+    /// doesn't buy itself more.
     fn clip(self, window: Window) -> Window {
-        let times = if self.is_strained { 1.0 } else { GROWTH_MAX };
-        let count = self.bucket.rate_per_s as f32 * TICKS as f32 * times;
-        let burst = self.bucket.burst as f32 * times;
+        let count = self.bucket.rate_per_s as f32 * TICKS as f32;
+        let burst = self.bucket.burst as f32;
         Window { count: window.count.min(count.max(1.0)), burst: window.burst.min(burst.max(1.0)) }
     }
 }

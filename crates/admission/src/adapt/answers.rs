@@ -37,6 +37,10 @@ impl Default for Answers {
     }
 }
 
+/// A client's own faults from which on it is suspect: so many, and that part of
+/// its answers.
+const SUSPECT: (u16, f32) = (5, 0.1);
+
 /// Answers heard of, in 6 bytes.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +77,11 @@ impl Heard {
             own_faults: self.own_faults.saturating_add(other.own_faults),
             latency: latency as i16,
         }
+    }
+
+    /// Whether so many are the client's own faults that it may not be honest.
+    pub(super) fn is_suspect(self) -> bool {
+        self.own_faults >= SUSPECT.0 && f32::from(self.own_faults) > SUSPECT.1 * f32::from(self.answered)
     }
 
     /// Answers, and those that were the client's own faults.

@@ -4,6 +4,8 @@
 //! of the client who happened to ask. It shrinks everybody's allowance, in
 //! fair shares, and gives it back as soon as answers are quick again.
 
+use libm::sqrtf;
+
 /// What was heard of a backend within one tick.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BackendTick {
@@ -24,8 +26,14 @@ const FAILURES_USUAL: f32 = 0.05;
 /// What the backend bears at least and at most, in times of what it usually
 /// answers.
 const BEARS: (f32, f32) = (0.25, 8.0);
-/// Growth in one good tick.
-const GIVE_BACK: f32 = 1.1;
+/// How fast a limit follows what latency says.
+const FOLLOWS: f32 = 0.2;
+/// A backend that bore less than this part of the usual was as good as gone.
+/// When it answers quickly again it is back, and bears what it did before.
+const GONE: f32 = 0.5;
+const BACK: f32 = 3.0;
+/// Else growth in one good tick, up to what is usual.
+const GIVE_BACK: f32 = 2.0;
 /// Answers within a tick that tell something.
 const ANSWERS_MIN: u32 = 8;
 
@@ -39,20 +47,43 @@ pub struct Health {
 }
 
 impl Health {
-    /// Takes in one tick.
-    pub fn tick(&mut self, seen: &BackendTick) {
-        if seen.answers < ANSWERS_MIN || !seen.latency_ms.is_finite() {
-            // Nobody says that it suffers.
-            return self.recover(seen.admitted);
-        }
-        let gradient = self.gradient(seen);
-        self.is_strained = gradient < 1.0;
+    /// Takes in one tick. What is let through while clients are held to their
+    /// shares doesn't tell what is usual.
+    pub fn tick(&mut self, seen: &BackendTick, is_sharing: bool) {
+        // Without answers nobody says that it suffers.
+        let is_told = seen.answers >= ANSWERS_MIN && seen.latency_ms.is_finite();
+        let gradient = if is_told { self.gradient(seen) } else { 1.0 };
+        let was_strained = std::mem::replace(&mut self.is_strained, gradient < 1.0);
         if self.is_strained {
-            let next = self.bears * gradient + self.bears.max(0.0).sqrt();
-            self.bears += 0.2 * (next - self.bears);
-            self.bound();
+            self.suffer(seen, gradient, was_strained);
         } else {
-            self.recover(seen.admitted);
+            self.recover(seen, is_sharing);
+        }
+        let (least, most) = (BEARS.0 * self.usual_admitted, BEARS.1 * self.usual_admitted);
+        self.bears = if self.bears > 0.0 { self.bears.clamp(least, most) } else { most };
+    }
+
+    fn suffer(&mut self, seen: &BackendTick, gradient: f32, was_strained: bool) {
+        if !was_strained {
+            // It can't bear more than what made it suffer.
+            self.bears = self.bears.min(seen.admitted);
+        }
+        let next = self.bears * gradient + sqrtf(self.bears.max(0.0));
+        self.bears += FOLLOWS * (next - self.bears);
+    }
+
+    fn recover(&mut self, seen: &BackendTick, is_sharing: bool) {
+        let usual = self.usual_admitted;
+        if self.bears < GONE * usual {
+            self.bears = BACK * usual;
+        } else if self.bears < usual {
+            self.bears = (self.bears * GIVE_BACK).min(usual);
+        } else if seen.admitted > 0.5 * self.bears {
+            self.bears += FOLLOWS * sqrtf(self.bears);
+        }
+        if !is_sharing {
+            let weight = if usual == 0.0 { 1.0 } else { 0.01 };
+            self.usual_admitted += weight * (seen.admitted.max(0.0) - usual);
         }
     }
 
@@ -69,19 +100,6 @@ impl Health {
         let slow = TOLERANCE * self.usual_latency_ms / latency_ms;
         let failed = seen.failures as f32 / seen.answers as f32;
         slow.min(1.0 + FAILURES_USUAL - failed).clamp(0.5, 1.0)
-    }
-
-    fn recover(&mut self, admitted: f32) {
-        self.is_strained = false;
-        let weight = if self.usual_admitted == 0.0 { 1.0 } else { 0.01 };
-        self.usual_admitted += weight * (admitted.max(0.0) - self.usual_admitted);
-        self.bears *= GIVE_BACK;
-        self.bound();
-    }
-
-    fn bound(&mut self) {
-        let (least, most) = (BEARS.0 * self.usual_admitted, BEARS.1 * self.usual_admitted);
-        self.bears = if self.bears > 0.0 { self.bears.clamp(least, most) } else { most };
     }
 
     /// Tokens a tick that the backend bears.

@@ -18,6 +18,8 @@ mod ended;
 mod estimator;
 mod features;
 mod figures;
+mod guard;
+mod habit;
 mod health;
 mod models;
 mod network;
@@ -31,7 +33,7 @@ mod trial;
 pub use adapter::{
     Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, SetsRates, TenantIndex, TickProgress,
 };
-pub use advice::Bounds;
+pub use advice::{Bounds, Grant, Outcome};
 pub use answers::{Answers, Heard, UNREPORTED_LATENCY};
 pub use candidates::Candidate;
 pub use conform::Correction;
@@ -40,6 +42,7 @@ pub use ended::EndedWindow;
 pub use estimator::{PLAIN_OUTPUT, Plain, Predictor};
 pub use features::{Base, FEATURES, Features, SERVING10, VOLUME10};
 pub use figures::{QUANTILES, WindowFigures};
+pub use guard::Guard;
 pub use health::{BackendTick, Health};
 pub use network::{HIDDEN_MAX, Network, OUTPUTS, Weights, WeightsError};
 pub use share::Shares;

@@ -2,6 +2,7 @@
 
 use super::answers::{Answers, Heard};
 use super::features::Base;
+use super::habit::Habit;
 use super::sums::{Decided, Sums};
 use super::tally::{Tally, Ticks, Window};
 use libm::{expm1f, log1pf};
@@ -14,9 +15,9 @@ const WINDOWS_COUNTED: u8 = 100;
 /// Steps of the history's older part; the newest windows are kept exactly.
 const STEPS: f32 = 2048.0;
 
-/// A client, in 112 bytes: levels and deviations in log space, the last six
-/// windows, what was advised, the ticks of the window that is running and what
-/// was decided in it.
+/// A client, in 120 bytes: levels and deviations in log space, the last six
+/// windows, what was advised, what it is used to, the ticks of the window that
+/// is running and what was decided in it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClientState {
@@ -35,6 +36,7 @@ pub struct ClientState {
     heard: Heard,
     tally: Tally,
     sums: Sums,
+    habit: Habit,
     windows: u8,
     /// A byte of the client's key: whose line has become another's without a
     /// word begins anew.
@@ -68,6 +70,7 @@ impl ClientState {
             heard: Heard::default(),
             tally: Tally::after(ticks),
             sums: Sums::default(),
+            habit: Habit::default(),
             windows: 0,
             owner: 0,
         }
@@ -103,7 +106,7 @@ impl ClientState {
     }
 
     /// The answers of the window; the next begins with none.
-    pub(super) fn take_heard(&mut self) -> Heard {
+    pub fn take_heard(&mut self) -> Heard {
         std::mem::take(&mut self.heard)
     }
 
@@ -117,6 +120,7 @@ impl ClientState {
         }
         self.windows = (self.windows + 1).min(WINDOWS_COUNTED);
         self.level += (1.0 / (f32::from(self.windows) + 1.0)).max(0.01) * (now[0] - self.level);
+        self.habit.roll(window.count);
         let off = now[0] - self.rate;
         self.rate_fast += 0.1 * (off.abs() - self.rate_fast);
         self.rate_slow += 0.02 * (off.abs() - self.rate_slow);
@@ -129,6 +133,7 @@ impl ClientState {
     fn begin(&mut self, now: [f32; 2]) {
         (self.rate, self.burst, self.level) = (now[0], now[1], now[0]);
         (self.last, self.before_last) = (now, now[0]);
+        self.habit = Habit::begin(expm1f(now[0]));
         self.older_rate = [packed(now[0]); 4];
         self.older_burst = [packed(now[1]); 5];
     }
@@ -178,6 +183,25 @@ impl ClientState {
         expm1f(self.level) / super::TICKS as f32
     }
 
+    /// Tokens a tick that the client is used to: all but a twentieth of its
+    /// windows stay within.
+    #[must_use]
+    pub fn usual(&self) -> f32 {
+        self.habit.usual()
+    }
+
+    pub(super) fn habit(&self) -> Habit {
+        self.habit
+    }
+
+    pub(super) fn habit_mut(&mut self) -> &mut Habit {
+        &mut self.habit
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        self.heard
+    }
+
     /// Windows that have been taken in, up to a hundred.
     #[must_use]
     pub fn windows(&self) -> u8 {
@@ -185,7 +209,8 @@ impl ClientState {
     }
 
     /// What was advised for the running window, in log space.
-    pub(super) fn advised(&self) -> [f32; 2] {
+    #[must_use]
+    pub fn advised(&self) -> [f32; 2] {
         self.advised
     }
 
@@ -249,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_takes_112_bytes() {
-        assert!(size_of::<ClientState>() <= 112, "{}", size_of::<ClientState>());
+    fn a_client_takes_120_bytes() {
+        assert!(size_of::<ClientState>() <= 120, "{}", size_of::<ClientState>());
     }
 }

@@ -1,19 +1,12 @@
 //! What all learning clients of a tenant have in common: their backend.
 
 use super::figures::Figures;
-use super::{BackendTick, Health, Shares, WindowFigures};
+use super::{Guard, WindowFigures};
 
 /// One tenant, as adaptation sees it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TenantState {
-    health: Health,
-    shares: Shares,
-    admitted: f32,
-    /// Tokens a tick for each unit of past use, while the backend can't bear
-    /// what is asked for.
-    level: Option<f32>,
-    /// Whether allowances have to be looked at between windows.
-    pub(super) is_moving: bool,
+    pub(super) guard: Guard,
     pub(super) figures: Figures,
     told: WindowFigures,
     underflow: f64,
@@ -21,11 +14,6 @@ pub(super) struct TenantState {
 }
 
 impl TenantState {
-    pub(super) fn took(&mut self, demand: f32, admitted: f32, weight: f32) {
-        self.admitted += admitted;
-        self.shares.add(demand, weight);
-    }
-
     /// Refusals of what the floor or the client's own target said to allow.
     pub(super) fn refused_within(&mut self, tokens: f32) {
         self.underflow += f64::from(tokens);
@@ -33,33 +21,6 @@ impl TenantState {
 
     pub(super) fn gave_no_number(&mut self) {
         self.unsound += 1;
-    }
-
-    /// The most that a client of that past use may take in a tick.
-    pub(super) fn share(&self, weight: f32) -> Option<f32> {
-        self.level.map(|level| level * weight)
-    }
-
-    pub(super) fn is_strained(&self) -> bool {
-        self.health.is_strained()
-    }
-
-    /// Ends a tick, with what was heard of the backend.
-    pub(super) fn end_tick(&mut self, heard: Backend) {
-        let admitted = std::mem::take(&mut self.admitted);
-        self.health.tick(&BackendTick {
-            answers: heard.answers,
-            failures: heard.failures,
-            latency_ms: heard.latency_ms,
-            admitted,
-        });
-        let before = self.level;
-        self.level = match heard.is_known() || before.is_some() {
-            true => self.shares.level(self.health.bears()),
-            false => None,
-        };
-        self.is_moving = before.is_some() || self.level.is_some();
-        self.shares = Shares::default();
     }
 
     pub(super) fn end_window(&mut self) {
@@ -72,7 +33,7 @@ impl TenantState {
             window: self.told,
             underflow: self.underflow as u64,
             unsound: self.unsound,
-            is_strained: self.level.is_some(),
+            is_strained: self.guard.is_sharing(),
         }
     }
 }
@@ -89,7 +50,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.answers > 0
     }
 }

@@ -4,9 +4,11 @@ mod gate;
 mod probes;
 mod recorded;
 mod stand;
+mod telemetry;
 
 pub use gate::{Bound, Gate, Report, Verdict};
 pub use recorded::Recorded;
+pub use telemetry::baseline;
 
 use crate::artifact::{FeatureBaseline, Model};
 use openclaw_admission::Network;

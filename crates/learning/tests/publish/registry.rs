@@ -5,8 +5,10 @@ use crate::programs;
 use crate::support::{model, push, wait};
 use openclaw_learning::publish::{Place, PublishError, RemoteOptions, StoreError};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// `htpasswd -nbB me s3cret`.
@@ -90,6 +92,76 @@ fn a_registry_with_passwords_is_a_repository() {
         assert!(matches!(wait(repository.names()), Err(StoreError::Denied { .. })));
     }
     holds(&registry.place(Some(("me", "s3cret"))));
+}
+
+/// A registry that gives tokens to who shows a password: what it is asked.
+fn with_tokens() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let record = asked.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().take(20).flatten() {
+            let head = head(&mut stream);
+            let line = head.lines().next().unwrap_or_default().to_owned();
+            let shows = |credential: &str| head.to_lowercase().contains(&credential.to_lowercase());
+            // `me:s3cret` in base64.
+            let (status, body) = match line.split(' ').nth(1).unwrap_or_default() {
+                path if path.starts_with("/token") && shows("basic bWU6czNjcmV0") => {
+                    ("200 OK", r#"{"token":"t0ken"}"#)
+                }
+                "/v2/team/models/tags/list?n=1000" if shows("bearer t0ken") => {
+                    ("200 OK", r#"{"name":"team/models","tags":["model-20261122","latest"]}"#)
+                }
+                _ => ("401 Unauthorized", r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#),
+            };
+            let challenge = format!("Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"models\"");
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nWWW-Authenticate: {challenge}\r\nContent-Length: {length}\r\n\
+                 Connection: close\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            record.lock().unwrap().push(line);
+        }
+    });
+    (port, asked)
+}
+
+/// A request without a body.
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 16_384 {
+        if stream.read(&mut byte).unwrap() == 0 {
+            break;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+#[test]
+fn a_registry_with_tokens_is_asked_for_one() {
+    let (port, asked) = with_tokens();
+    let keys = tempfile::tempdir().unwrap();
+    let names = |password: &str| {
+        let options = RemoteOptions {
+            repository: format!("127.0.0.1:{port}/team/models").parse().unwrap(),
+            credentials: Some(("me".to_owned(), password.to_owned())),
+            ca: None,
+            is_plain: true,
+        };
+        wait(repository(&Place::Oci(options), keys.path(), &["ours"]).names())
+    };
+    assert_eq!(names("s3cret").unwrap(), ["model-20261122".parse().unwrap()]);
+    let first_asked = asked.lock().unwrap().join("\n");
+    let is_asked = |text: &str| first_asked.contains(text);
+    assert!(
+        is_asked("scope=repository%3Ateam%2Fmodels%3Apull") && is_asked("service=models"),
+        "{first_asked}"
+    );
+    assert!(matches!(names("wrong"), Err(StoreError::Denied { .. })));
 }
 
 #[test]

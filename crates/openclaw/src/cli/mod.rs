@@ -65,9 +65,6 @@ pub(crate) enum Command {
     /// Says where alerts go
     #[command(subcommand)]
     Route(route::RouteCommand),
-    /// Keeps, signs and shows the models that limits learn from
-    #[command(subcommand)]
-    Model(model::ModelCommand),
     /// Adds, lists and removes tenants and their keys
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -174,7 +171,6 @@ pub(crate) fn run(command: Command, environment: &Environment, ui: &mut Ui) -> R
         Command::Compare(args) => compare::run(&args, environment, ui),
         Command::Replay(args) => replay::run(&args, environment, ui),
         Command::Route(command) => route::run(command, environment, ui),
-        Command::Model(command) => model::run(command, environment, ui),
         Command::Tenant(command) => tenant::run(command, environment, ui),
         Command::Template(command) => template::run(command, ui),
         Command::Score(args) => score::run(&args, environment, ui),

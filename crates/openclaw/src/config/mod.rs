@@ -53,7 +53,7 @@ pub(crate) mod yaml;
 pub(crate) use env::Environment;
 pub(crate) use fault::{Fault, Faults, Place};
 pub(crate) use matchers::is_classic as is_classic_label;
-pub(crate) use models::{ModelsError, ModelsSettings};
+pub(crate) use models::ModelsError;
 pub(crate) use origin::{Origin, integration};
 pub(crate) use problem::Problem;
 pub(crate) use rollout::RolloutSettings;

@@ -8,7 +8,7 @@ use openclaw_delivery::Secret;
 use openclaw_learning::publish::{
     Place, RemoteOptions, Repository, RepositoryName, SigningKey, VerifyingKey,
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where models are in the data folder.
 const FOLDER: &str = "models";
@@ -84,22 +84,28 @@ pub(crate) enum ModelsError {
 impl ModelsSettings {
     /// The repository that the settings speak of.
     pub(crate) fn repository(&self, data: &Path) -> Result<Repository, ModelsError> {
-        let place = match &self.oci {
-            Some(options) => Place::Oci(options.clone()),
-            None => Place::Directory(Self::folder(data)),
-        };
+        let place = self.oci.clone().map(Place::Oci);
+        self.repository_at(&place.unwrap_or_else(|| in_data(data)), data)
+    }
+
+    /// The one in the data folder, where models are before they are pushed
+    /// elsewhere.
+    pub(crate) fn local_repository(&self, data: &Path) -> Result<Repository, ModelsError> {
+        self.repository_at(&in_data(data), data)
+    }
+
+    fn repository_at(&self, place: &Place, data: &Path) -> Result<Repository, ModelsError> {
         let signing = match &self.sign {
             Some(pem) => SigningKey::from_pem(pem.expose()).map_err(ModelsError::SignKey)?,
             None => SigningKey::load_or_create(&data.join(KEY_FILE))?,
         };
         let trusted = self.verify.clone().unwrap_or_else(|| vec![signing.public().clone()]);
-        Ok(Repository::new(&place, Some(signing), trusted)?)
+        Ok(Repository::new(place, Some(signing), trusted)?)
     }
+}
 
-    /// Where models are kept on this machine.
-    pub(crate) fn folder(data: &Path) -> PathBuf {
-        data.join(FOLDER)
-    }
+fn in_data(data: &Path) -> Place {
+    Place::Directory(data.join(FOLDER))
 }
 
 pub(super) fn checked(section: ModelsSection, cx: &mut Context<'_>) -> ModelsSettings {

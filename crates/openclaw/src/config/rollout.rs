@@ -55,8 +55,8 @@ pub(super) fn checked(field: Field<RolloutSection>, cx: &mut Context<'_>) -> Rol
     let first = Step { stage: Stage::SHADOW, hold: shadow, windows };
     let mut steps = vec![first];
     let Some(At { value: percents, place }) = section.steps.into_set() else {
-        let rest = Settings::default().steps()[1..].iter().map(|step| Step { hold, windows, ..*step });
-        steps.extend(rest);
+        let usual = Settings::default();
+        steps.extend(usual.steps()[1..].iter().map(|step| Step { hold, windows, ..*step }));
         return RolloutSettings { mode, steps: Settings::new(steps).unwrap_or_default() };
     };
     for At { value: Count(percent), place } in percents {

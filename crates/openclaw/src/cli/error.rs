@@ -12,6 +12,8 @@ pub(crate) enum CliError {
     Settings(Faults),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Learn(#[from] super::model::LearnError),
     #[error("cannot write the output: {source}")]
     Output { source: io::Error },
     #[error("cannot read standard input: {source}")]

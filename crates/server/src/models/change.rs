@@ -9,6 +9,7 @@ use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::{PublishError, StoreError};
 use openclaw_learning::rollout::{Event, Figures, Reason, Rollout, Stage};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Whose doing it is where nobody asked.
 const BY_ITSELF: &str = "rollout";
@@ -298,6 +299,7 @@ impl Models {
 
     fn note(&self, kept: &Kept, step: Step<'_>) {
         let Step { what, who, model, stage, why, figures } = step;
+        self.steps_done.count(what);
         let (model, running) = (named(model), named(kept.running));
         tracing::info!(what, who, model, stage, running, why, "models");
         let at = audit::time(self.clock.now());
@@ -306,6 +308,36 @@ impl Models {
         if let Err(error) = self.audit.note(&entry) {
             tracing::error!(%error, "the audit log can't be written");
         }
+    }
+}
+
+/// Steps since the start.
+#[derive(Debug, Default)]
+pub(super) struct StepsDone([AtomicU64; RESULTS.len()]);
+
+/// As the audit log and metrics name them.
+const RESULTS: [(&str, &str); 5] = [
+    ("model.shadow", "begun"),
+    ("model.advance", "advanced"),
+    ("model.promote", "promoted"),
+    ("model.rollback", "rolled_back"),
+    ("model.refuse", "refused"),
+];
+
+impl StepsDone {
+    fn count(&self, what: &str) {
+        let of = RESULTS.iter().zip(&self.0).find(|((name, _), _)| *name == what);
+        of.into_iter().for_each(|(_, count)| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    pub(super) fn told(&self) -> Vec<(&'static str, u64)> {
+        RESULTS
+            .iter()
+            .zip(&self.0)
+            .map(|((_, result), count)| (*result, count.load(Ordering::Relaxed)))
+            .collect()
     }
 }
 

@@ -15,6 +15,7 @@ mod tests;
 mod wish;
 
 pub(crate) use change::ModelsError;
+use change::StepsDone;
 pub use wish::{Wish, WishError, ask as ask_of_models};
 
 use crate::clock::Clock;
@@ -74,6 +75,7 @@ pub(crate) struct Models {
     clock: Arc<Clock>,
     steps: Settings,
     mode: RolloutMode,
+    steps_done: StepsDone,
     state: Mutex<State>,
 }
 
@@ -142,6 +144,7 @@ impl Models {
             clock: Arc::clone(clock),
             steps: options.steps,
             mode: options.mode,
+            steps_done: StepsDone::default(),
             folder,
             state: Mutex::new(state),
         };
@@ -190,6 +193,7 @@ impl Models {
             previous: state.kept.previous.map(|name| name.to_string()),
             created_at: state.made.created_at,
             is_fallback: state.is_fallback,
+            rollouts: self.steps_done.told(),
         });
     }
 }

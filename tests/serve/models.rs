@@ -62,13 +62,17 @@ fn a_model_is_promoted_and_rolled_back_by_operators_alone() {
 
 #[test]
 fn in_git_the_api_changes_nothing() {
-    const GITOPS: &str =
-        "listen: { http: \"127.0.0.1:0\" }\nrollout: { mode: gitops, steps: [10, 100], hold: 5m }\n";
+    const GITOPS: &str = "listen: { http: \"127.0.0.1:0\" }\nrollout: { mode: gitops, file: model.yaml, steps: [10, 100], hold: 5m }\n";
     let folder = Folder::with_service(GITOPS, &[("acme", SILENT)]);
     let operator = folder.operator_key();
     publish(&folder, NAME);
+    std::fs::write(folder.path().join("model.yaml"), format!("version: {NAME}\n")).unwrap();
     let server = folder.serve();
     assert_eq!(server.get("/api/v1/models", &operator).expect(200).json()["mode"], "gitops");
     assert_eq!(server.post(&format!("/api/v1/models/{NAME}/promote"), &operator, "").status, 409);
     assert_eq!(server.post("/api/v1/models/rollback", &operator, "").status, 409);
+    // The file does.
+    until("the model is in shadow", || {
+        server.get("/api/v1/models", &operator).expect(200).json()["rollout"]["candidate"] == NAME
+    });
 }

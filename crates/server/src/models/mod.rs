@@ -8,6 +8,7 @@
 
 mod audit;
 mod change;
+mod gitops;
 mod kept;
 mod loaded;
 #[cfg(test)]
@@ -55,14 +56,16 @@ pub struct ModelsOptions {
 }
 
 /// Who decides which model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RolloutMode {
     /// The service: each that is published is begun with.
     #[default]
     Auto,
-    /// A file in Git: nothing is begun with, promoted or rolled back through
-    /// the API.
-    Gitops,
+    /// A file from Git: nothing is promoted or rolled back by other ways.
+    Gitops {
+        /// Names the version that is to run, and its digest.
+        file: PathBuf,
+    },
 }
 
 /// The models in service.
@@ -173,8 +176,11 @@ impl Models {
         state.ticks += 1;
         self.judge(&mut state);
         self.take_wish(&mut state).await;
-        if self.mode == RolloutMode::Auto && state.ticks % LOOK_TICKS == 1 {
-            self.begin_with_newest(&mut state).await;
+        if state.ticks % LOOK_TICKS == 1 {
+            match &self.mode {
+                RolloutMode::Auto => self.begin_with_newest(&mut state).await,
+                RolloutMode::Gitops { file } => self.follow(file, &mut state).await,
+            }
         }
         if state.ticks.is_multiple_of(SAVE_TICKS) && state.kept.rollout.is_some() {
             self.save(&state.kept);

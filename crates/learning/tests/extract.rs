@@ -2,13 +2,13 @@
 //! windows afterwards, by way of files: the same bits.
 
 use openclaw_admission::{
-    Adapter, AdaptivePolicies, AdaptivePolicy, Backend, Bounds, Candidate, EndedWindow, Features, Plain,
-    Predictor, RateSettings, TenantIndex,
+    Adapter, AdaptivePolicies, AdaptivePolicy, Backend, Bounds, Candidate, Features, Plain, Predictor,
+    RateSettings, TenantIndex,
 };
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_learning::{Random, extract, traces};
 use openclaw_limiter::{Adaptive, Ask, CoreId, Limiter, Outcome, Policy, PolicyId, Rate, Seed, Sizes};
-use openclaw_telemetry::{ClientId, Day, Recorder, RecorderOptions, Series, Store, WindowRow, WindowsQuery};
+use openclaw_telemetry::{Day, Recorder, RecorderOptions, Series, Store, WindowsQuery};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -76,31 +76,6 @@ fn arrivals() -> Vec<Vec<u64>> {
     clients
 }
 
-fn row(window: &EndedWindow) -> WindowRow {
-    WindowRow {
-        client_id: ClientId(window.key.word()),
-        policy: "api".into(),
-        at_ms: (window.ended_nanos / 1_000_000).cast_signed(),
-        before: window.before,
-        ticks: window.ticks.0,
-        allowed: window.decided.allowed,
-        refused: window.decided.refused,
-        cost: window.decided.cost,
-        rate_per_s: window.in_force.tokens_per_s(),
-        burst: window.in_force.burst() as u32,
-        advised_rate_per_s: window.advised.rate_per_s,
-        advised_burst: window.advised.burst,
-        is_strained: window.is_strained,
-        counted: window.counted.count,
-        counted_burst: window.counted.burst,
-        answered: window.answered[0],
-        own_faults: window.answered[1],
-        latency: window.answers.latency,
-        model: Arc::clone(&window.model),
-        weight: 1.0,
-    }
-}
-
 /// Serves all arrivals; gives what was asked of the predictor, tick by tick.
 fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
     let (core, policy) = (CoreId(0), PolicyId(1));
@@ -113,6 +88,7 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
     let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
     policies
         .set(policy, AdaptivePolicy { tenant: TenantIndex(0), is_enforced: true, client: CLIENT, bounds });
+    let name: Arc<str> = "api".into();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let mut adapter = Adapter::new(Box::new(Witness(Arc::clone(&asked))));
     let (arrivals, mut random) = (arrivals(), Random::new(5));
@@ -147,7 +123,9 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
         let mut rows = Vec::new();
         while {
             let is_more = adapter.step(&limiter, &policies, &mut progress);
-            rows.extend(adapter.ended().iter().map(|window| (tenant.clone(), row(window))));
+            rows.extend(
+                adapter.ended().iter().map(|window| (tenant.clone(), extract::window_row(window, &name))),
+            );
             is_more
         } {}
         recorder.windows(rows);

@@ -16,14 +16,16 @@ const LOG_MAX: f32 = 22.0;
 /// Of a fall, the part that is followed in one window: a client that pauses
 /// finds most of its bucket again.
 const FALL: f32 = 0.5;
+/// Granted for each token that is predicted.
+const HEADROOM: f32 = 1.6;
 /// A client that isn't suspect has this many times what it is used to at least.
-const USUAL_MIN: f32 = 1.5;
+const USUAL_MIN: f32 = 1.75;
 /// A surge adds at most this many times what the client is used to.
-const SURGE_MAX: f32 = 3.0;
+const SURGE_MAX: f32 = 8.0;
 /// Bursts of a client, in ticks of what it is used to.
-const BURST_TICKS: (f32, f32) = (2.0, 9.0);
+const BURST_TICKS: (f32, f32) = (4.0, 9.0);
 /// A suspect client has between these many times its past use.
-const SUSPECT: (f32, f32) = (2.0, 4.0);
+const SUSPECT: (f32, f32) = (4.0, 6.0);
 
 /// What an adaptive policy allows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,8 +96,9 @@ impl ClientState {
         bounds.hold(rate, burst)
     }
 
+    /// Without a share and bounds.
     fn held(&self, (rate, burst): (f32, f32)) -> (f32, f32) {
-        let usual = self.usual();
+        let (usual, rate, burst) = (self.usual(), HEADROOM * rate, HEADROOM * burst);
         let most = usual + self.habit().surge().min(SURGE_MAX * usual);
         if self.is_suspect() {
             let past = self.past_use();

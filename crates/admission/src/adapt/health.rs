@@ -20,7 +20,7 @@ pub struct BackendTick {
 }
 
 /// Latency that is borne: this many times what is usual.
-const TOLERANCE: f32 = 1.5;
+const TOLERANCE: f32 = 1.8;
 /// Failures that are usual.
 const FAILURES_USUAL: f32 = 0.05;
 /// What the backend bears at least and at most, in times of what it usually

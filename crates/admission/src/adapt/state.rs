@@ -31,12 +31,12 @@ pub struct ClientState {
     correction: [f32; 2],
     last: [f32; 2],
     before_last: f32,
+    habit: Habit,
     older_rate: [u16; 4],
     older_burst: [u16; 5],
     heard: Heard,
     tally: Tally,
     sums: Sums,
-    habit: Habit,
     windows: u8,
     /// A byte of the client's key: whose line has become another's without a
     /// word begins anew.

@@ -1,6 +1,10 @@
 //! Recorded windows with what was known of the client before them, through the
 //! code that serves: what it had made of the same traffic, to the bit.
 
+mod record;
+
+pub use record::window_row;
+
 use crate::train::Known;
 use libm::log1pf;
 use openclaw_admission::{Answers, Base, ClientState, Features, OUTPUTS, Ticks, Window};

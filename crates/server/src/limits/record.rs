@@ -4,8 +4,9 @@
 use super::{Limits, Observation, ObservationSink};
 use openclaw_admission::{EndedWindow, TenantIndex};
 use openclaw_alert::{TenantName, Timestamp};
+use openclaw_learning::extract::window_row;
 use openclaw_limiter::PolicyId;
-use openclaw_telemetry::{ClientId, ObservationRow, Recorder, WindowRow};
+use openclaw_telemetry::{ObservationRow, Recorder, WindowRow};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -58,29 +59,7 @@ impl Limits {
 
 fn row(window: &EndedWindow, names: &impl Names) -> Option<(TenantName, WindowRow)> {
     let (tenant, policy) = (names.tenant(window.tenant)?, names.policy(window.policy)?);
-    let row = WindowRow {
-        client_id: ClientId(window.key.word()),
-        policy: Arc::clone(policy),
-        at_ms: millis(window.ended_nanos),
-        before: window.before,
-        ticks: window.ticks.0,
-        allowed: window.decided.allowed,
-        refused: window.decided.refused,
-        cost: window.decided.cost,
-        rate_per_s: window.in_force.tokens_per_s(),
-        burst: window.in_force.burst() as u32,
-        advised_rate_per_s: window.advised.rate_per_s,
-        advised_burst: window.advised.burst,
-        is_strained: window.is_strained,
-        counted: window.counted.count,
-        counted_burst: window.counted.burst,
-        answered: window.answered[0],
-        own_faults: window.answered[1],
-        latency: window.answers.latency,
-        model: Arc::clone(&window.model),
-        weight: 1.0,
-    };
-    Some((tenant.clone(), row))
+    Some((tenant.clone(), window_row(window, policy)))
 }
 
 fn millis(nanos: u64) -> i64 {

@@ -5,11 +5,13 @@
 mod backend;
 mod figures;
 mod limiters;
+mod report;
 mod run;
 mod world;
 
 pub use figures::Figures;
 pub use limiters::{Baseline, Composed, Oracle, Served};
+pub use report::{ClosedReport, ClosedSettings, Estimate, LimiterFigures, TrialFigures, evaluate};
 pub use run::run;
 pub use world::{Abuse, Bucket, ClientTrace, Scenario, Source, World, WorldError};
 

@@ -2,6 +2,7 @@
 //! weaker, abuse on top.
 
 use crate::Random;
+use crate::traces::Trace;
 use openclaw_admission::{TICKS, Window};
 
 /// Windows before the trial that limiters may have seen.
@@ -66,6 +67,9 @@ pub enum WorldError {
         /// How many there were.
         clients: usize,
     },
+    /// No world was asked for.
+    #[error("no seed to make a world from; give one or more")]
+    NoSeeds,
     /// A trial without room for what is to happen in it.
     #[error("a trial of `{windows}` windows is too short; give it {TRIAL_MIN} or more")]
     TooShort {
@@ -120,7 +124,32 @@ pub struct World {
     pub outage_end: Option<usize>,
 }
 
+impl Source {
+    /// Of recorded arrivals, of which the first part is the past.
+    #[must_use]
+    pub fn of(trace: &Trace, past: f64) -> Self {
+        Self {
+            past_windows: (trace.windows().len() as f64 * past) as usize,
+            counts: trace.counts.iter().map(|count| f64::from(*count)).collect(),
+            day_windows: trace.windows_a_day,
+        }
+    }
+}
+
 impl World {
+    /// Clients that ask for the same in every tick, and one of them for 1,000
+    /// more at once.
+    #[must_use]
+    pub fn steady() -> Self {
+        let ticks = 300 * TICKS;
+        let client = |rate: f64| ClientTrace::steady(rate, ticks);
+        let mut clients: Vec<ClientTrace> = (1..=20).map(|at| client(f64::from(at * 3))).collect();
+        clients[9].abuse[ticks / 2] = 1000.0;
+        let nominal = clients.iter().map(|client| client.honest[0]).sum::<f64>() / Scenario::default().busy;
+        let (capacity, events) = (vec![nominal; ticks], vec![ticks / 2]);
+        Self { clients, nominal, capacity, events, outage_end: None }
+    }
+
     /// Of recorded clients, with all that is left to chance from one seed.
     ///
     /// # Errors
@@ -192,6 +221,20 @@ impl World {
 }
 
 impl ClientTrace {
+    fn steady(rate: f64, ticks: usize) -> Self {
+        let past = vec![Window::of([rate as f32; TICKS]); PAST_WINDOWS];
+        let bucket = percentiles(&past, 0.95);
+        Self {
+            past,
+            p95: bucket,
+            p99: bucket,
+            day_windows: 0,
+            honest: vec![rate; ticks],
+            abuse: vec![0.0; ticks],
+            fault_share: vec![0.0; ticks],
+        }
+    }
+
     fn new(source: &Source, ticks: usize, random: &mut Random) -> Option<Self> {
         let windows = source.counts.len() / TICKS;
         let past_ticks = source.past_windows * TICKS;

@@ -7,6 +7,7 @@ use crate::config::Environment;
 use clap::Args;
 use openclaw_learning::artifact::{Card, FeatureBaseline, Model, ModelName, TrainingData};
 use serde_json::json;
+use std::fmt::Display;
 use std::path::Path;
 
 /// Arguments of `openclaw model inspect`.
@@ -38,8 +39,8 @@ pub(super) fn run(args: &InspectArgs, environment: &Environment, ui: &mut Ui) ->
     }
     let mut rows = facts(model.card());
     if let Some((digest, signed_by)) = origin {
-        rows.insert(1, row("digest", digest));
-        rows.insert(2, row("signed by", signed_by));
+        rows.insert(1, row("digest", &digest));
+        rows.insert(2, row("signed by", &signed_by));
     }
     ui.table(&rows)?;
     match &model.card().data {
@@ -55,7 +56,7 @@ fn of_file(path: &Path) -> Result<Model, CliError> {
     Ok(model.map_err(|error| ModelCommandError::File { path: path.to_owned(), error })?)
 }
 
-fn row(name: &str, value: impl ToString) -> Vec<String> {
+fn row(name: &str, value: &dyn Display) -> Vec<String> {
     vec![name.to_owned(), value.to_string()]
 }
 
@@ -63,20 +64,20 @@ fn facts(card: &Card) -> Vec<Vec<String>> {
     let joined = |numbers: Vec<String>, with: &str| numbers.join(with);
     let strings = |numbers: &[f64]| numbers.iter().map(ToString::to_string).collect();
     let mut rows = vec![
-        row("name", card.name),
-        row("created", to_second(card.created_at)),
-        row("features", format!("{} ({})", card.features.list, card.features.names.join(", "))),
-        row("window", format!("{} ticks of {} s", card.window_ticks, card.tick_s)),
-        row("layers", joined(card.layers.iter().map(ToString::to_string).collect(), " → ")),
-        row("quantile", joined(strings(&card.quantile), ", ")),
-        row("weights", card.weights_sha256),
+        row("name", &card.name),
+        row("created", &to_second(card.created_at)),
+        row("features", &format!("{} ({})", card.features.list, card.features.names.join(", "))),
+        row("window", &format!("{} ticks of {} s", card.window_ticks, card.tick_s)),
+        row("layers", &joined(card.layers.iter().map(ToString::to_string).collect(), " → ")),
+        row("quantile", &joined(strings(&card.quantile), ", ")),
+        row("weights", &card.weights_sha256),
     ];
     if let Some(data) = &card.data {
-        rows.push(row("data", format!("{} to {}", to_second(data.from), to_second(data.to))));
+        rows.push(row("data", &format!("{} to {}", to_second(data.from), to_second(data.to))));
         let TrainingData { rows: count, clients, tenants, .. } = data;
-        rows.push(row("rows", format!("{count} of {clients} clients of {tenants} tenants")));
+        rows.push(row("rows", &format!("{count} of {clients} clients of {tenants} tenants")));
     }
-    rows.extend(card.seed.map(|seed| row("seed", seed)));
+    rows.extend(card.seed.map(|seed| row("seed", &seed)));
     rows.extend(card.git_revision.as_ref().map(|revision| row("revision", revision)));
     rows.extend(card.metrics.iter().map(|(name, value)| row(name, value)));
     rows

@@ -5,6 +5,7 @@ mod extract;
 mod inspect;
 mod learn;
 mod list;
+mod retrain;
 mod rollout;
 mod train;
 mod transfer;
@@ -25,6 +26,8 @@ pub(crate) enum ModelCommand {
     Train(train::TrainArgs),
     /// Asks of a model whether it may set limits
     Validate(validate::ValidateArgs),
+    /// Makes the next model: extracts, learns, validates and publishes
+    Retrain(retrain::RetrainArgs),
     /// Holds a learned model beside simple limits on recorded arrivals
     Evaluate(evaluate::EvaluateArgs),
     /// Signs a model and puts it into the configured repository
@@ -86,6 +89,7 @@ pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui)
         ModelCommand::Extract(args) => extract::run(&args, environment, ui),
         ModelCommand::Train(args) => train::run(&args, environment, ui),
         ModelCommand::Validate(args) => validate::run(&args, environment, ui),
+        ModelCommand::Retrain(args) => retrain::run(&args, environment, ui),
         ModelCommand::Evaluate(args) => evaluate::run(&args, ui),
         ModelCommand::Push(args) => transfer::push(&args, environment, ui),
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),

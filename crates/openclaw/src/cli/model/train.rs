@@ -1,6 +1,6 @@
 //! `openclaw model train`
 
-use super::{LearnError, learn};
+use super::{LearnError, learn, wait};
 use crate::cli::{CliError, Ui, now};
 use crate::config::{self, Environment};
 use clap::Args;
@@ -20,6 +20,9 @@ const PATIENCE: u32 = 6;
 /// Of a series of arrivals.
 const COPIES: usize = 8;
 const MS_A_DAY: i64 = 86_400_000;
+const HELD_OUT_DAYS: u32 = 3;
+const ROWS_MAX: u64 = 7_200_000;
+const HIDDEN: usize = 32;
 
 /// Arguments of `openclaw model train`.
 #[derive(Debug, Args)]
@@ -41,10 +44,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
     /// The last days, to stop by when it gets no better
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=365))]
+    #[arg(long, default_value_t = HELD_OUT_DAYS, value_parser = clap::value_parser!(u32).range(0..=365))]
     held_out_days: u32,
     /// About as many windows at most; of more, those of some clients are taken
-    #[arg(long, value_name = "ROWS", default_value_t = 7_200_000, value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = ROWS_MAX, value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
     max_rows: u64,
     /// Go on where a run that was broken off has stopped
     #[arg(long)]
@@ -56,11 +59,36 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     epochs: Option<u32>,
     /// Hidden units; 0 for a linear model
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = HIDDEN)]
     hidden: usize,
     /// Share of windows to cover: one for rate and burst, or one for each
     #[arg(long, value_delimiter = ',', num_args = 1..=2, default_value = "0.99", value_name = "SHARE")]
     quantile: Vec<f32>,
+}
+
+/// A model that was learned, and how that went.
+pub(super) struct Learned {
+    pub(super) model: Model,
+    fitted: Fit,
+}
+
+impl TrainArgs {
+    /// What a run by schedule does.
+    pub(super) fn scheduled(config: PathBuf, output: PathBuf, days: u32, quantile: f32, seed: u64) -> Self {
+        Self {
+            config,
+            arrivals: None,
+            output,
+            days,
+            held_out_days: HELD_OUT_DAYS.min(days - 1),
+            max_rows: ROWS_MAX,
+            resume: true,
+            seed,
+            epochs: None,
+            hidden: HIDDEN,
+            quantile: vec![quantile],
+        }
+    }
 }
 
 pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
@@ -68,6 +96,21 @@ pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> R
         Some(file) => from_arrivals(file, args)?,
         None => from_telemetry(args, environment, ui)?,
     };
+    let names = match &args.arrivals {
+        Some(_) => Vec::new(),
+        None => wait(super::repository(&args.config, environment)?.names())?,
+    };
+    let learned = learn_from(&gathered, args, names, ui)?;
+    tell(&learned, &args.output, ui)
+}
+
+/// Learns and writes the model's files; `names` are taken elsewhere.
+pub(super) fn learn_from(
+    gathered: &Gathered,
+    args: &TrainArgs,
+    names: Vec<ModelName>,
+    ui: &mut Ui,
+) -> Result<Learned, CliError> {
     ui.note(format_args!(
         "{} windows of {} clients, {} more held out",
         gathered.rows.len(),
@@ -78,12 +121,13 @@ pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> R
         .map_err(|source| CliError::Folder { path: args.output.clone(), source })?;
     let settings = settings(args, gathered.rows.len());
     let checkpoint = args.output.join("training.checkpoint");
-    let fitted = learn::learn(&gathered, settings, &checkpoint, args.resume, ui)?;
-    let model = model(args, &gathered, settings, &fitted)?;
+    let fitted = learn::learn(gathered, settings, &checkpoint, args.resume, ui)?;
+    let name = ModelName::next(now(), taken(&args.output).into_iter().chain(names));
+    let model = model(name, args, gathered, settings, &fitted)?;
     model.save(&args.output).map_err(LearnError::from)?;
     // It has served; one that stays is refused by the next run.
     fs::remove_file(&checkpoint).ok();
-    tell(&model, &fitted, &args.output, ui)
+    Ok(Learned { model, fitted })
 }
 
 fn from_arrivals(file: &Path, args: &TrainArgs) -> Result<Gathered, LearnError> {
@@ -94,7 +138,11 @@ fn from_arrivals(file: &Path, args: &TrainArgs) -> Result<Gathered, LearnError> 
     Ok(gathered)
 }
 
-fn from_telemetry(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> Result<Gathered, CliError> {
+pub(super) fn from_telemetry(
+    args: &TrainArgs,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<Gathered, CliError> {
     let service = config::load_service(&args.config, environment)?;
     let to = Day::of(now());
     let query = WindowsQuery { tenant: None, from: to.minus(args.days - 1), to, rows_max: args.max_rows };
@@ -125,17 +173,17 @@ fn settings(args: &TrainArgs, rows: usize) -> Settings {
 }
 
 fn model(
+    name: ModelName,
     args: &TrainArgs,
     gathered: &Gathered,
     settings: Settings,
     fitted: &Fit,
 ) -> Result<Model, LearnError> {
-    let now = now();
-    let name = ModelName::next(now, taken(&args.output));
-    let mut card = Card::new(name, now, settings.quantiles.map(f64::from));
+    let mut card = Card::new(name, now(), settings.quantiles.map(f64::from));
     card.scaling = Some(Scaling { mean: fitted.scaling.mean, deviation: fitted.scaling.deviation });
     card.data = gathered.data();
     card.seed = Some(args.seed);
+    card.git_revision = option_env!("OPENCLAW_REVISION").map(str::to_owned);
     card.metrics.insert("train_pinball".to_owned(), fitted.loss);
     card.metrics.extend(fitted.held_out.map(|loss| ("held_out_pinball".to_owned(), loss)));
     card.metrics.insert("epochs".to_owned(), f64::from(fitted.epochs));
@@ -149,7 +197,7 @@ fn taken(folder: &Path) -> Vec<ModelName> {
     files.filter_map(name).collect()
 }
 
-fn tell(model: &Model, fitted: &Fit, folder: &Path, ui: &mut Ui) -> Result<(), CliError> {
+fn tell(Learned { model, fitted }: &Learned, folder: &Path, ui: &mut Ui) -> Result<(), CliError> {
     let loss = fitted.held_out.map_or(String::new(), |loss| format!(", {loss:.5} on held-out days"));
     ui.line(format_args!(
         "{} in `{}`: loss {:.5}{loss} after {} epochs",

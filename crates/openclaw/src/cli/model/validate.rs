@@ -113,7 +113,9 @@ fn row(gate: &Gate) -> Vec<String> {
     let (word, seen) = match (gate.verdict(), &gate.left_out, gate.value) {
         (Verdict::LeftOut, Some(why), _) => ("left out", format!("({why})")),
         (Verdict::Passed, _, Some(value)) => ("passed", format!("{value:.4}")),
-        (_, _, value) => ("FAILED", value.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.4}"))),
+        (_, _, value) => {
+            ("FAILED", value.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.4}")))
+        }
     };
     vec![word.to_owned(), gate.name.clone(), seen, gate.bound.to_string()]
 }

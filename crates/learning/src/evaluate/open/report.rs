@@ -197,13 +197,22 @@ fn train_together(
 }
 
 fn models(traces: &[Trace], held_out: &[String], settings: &OpenSettings) -> Result<Vec<Models>, OpenError> {
+    let seeds = || settings.seeds.iter().copied();
     let trained = |hidden: usize| -> Result<Vec<Network>, OpenError> {
-        settings.seeds.iter().map(|seed| train(traces, held_out, settings, (hidden, *seed))).collect()
+        seeds().map(|seed| train(traces, held_out, settings, (hidden, seed))).collect()
     };
     let (linear, mlp) = (trained(0)?, trained(settings.training.hidden)?);
+    let several = seeds().map(|seed| train_together(traces, held_out, settings, seed));
+    let several = several.collect::<Result<Vec<_>, _>>()?;
     let model =
         |name, networks: &[Network], is_corrected| Models { name, networks: networks.to_vec(), is_corrected };
-    Ok(vec![model("linear", &linear, false), model("MLP", &mlp, false), model("MLP + conformal", &mlp, true)])
+    Ok(vec![
+        model("linear", &linear, false),
+        model("MLP", &mlp, false),
+        model("MLP + conformal", &mlp, true),
+        model("4 MLPs in one", &several, false),
+        model("4 MLPs in one + conformal", &several, true),
+    ])
 }
 
 const SIMPLE: [(&str, Policy<'static>); 5] = [

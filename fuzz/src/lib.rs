@@ -2,7 +2,9 @@
 //! one of them.
 
 use head::Judged;
+use openclaw_admission::Network;
 use openclaw_alert::{Content, Timestamp};
+use openclaw_learning::artifact::{Card, Model, read_pt};
 use openclaw_sources::{
     Format, Kept, Mapping, MappingSettings, Post, decode, detect, grafana, pagerduty, standard_webhooks,
     way_back::{self, Deed, servicenow, slack},
@@ -164,6 +166,43 @@ pub fn request_heads(received: &[u8]) {
     assert!(body.is_empty() || named("content-length") == 1);
 }
 
+/// A model of strangers, as each of its files.
+pub fn model_files(input: &[u8]) {
+    for file in [input, &torch_file(input)] {
+        if let Ok(weights) = read_pt(file) {
+            // Numbers need not be finite: the network says so.
+            let _ = Network::new("m", weights);
+        }
+    }
+    if let Ok(card) = Card::from_json(input) {
+        let json = card.to_json().expect("a card that was read can be written");
+        assert_eq!(Card::from_json(&json).expect("what was written is read"), card);
+    }
+    if let Some(end) = input.iter().position(|&byte| byte == b'\n') {
+        let _ = Model::from_files(&input[..end], &input[end + 1..]);
+    }
+}
+
+/// An archive around a pickle, with numbers for two tensors.
+fn torch_file(pickle: &[u8]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, bytes) in [("m/data.pkl", pickle), ("m/data/0", &[0; 1280]), ("m/data/1", &[0; 128])] {
+        let at = file.len() as u32;
+        let sizes = [crc32(bytes), bytes.len() as u32, bytes.len() as u32].map(u32::to_le_bytes).concat();
+        let common = [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0], &sizes[..], &[name.len() as u8, 0, 0, 0]].concat();
+        file.extend([b"PK\x03\x04", &common[..], name.as_bytes(), bytes].concat());
+        let place = [&[0; 10], &at.to_le_bytes()[..]].concat();
+        directory.extend([b"PK\x01\x02\x14\x00", &common[..], &place, name.as_bytes()].concat());
+    }
+    let end = [directory.len() as u32, file.len() as u32].map(u32::to_le_bytes).concat();
+    [&file[..], &directory, b"PK\x05\x06\0\0\0\0\x03\0\x03\0", &end, &[0, 0]].concat()
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let shift = |crc: u32| (0..8).fold(crc, |crc, _| crc >> 1 ^ 0xedb8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |crc, byte| shift(crc ^ u32::from(*byte)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,5 +272,34 @@ mod tests {
             hot += usize::from(matches!(head::judge(&input), Judged::Hot(_)));
         }
         assert!(hot > 5_000, "{hot}");
+    }
+
+    const PICKLE: &[u8] = b"\x80\x02}(X\x06\0\0\0weightctorch._utils\n_rebuild_tensor_v2\n((\
+        X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0\x30X\x03\0\0\0cpuK\x14tQK\0K\x02K\n\x86K\nK\x01\x86\x89}tR\
+        X\x04\0\0\0biasctorch._utils\n_rebuild_tensor_v2\n((\
+        X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0\x31X\x03\0\0\0cpuK\x02tQK\0K\x02\x85K\x01\x85\x89}tRu.";
+    const CARD: &str = r#"{"name":"model-20261122","created_at":"2026-11-22T00:00:00Z","tick_s":1,"window_ticks":12,
+        "features":{"list":"serving10","names":["last","max6","season","slope","sigma","burst","burst6","sigma_b",
+        "own_faults","latency"]},"quantile":[0.99,0.99],"layers":[10,2],"metrics":{"a":1.5},"weights_sha256":
+        "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#;
+
+    #[test]
+    fn model_files_hold_on_damaged_seeds() {
+        assert!(read_pt(&torch_file(PICKLE)).is_ok());
+        assert!(Card::from_json(CARD.as_bytes()).is_ok());
+        let seeds = [PICKLE.to_vec(), torch_file(PICKLE), CARD.as_bytes().to_vec()];
+        let mut random = 0x5eed_u64;
+        for round in 0..30_000 {
+            let mut input = seeds[round % seeds.len()].clone();
+            for _ in 0..next_random(&mut random) % 4 {
+                let at = next_random(&mut random) % input.len();
+                match next_random(&mut random) % 3 {
+                    0 => input[at] = next_random(&mut random) as u8,
+                    1 => drop(input.remove(at)),
+                    _ => input.insert(at, b"()}tuRQb\x85\"9"[next_random(&mut random) % 11]),
+                }
+            }
+            model_files(&input);
+        }
     }
 }

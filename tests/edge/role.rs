@@ -17,6 +17,7 @@ fn it_decides_and_says_what_it_does_not_do() {
     let server = edge(&folder);
     assert_eq!(server.get("/api/v1/rate?client=c", &limit).expect(200).json()["remaining"], 999);
     assert_eq!(server.get("/-/ready", "").expect(200).text(), "OK");
+    std::net::TcpStream::connect(server.grpc()).unwrap();
     assert_eq!(server.get("/-/healthy", "").expect(200).text(), "OK");
     server.get("/api/v1/rate?client=c", "oc_forged").expect(401);
     let metrics = server.get("/metrics", &operator).expect(200).text();

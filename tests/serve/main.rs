@@ -30,6 +30,7 @@ mod shares;
 mod silences;
 #[path = "../support/mod.rs"]
 mod support;
+mod telemetry;
 mod tls;
 mod tokens;
 mod way_back;

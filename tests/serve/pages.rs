@@ -79,3 +79,29 @@ fn api_v2_is_open_to_pages_that_ask_first() {
     }
     assert_eq!(page(Request::post("/api/v2/alerts", "[]")), 200);
 }
+
+/// Asking for a decision takes tokens, by GET as well.
+#[test]
+fn a_page_of_another_site_takes_no_tokens_through_a_browsers_password() {
+    let slow = format!("{SILENT}limits: {{ policies: {{ slow: {{ rate: 1/h, burst: 1000 }} }} }}\n");
+    let folder = Folder::new(&[("acme", &slow)]);
+    let key = folder.key("acme", "limit");
+    let server = folder.serve();
+    let page =
+        |target: &str, site: &str| Request::get(target).header("Sec-Fetch-Site", site).basic("acme", &key);
+    for target in ["/api/v1/rate?client=a", "/t/acme/api/v1/rate?client=a", "/auth?client=a"] {
+        for site in ["cross-site", "same-site"] {
+            page(target, site).send(server.address).expect(403);
+        }
+        assert!(page(target, "same-origin").send(server.address).status < 300);
+        let by_address = Request::get(target).header("Origin", "http://evil.example").basic("acme", &key);
+        by_address.send(server.address).expect(403);
+        let bearer = Request::get(target).header("Sec-Fetch-Site", "cross-site").key(&key);
+        assert!(bearer.send(server.address).status < 300);
+    }
+    let left = page("/api/v1/rate?client=a&cost=0", "none").send(server.address).expect(200).json();
+    assert_eq!(left["remaining"], 994, "the six that were let in, and none beside");
+    // What a browser says to a proxy is of the proxy's pages.
+    let proxied = page("/auth", "cross-site").header("X-OpenClaw-Client", "a").header("X-Original-URI", "/");
+    proxied.send(server.address).expect(204);
+}

@@ -1,4 +1,4 @@
-//! The model's life, in order: [`traces`] and telemetry become training rows
+//! The model's life, in order: [`traces`] and telemetry ([`extract`]) become training rows
 //! ([`train`]), a model is kept with its card ([`artifact`]), held beside its
 //! peers ([`evaluate`]), let through or not ([`validate`]), signed and stored
 //! ([`publish`]), brought to clients step by step ([`rollout`]), and all of it
@@ -8,6 +8,7 @@
 
 pub mod artifact;
 pub mod evaluate;
+pub mod extract;
 pub mod publish;
 mod random;
 pub mod rollout;

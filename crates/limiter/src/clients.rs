@@ -5,7 +5,7 @@ use crate::learned::{self, Free, LearnedLines};
 use crate::lines::Line;
 use crate::policy::{Policies, Terms};
 use crate::sync::AtomicU64;
-use crate::table::{Found, Slot, Table, change_owned};
+use crate::table::{Found, Slot, Table, change_owned, swap_owned};
 use crate::word::{self, LineUse, State, Tag};
 use crate::{Bucket, LearnedId, NoRoom, PolicyId, Rate};
 use std::collections::BTreeSet;
@@ -49,7 +49,6 @@ pub(crate) struct Clients {
 impl Clients {
     /// Changes a client's bucket in one step. Of a client that is unknown and
     /// stays so, nothing changes: `None`.
-    #[inline]
     pub(crate) fn change<T>(
         &self,
         client: &Client<'_>,
@@ -73,12 +72,39 @@ impl Clients {
         self.change_overflow(client, change)
     }
 
+    /// Takes tokens of a client that is near its home, the way of nearly every
+    /// decision: few enough instructions that memory is waited for by several at
+    /// once. `None` where it is another's way, and nothing is taken then.
+    #[inline]
+    pub(crate) fn take_near_home(&self, client: &Client<'_>, cost: u64) -> Option<Changed<'_, ()>> {
+        let slot = self.table.near_home(client.tag)?;
+        let state = slot.state.load(Acquire);
+        let Some(mut bucket) = client.terms.plain_bucket(state) else {
+            return self.take_learned(client, word::line(state)?, cost);
+        };
+        let rate = client.terms.rate;
+        bucket.take(rate, cost, client.now_nanos).ok()?;
+        let is_taken = swap_owned(slot.state, slot.tag, client.tag, state, client.terms.word(bucket));
+        is_taken.then_some(Changed { told: (), bucket, rate, line: None })
+    }
+
+    #[inline]
+    fn take_learned(&self, client: &Client<'_>, used: LineUse, cost: u64) -> Option<Changed<'_, ()>> {
+        let line = self.learned.line(used.index)?;
+        let full_at = line[FULL_AT].load(Acquire);
+        let rate = Rate::of_word(cell::rate_of(line, full_at));
+        let mut bucket = (!word::is_special(full_at)).then(|| word::bucket(full_at))?;
+        bucket.take(rate, cost, client.now_nanos).ok()?;
+        let next = word::of_bucket(word::parity(full_at), bucket);
+        let is_taken = swap_owned(&line[FULL_AT], &line[learned::TAG], client.tag, full_at, next);
+        is_taken.then_some(Changed { told: (), bucket, rate, line: Some((LearnedId(used.index), line)) })
+    }
+
     fn insert(&self, client: &Client<'_>) -> Found<'_> {
         let full = client.terms.word(Bucket::full_at(client.now_nanos));
         self.table.insert(client.tag, full, |tag, state| self.policies.loss(tag, state, client.now_nanos))
     }
 
-    #[inline]
     fn change_in<T>(
         &self,
         client: &Client<'_>,
@@ -106,7 +132,6 @@ impl Clients {
         }
     }
 
-    #[inline]
     fn change_learned<T>(
         &self,
         client: &Client<'_>,

@@ -33,24 +33,28 @@ pub(crate) struct Levels {
     levels: Lines,
     /// Core by core a word a level.
     leases: Lines,
+    lease_lines_a_core: usize,
     cores: u16,
 }
 
 impl Levels {
     pub(crate) fn new(count: usize, cores: u16) -> Self {
         let cores = cores.max(1);
-        let leases = Lines::new(count.div_ceil(WORDS) * usize::from(cores));
-        Self { levels: Lines::new(count), leases, cores }
+        let lease_lines_a_core = count.div_ceil(WORDS);
+        let leases = Lines::new(lease_lines_a_core * usize::from(cores));
+        Self { levels: Lines::new(count), leases, lease_lines_a_core, cores }
     }
 
     fn level(&self, id: LevelId) -> Option<&Line> {
         self.levels.get(id.0 as usize)
     }
 
+    #[inline]
     fn lease(&self, core: CoreId, id: LevelId) -> Option<&AtomicU64> {
-        let lines = self.levels.count().div_ceil(WORDS);
-        let core = usize::from(core.0 % self.cores);
-        self.leases.get(core * lines + id.0 as usize / WORDS)?.get(id.0 as usize % WORDS)
+        // A division only where it is needed.
+        let core = if core.0 < self.cores { core.0 } else { core.0 % self.cores };
+        let line = usize::from(core) * self.lease_lines_a_core + id.0 as usize / WORDS;
+        self.leases.get(line)?.get(id.0 as usize % WORDS)
     }
 
     /// Puts a rate in force; what is left stays. One caller at a time.
@@ -80,16 +84,20 @@ impl Levels {
         (rate != 0).then(|| (Rate::of_word(rate), crate::word::bucket(full_at)))
     }
 
+    /// Takes of what this core has borrowed, if that is enough.
+    #[inline]
+    pub(crate) fn take_lent(&self, core: CoreId, id: LevelId, cost: u64) -> bool {
+        self.lease(core, id).is_some_and(|lease| take_lent(lease, cost))
+    }
+
     /// # Errors
     /// Nanoseconds until as many tokens are there.
-    #[inline]
     pub(crate) fn take(&self, core: CoreId, id: LevelId, cost: u64, now_nanos: u64) -> Result<(), u64> {
         let Some(level) = self.level(id) else { return Ok(()) };
         let lease_tokens = level[LEASE].load(Relaxed);
-        if lease_tokens == 0 {
+        let Some(lease) = self.lease(core, id).filter(|_| lease_tokens > 0) else {
             return take_alone(level, cost, now_nanos);
-        }
-        let Some(lease) = self.lease(core, id) else { return take_alone(level, cost, now_nanos) };
+        };
         if take_lent(lease, cost) {
             return Ok(());
         }

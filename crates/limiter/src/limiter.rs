@@ -119,6 +119,19 @@ impl Limiter {
     /// is decided with an estimate.
     #[inline]
     pub fn decide(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
+        let (cost, client) = (u64::from(ask.cost), self.client(ask.policy, ask.key, now_nanos));
+        if cost > 0
+            && let Some(client) = client
+            && let Some(took) = self.clients.take_near_home(&client, cost)
+        {
+            return self.take_within(core, &client, cost, &took);
+        }
+        self.decide_anyhow(core, ask, now_nanos)
+    }
+
+    /// Whatever is asked, of whomever.
+    #[inline(never)]
+    fn decide_anyhow(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
         if ask.cost == 0 {
             return self.peek(ask, now_nanos);
         }
@@ -135,7 +148,6 @@ impl Limiter {
         }
     }
 
-    #[inline(never)]
     fn refused<T>(
         &self,
         client: &Client<'_>,
@@ -180,7 +192,29 @@ impl Limiter {
         if client.terms.is_alone() {
             return decided(client, cost, Verdict::Allowed, took);
         }
-        for (taken, level) in client.terms.within().enumerate() {
+        let is_lent =
+            |level: Option<LevelId>| level.is_none_or(|level| self.levels.take_lent(core, level, cost));
+        let [inner, outer] = client.terms.levels();
+        if !is_lent(inner) {
+            return self.take_beyond(core, client, cost, 0, took);
+        }
+        if !is_lent(outer) {
+            return self.take_beyond(core, client, cost, usize::from(inner.is_some()), took);
+        }
+        decided(client, cost, Verdict::Allowed, took)
+    }
+
+    /// Takes at the levels that are left, beyond what this core has borrowed.
+    #[inline(never)]
+    fn take_beyond<T>(
+        &self,
+        core: CoreId,
+        client: &Client<'_>,
+        cost: u64,
+        levels_taken: usize,
+        took: &Changed<'_, T>,
+    ) -> Decision {
+        for (taken, level) in client.terms.within().enumerate().skip(levels_taken) {
             if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
                 let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
                 return self.undo(core, client, cost, taken, took, verdict);

@@ -32,12 +32,6 @@ impl Lines {
 
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<&Line> {
-        self.run(index)
-    }
-
-    /// Several lines' words from that line on.
-    #[inline]
-    pub(crate) fn run<const N: usize>(&self, index: usize) -> Option<&[AtomicU64; N]> {
         self.words.get(self.first + index * WORDS..)?.first_chunk()
     }
 }

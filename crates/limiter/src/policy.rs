@@ -154,6 +154,18 @@ impl Terms<'_> {
         }
     }
 
+    /// A client's bucket where that takes no reckoning: one under the rate in
+    /// force, or one that was full when the policy changed. Without a branch,
+    /// since after a change it can't be foreseen which.
+    #[inline]
+    pub(crate) fn plain_bucket(&self, state: u64) -> Option<Bucket> {
+        let (is_other, full_at) = word::off_parity(state, stamp_parity(self.stamp));
+        let owed = u64::from(full_at > self.stamp & !(1 << 63));
+        let is_plain = (is_other >> 1) | (is_other & owed) == 0;
+        // Of a full bucket any time in the past will do.
+        is_plain.then(|| Bucket::full_at(full_at & is_other.wrapping_sub(1)))
+    }
+
     /// As if it had been changed in the moment in which the policy was: what was
     /// left then is left, and a full bucket stays full.
     #[cold]
@@ -176,11 +188,16 @@ impl Terms<'_> {
         self.entry[WITHIN].load(Relaxed) == 0
     }
 
+    /// The inner and the outer level.
     #[inline]
-    pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {
+    pub(crate) fn levels(&self) -> [Option<LevelId>; 2] {
         let word = self.entry[WITHIN].load(Relaxed);
         let level = |word: u32| word.checked_sub(1).map(LevelId);
-        [level(word as u32), level((word >> 32) as u32)].into_iter().flatten()
+        [level(word as u32), level((word >> 32) as u32)]
+    }
+
+    pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {
+        self.levels().into_iter().flatten()
     }
 
     #[inline]

@@ -1,23 +1,27 @@
 //! Every client's slot, in a table of fixed size.
 //!
 //! A slot is two words, tag and state (`word.rs`). Four slots share a cache
-//! line; a client lives in one of the 16 slots from its home line on, and the
-//! first that has its tag is the one that counts. A slot is never freed, only
-//! taken over: one whose bucket is full has nothing to forget.
+//! line; a client lives in one of the 16 slots from its home line on. It looks at
+//! those of a line in turn from its home slot on, and the first that has its tag
+//! is the one that counts. A slot is never freed, only taken over: one whose
+//! bucket is full has nothing to forget.
 //!
 //! Who takes a slot over first swaps the state for a mark, then writes the tag,
 //! then swaps the mark for a full bucket. The tag changes under the mark alone,
 //! so whoever has changed a state looks at the tag once more, and takes its
 //! change back where the slot has become another's.
 
-use crate::lines::{Line, Lines, WORDS};
+use crate::lines::{Line, Lines};
 use crate::sync::AtomicU64;
 use crate::word::{self, Tag};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const WAYS: usize = 4;
 const LINES_SEARCHED: usize = 4;
-const WINDOW_WORDS: usize = LINES_SEARCHED * WORDS;
+
+/// Slots for 32 clients: 23.5 bytes each. The rest of the 24 bytes that a client
+/// may cost is for policies and levels.
+const SLOTS_FOR_32: usize = 47;
 
 /// A client's place in the table.
 #[derive(Debug, Clone, Copy)]
@@ -39,53 +43,64 @@ pub(crate) enum Found<'t> {
 #[derive(Debug)]
 pub(crate) struct Table {
     lines: Lines,
-    homes: u64,
+    home_slots: u64,
 }
 
 impl Table {
-    /// Room for that many clients: three slots for two, 24 bytes each.
+    /// Room for that many clients.
     pub(crate) fn new(clients: usize) -> Self {
-        let homes = (clients * 3 / 2).div_ceil(WAYS).max(1);
-        Self { lines: Lines::new(homes + LINES_SEARCHED - 1), homes: homes as u64 }
+        let homes = (clients * SLOTS_FOR_32).div_ceil(32 * WAYS).max(1);
+        Self { lines: Lines::new(homes + LINES_SEARCHED - 1), home_slots: (homes * WAYS) as u64 }
     }
 
+    /// The client's home line, and the slot there that it looks at first.
     #[inline]
-    fn window(&self, tag: Tag) -> Option<&[AtomicU64; WINDOW_WORDS]> {
+    fn home(&self, tag: Tag) -> (usize, usize) {
         let key = u128::from(tag.0 & !u64::from(u16::MAX));
-        self.lines.run(((key * u128::from(self.homes)) >> 64) as usize)
+        let slot = ((key * u128::from(self.home_slots)) >> 64) as usize;
+        (slot / WAYS, slot % WAYS)
     }
 
+    /// The slots in which the client may be, in its order.
     #[inline]
     fn slots(&self, tag: Tag) -> impl Iterator<Item = Slot<'_>> {
-        let pairs = self.window(tag).map_or(&[][..], |window| window.as_chunks().0);
-        pairs.iter().map(|[tag, state]| Slot { tag, state })
+        let (line, way) = self.home(tag);
+        let window = (line..line + LINES_SEARCHED).filter_map(|line| self.lines.get(line));
+        window.flat_map(move |line| in_turn(line, way))
     }
 
     /// Asks for the client's home line; a caller that does so for many clients
     /// waits for memory once.
     #[inline]
     pub(crate) fn touch(&self, tag: Tag) -> u64 {
-        self.window(tag).map_or(0, |window| window[0].load(Relaxed))
+        self.lines.get(self.home(tag).0).map_or(0, |line| line[0].load(Relaxed))
+    }
+
+    /// The slot that has the client's tag in its home line or the next, where nearly
+    /// all are; another client may be about to take it over.
+    ///
+    /// By reckoning two of three are in the first slot that is looked at. That is for the
+    /// processor to guess: while memory answers it goes on with that slot, and
+    /// with the next decision. Were all four compared before a branch, the slot's
+    /// address would be known only afterwards, and all would wait for it.
+    #[inline]
+    pub(crate) fn near_home(&self, tag: Tag) -> Option<Slot<'_>> {
+        let (line, way) = self.home(tag);
+        let has_tag = |slot: &Slot<'_>| slot.tag.load(Acquire) == tag.0;
+        match in_turn(self.lines.get(line)?, way).find(has_tag) {
+            Some(slot) => Some(slot),
+            None => in_turn(self.lines.get(line + 1)?, way).find(has_tag),
+        }
     }
 
     /// The client's slot, if it has one.
-    #[inline]
     pub(crate) fn find(&self, tag: Tag) -> Option<Slot<'_>> {
-        let window = self.window(tag)?;
-        for line in window.as_chunks::<WORDS>().0 {
-            let tags = [0, 2, 4, 6].map(|at| line[at].load(Acquire));
-            // All four are compared before there is a branch: which of them it
-            // is can't be foreseen, and a wrong guess would hold up what comes
-            // after the decision until memory has answered.
-            let hits = bits(tags, tag.0);
-            if hits != 0
-                && let Some(slot) = staying(line, hits, tag)
-            {
-                return Some(slot);
-            }
-            // Slots fill from the front and are never emptied.
-            if hits == 0 && staying(line, bits(tags, Tag::FRESH.0), Tag::FRESH).is_some() {
-                return None;
+        for slot in self.slots(tag) {
+            let owner = Tag(slot.tag.load(Acquire));
+            // Slots fill in each client's order and are never emptied.
+            let is_last = owner == Tag::FRESH;
+            if (is_last || owner == tag) && !leaves(slot.state.load(Acquire), owner) {
+                return (!is_last).then_some(slot);
             }
         }
         None
@@ -150,25 +165,12 @@ impl Table {
     }
 }
 
-/// Which of a line's tags are this one.
 #[inline]
-fn bits(tags: [u64; WAYS], tag: u64) -> u32 {
-    let bit = |way: usize| u32::from(tags[way] == tag) << way;
-    bit(0) | bit(1) | bit(2) | bit(3)
-}
-
-/// The first of these slots that nobody takes over.
-#[inline]
-fn staying(line: &Line, mut hits: u32, tag: Tag) -> Option<Slot<'_>> {
-    while hits != 0 {
-        let at = hits.trailing_zeros() as usize * 2 % WORDS;
-        let slot = Slot { tag: &line[at], state: &line[at + 1] };
-        if !leaves(slot.state.load(Acquire), tag) {
-            return Some(slot);
-        }
-        hits &= hits - 1;
-    }
-    None
+fn in_turn(line: &Line, way: usize) -> impl Iterator<Item = Slot<'_>> {
+    (way..way + WAYS).map(|way| {
+        let at = way % WAYS * 2;
+        Slot { tag: &line[at], state: &line[at + 1] }
+    })
 }
 
 /// Whether another client takes the slot over.
@@ -194,6 +196,20 @@ fn take_over(slot: Slot<'_>, state: u64, tag: Tag, full: u64) -> bool {
     true
 }
 
+/// Changes a word that belongs to `tag` as it was seen; tells whether it counts.
+#[inline]
+pub(crate) fn swap_owned(word: &AtomicU64, owner: &AtomicU64, tag: Tag, seen: u64, next: u64) -> bool {
+    word.compare_exchange(seen, next, AcqRel, Relaxed).is_ok()
+        && (owner.load(Acquire) == tag.0 || is_carried_on(word, seen, next))
+}
+
+/// Of a change to what is another's by now: where it can't be taken back, someone
+/// has seen it and carried it on: it counts.
+#[cold]
+fn is_carried_on(word: &AtomicU64, seen: u64, next: u64) -> bool {
+    word.compare_exchange(next, seen, AcqRel, Relaxed).is_err()
+}
+
 /// Changes a word that belongs to `tag`, in one step; `None` where it doesn't,
 /// or where `change` can't read it.
 #[inline]
@@ -211,9 +227,7 @@ pub(crate) fn change_owned<T>(
         }
         match word.compare_exchange_weak(seen, next, AcqRel, Acquire) {
             Ok(_) if owner.load(Acquire) == tag.0 => return Some(told),
-            // Another's by now. Where the change can't be taken back, someone has
-            // seen it and carried it on: it counts.
-            Ok(_) => return word.compare_exchange(next, seen, AcqRel, Relaxed).is_err().then_some(told),
+            Ok(_) => return is_carried_on(word, seen, next).then_some(told),
             Err(other) => seen = other,
         }
     }

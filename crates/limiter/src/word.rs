@@ -104,9 +104,11 @@ pub(crate) enum State {
 
 impl State {
     pub(crate) fn of(word: u64) -> Self {
+        if let Some(line) = line(word) {
+            return Self::Learned(line);
+        }
         match word & KIND {
             _ if !is_special(word) => Self::Bucket(parity(word), bucket(word)),
-            LEARNED => Self::Learned(LineUse { index: word as u32, turn: (word >> 32) as u32 & TURN_MASK }),
             QUOTA => Self::Quota { window: (word >> USED_BITS) as u32 & WINDOW_MAX, used: word & USED_MAX },
             _ => Self::Moving,
         }
@@ -115,20 +117,38 @@ impl State {
 
 pub(crate) const TURN_MASK: u32 = (1 << 29) - 1;
 
+#[inline]
 pub(crate) fn is_special(word: u64) -> bool {
     word & SPECIAL != 0
 }
 
 /// Of a word that isn't special.
+#[inline]
 pub(crate) fn parity(word: u64) -> Parity {
     Parity(word & PARITY != 0)
 }
 
+/// 0 of a bucket that was reckoned with that rate, 1 with the other, more of what
+/// is no bucket; and when it is full.
+#[inline]
+pub(crate) fn off_parity(word: u64, parity: Parity) -> (u64, u64) {
+    ((word >> 62) ^ u64::from(parity.0), word & FULL_AT)
+}
+
+/// The learned line that a state says.
+#[inline]
+pub(crate) fn line(word: u64) -> Option<LineUse> {
+    let line = LineUse { index: word as u32, turn: (word >> 32) as u32 & TURN_MASK };
+    (word & KIND == LEARNED).then_some(line)
+}
+
 /// Of any word that holds a time.
+#[inline]
 pub(crate) fn bucket(word: u64) -> Bucket {
     Bucket::full_at(word & FULL_AT)
 }
 
+#[inline]
 pub(crate) fn of_bucket(parity: Parity, bucket: Bucket) -> u64 {
     bucket.full_at_nanos().min(FULL_AT) | if parity.0 { PARITY } else { 0 }
 }

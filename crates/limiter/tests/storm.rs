@@ -61,10 +61,11 @@ fn nearly_all_clients_fit_that_there_is_said_to_be_room_for() {
     assert!(keys.iter().all(|key| take(&limiter, *key, 5, NOW)));
     let lost = keys.iter().filter(|key| left(&limiter, **key, NOW) != 5).count();
     assert!(lost * 100 < CLIENTS, "{lost}");
-    // At half of it, all do.
+    // At half of it, all but what chance fills all 16 slots of.
     let limiter = self::limiter(2 * CLIENTS, Rate::new(0.001, 10));
     assert!(keys.iter().all(|key| take(&limiter, *key, 5, NOW)));
-    assert_eq!(keys.iter().filter(|key| left(&limiter, **key, NOW) != 5).count(), 0);
+    let lost = keys.iter().filter(|key| left(&limiter, **key, NOW) != 5).count();
+    assert!(lost * 10_000 < CLIENTS, "{lost}");
 }
 
 #[test]

@@ -90,6 +90,10 @@ fn every_help_shows_an_example() {
         "route test",
         "replay",
         "compare",
+        "model push",
+        "model pull",
+        "model list",
+        "model inspect",
     ];
     for command in commands {
         let ran = run(&folder, &format!("{command} --help"));

@@ -12,6 +12,7 @@ use openclaw_alert::{PartitionId, TenantName};
 use openclaw_journal::{Edit, EraseError, Position, SnapshotError, StoredFrame, crashpoint};
 use openclaw_pipeline::{Eraser, Input, LeftToTell, TenantSettings};
 use openclaw_state::{Keys, Removal, Stage, StateError};
+use openclaw_telemetry::TelemetryError;
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) enum RemovalError {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Erase(#[from] EraseError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     #[error("cut off: {0}")]
     CutOff(#[from] tokio::task::JoinError),
 }
@@ -217,6 +220,7 @@ impl Reloader {
             self.host.erase_files(&tenant, number, sealed).await?;
         }
         crashpoint::hit("erased-files");
+        self.erase_telemetry(&tenant).await?;
         self.erase_state(&tenant).await?;
         crashpoint::hit("erased-state");
         self.host.recent().forget(&tenant);
@@ -224,6 +228,12 @@ impl Reloader {
             tracing::warn!(%tenant, "the tenant is erased");
         }
         Ok(())
+    }
+
+    async fn erase_telemetry(self: &Arc<Self>, tenant: &TenantName) -> Result<(), RemovalError> {
+        let Some(recorder) = self.limits.recorder().cloned() else { return Ok(()) };
+        let tenant = tenant.clone();
+        blocking(move || Ok(recorder.erase(&tenant)?)).await
     }
 
     async fn erase_state(self: &Arc<Self>, tenant: &TenantName) -> Result<(), RemovalError> {

@@ -10,6 +10,7 @@ use crate::host::{Host, Parts, RecoveryError, SnapshotPolicy};
 use crate::http::tls::{Tls, TlsFault, TlsOptions};
 use crate::http::{App, Behind, Core, Front, Options, Seen, Strangers};
 use crate::limits::{Saver, SeedError};
+use crate::models::{Models, ModelsOptions, ModelsStartError};
 use crate::observe::Totals;
 use crate::operator::{Operator, keep_saying};
 use crate::reload::{NotInForce, ReloadError, Reloaded, Reloader, Turns};
@@ -25,6 +26,7 @@ use openclaw_journal::{
 };
 use openclaw_pipeline::trail::frame_keys;
 use openclaw_state::{Keys, StateError};
+use openclaw_telemetry::{Recorder, RecorderOptions, TelemetryError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,10 @@ pub struct ServerOptions {
     pub shares: Option<SharesOptions>,
     /// How models are made by themselves; nothing where they are not.
     pub trainer: Option<TrainerOptions>,
+    /// How models come into service.
+    pub models: ModelsOptions,
+    /// How what clients did is kept.
+    pub telemetry: RecorderOptions,
 }
 
 /// Why the service can't start.
@@ -125,6 +131,12 @@ pub enum StartError {
     /// Observations can't go on.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// Models can't be kept.
+    #[error(transparent)]
+    Models(#[from] ModelsStartError),
+    /// What clients did can't be kept.
+    #[error("the folder `telemetry` in the data folder can't be used: {0}")]
+    Telemetry(#[from] TelemetryError),
     /// Anything else that the system refuses.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -168,6 +180,7 @@ impl Server {
         let sender = spawn_sender(options.external_url, options.outgoing);
         let replicas = options.shares.clone().filter(|_| options.trainer.is_some());
         let replicas = replicas.map(Replicas::new).transpose()?;
+        let passes = spawn_passes(&options.data);
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
@@ -177,7 +190,6 @@ impl Server {
         let configs = options.tenants.into_iter().filter(|config| !leaving.contains(config.name())).collect();
         let (tenants, left_out) = registered(&keys, &*options.source, configs);
         tenants.set_leaving(leaving);
-        let tenants = Arc::new(tenants);
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         limits.keep_adapting()?;
@@ -185,6 +197,7 @@ impl Server {
         let JournalOpened { log, snapshot, report, began } = journal.await.map_err(io::Error::other)??;
         // The folder is ours, and so is what the process before this one saved.
         let restoring = saver.restore();
+        limits.record(recorder(&options.data, options.telemetry, &clock)?);
         let sender = Arc::new(sender.await.map_err(io::Error::other)??);
         let parts = Parts {
             log: log.clone(),
@@ -218,14 +231,15 @@ impl Server {
             tenants,
             metrics,
             limits,
-            passes: Passes::load(&options.data)?,
+            passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
             options: shown,
             started_at: clock.now(),
         });
-        let (seen, strangers) = (Seen::default(), Strangers::default());
-        let app = Arc::new(App { core, host: Arc::clone(&host), reloader, seen, strangers });
+        let models = Models::start(options.models, &options.data, &core.limits, &clock)?;
+        let (seen, strangers, models) = (Seen::default(), Strangers::default(), Arc::new(models));
+        let app = Arc::new(App { core, host: Arc::clone(&host), reloader, models, seen, strangers });
         restoring.done().await;
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
         let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone());
@@ -240,6 +254,7 @@ impl Server {
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
+        tasks.push(tokio::spawn(Arc::clone(&app.models).keep()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
         let server = Self { host, app, log, doors, saver, tasks, shares, trainer };
@@ -349,6 +364,9 @@ impl Server {
             if let Err(error) = host.snapshot() {
                 tracing::warn!(%error, "no last snapshot: the next start will take longer");
             }
+            if let Some(recorder) = app.core.limits.recorder() {
+                recorder.stop();
+            }
             log.shutdown();
             drop(app);
             if let Some(io) = Arc::into_inner(io) {
@@ -361,10 +379,30 @@ impl Server {
     }
 }
 
+/// What clients did is kept from now on.
+fn recorder(
+    data: &Path,
+    options: RecorderOptions,
+    clock: &Arc<Clock>,
+) -> Result<Arc<Recorder>, TelemetryError> {
+    let clock = Arc::clone(clock);
+    let recorder = Recorder::start(data.join("telemetry"), options, Arc::new(move || clock.now()))?;
+    Ok(Arc::new(recorder))
+}
+
 /// Certificates of the system take a while to be read.
-fn spawn_sender(external_url: String, outgoing: Outgoing) -> JoinHandle<Result<Sender, SenderError>> {
+pub(crate) fn spawn_sender(
+    external_url: String,
+    outgoing: Outgoing,
+) -> JoinHandle<Result<Sender, SenderError>> {
     let options = SenderOptions { external_url, outgoing, ..SenderOptions::default() };
     tokio::task::spawn_blocking(move || Sender::new(options))
+}
+
+/// A first key is made and waits for the disk.
+pub(crate) fn spawn_passes(data: &Path) -> JoinHandle<Result<Passes, PassError>> {
+    let data = data.to_owned();
+    tokio::task::spawn_blocking(move || Passes::load(&data))
 }
 
 /// How the journal is opened, beside the rest of the start.
@@ -447,7 +485,7 @@ fn registered(
     keys: &Keys,
     source: &dyn SettingsSource,
     configs: Vec<TenantConfig>,
-) -> (Tenants, Vec<NotInForce>) {
+) -> (Arc<Tenants>, Vec<NotInForce>) {
     let (mut registered, mut left_out) = (Vec::new(), Vec::new());
     for config in configs {
         let name = config.name().clone();
@@ -461,7 +499,7 @@ fn registered(
     }
     let tenants = Tenants::new(registered);
     tenants.set_senders(senders_of_others(keys, source, |name| tenants.get(name).is_some()));
-    (tenants, left_out)
+    (Arc::new(tenants), left_out)
 }
 
 /// Follows the keys in `state.db`. Nothing else may hold this up.

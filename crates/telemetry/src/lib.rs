@@ -15,6 +15,7 @@ mod recorder;
 mod rows;
 mod series;
 mod store;
+mod table;
 mod tend;
 
 pub use counts::{Counts, Dropped};
@@ -24,4 +25,5 @@ pub use recorder::{Now, Recorder, RecorderOptions};
 pub use rows::{ClientId, ObservationRow, TICKS, WindowRow};
 pub use series::{Series, Windows, WindowsQuery};
 pub use store::Store;
+pub use table::Table;
 pub use tend::Tended;

@@ -133,3 +133,65 @@ fn other_protocols_get_nothing_and_harm_nothing() {
     }
     assert_eq!(world.ask(vec![client("a")]).overall_code, OK);
 }
+
+/// Watches never end by themselves; who shows no credential has some of them.
+#[test]
+fn calls_without_end_and_credential_have_a_bound() {
+    let world = World::new(PLAIN);
+    let (address, key) = (world.server.grpc(), world.keys[0].clone());
+    world.runtime.block_on(async move {
+        let mut send = connect(address).await;
+        let mut open = Vec::new();
+        let mut refused = 0;
+        for _ in 0..40 {
+            send = send.ready().await.unwrap();
+            let (response, mut out) =
+                send.send_request(request_to("/grpc.health.v1.Health/Watch", ""), false).unwrap();
+            out.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
+            let response = tokio::time::timeout(Duration::from_secs(5), response).await.unwrap().unwrap();
+            match response.headers().get("grpc-status") {
+                Some(status) => refused += usize::from(status == "8"),
+                None => open.push(response),
+            }
+        }
+        assert_eq!((open.len(), refused), (16, 24));
+        // Decisions go on beside them.
+        let (response, mut out) = send.ready().await.unwrap().send_request(request(&key), false).unwrap();
+        out.send_data(frame().into(), true).unwrap();
+        assert_eq!(status(response.await.unwrap()).await, "0");
+    });
+}
+
+/// The oldest of those who show nothing make room for others.
+#[test]
+fn connections_of_nobody_have_a_bound() {
+    let world = World::new(PLAIN);
+    let (address, key) = (world.server.grpc(), world.keys[0].clone());
+    world.runtime.block_on(async move {
+        let known = connect(address).await;
+        let ask = async || {
+            let (response, mut out) =
+                known.clone().ready().await.unwrap().send_request(request(&key), false).unwrap();
+            out.send_data(frame().into(), true).unwrap();
+            status(response.await.unwrap()).await
+        };
+        assert_eq!(ask().await, "0");
+        let first = connect(address).await;
+        // An answer shows that it has been taken in before the others.
+        let (refused, _out) =
+            first.clone().ready().await.unwrap().send_request(request("nobody's"), false).unwrap();
+        assert_eq!(status(refused.await.unwrap()).await, "16");
+        let mut others = Vec::new();
+        for _ in 0..1024 {
+            others.push(connect(address).await);
+        }
+        let ended = async {
+            while first.clone().ready().await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the first is told to go");
+        assert!(others.pop().unwrap().ready().await.is_ok());
+        assert_eq!(ask().await, "0", "who is known stays");
+    });
+}

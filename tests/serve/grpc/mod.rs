@@ -195,6 +195,13 @@ fn without_a_credential_the_anonymous_tenant_answers() {
     assert_eq!(ask(&[("x-scope-orgid", "acme")]).unwrap().overall_code, OVER_LIMIT);
     assert_eq!(ask(&[("x-scope-orgid", "globex")]).unwrap_err().code(), Code::PermissionDenied);
     assert_eq!(ask(&[("authorization", "Bearer nonsense")]).unwrap_err().code(), Code::Unauthenticated);
+    // What has been taken stays taken.
+    let back = || asked(vec![client("other"), Descriptor { is_negative_hits: true, ..hits("a", BURST) }]);
+    assert_eq!(world.ask_with(&[], back()).unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(ask(&[]).unwrap().overall_code, OVER_LIMIT);
+    let bearer = format!("Bearer {}", world.keys[0]);
+    world.ask_with(&[("authorization", &bearer)], back()).unwrap();
+    assert_eq!(ask(&[]).unwrap().overall_code, OK);
 }
 
 #[test]

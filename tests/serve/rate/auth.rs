@@ -84,8 +84,8 @@ fn a_name_that_a_proxy_hands_on_has_a_bound() {
             let request = Request::get(target).key(&world.key).header("X-OpenClaw-Client", &name);
             request.send(world.server.address)
         };
-        ask(1024).expect(204);
-        let refused = ask(1025).expect(400);
+        ask(256).expect(204);
+        let refused = ask(257).expect(400);
         assert!(refused.text().contains("X-OpenClaw-Client"), "{}", refused.text());
     }
 }

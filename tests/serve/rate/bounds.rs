@@ -105,3 +105,22 @@ fn a_stop_ends_connections() {
     assert!(answer.contains("connection: close\r\n") && answer.contains("\"allowed\":true"), "{answer}");
     world.server.stop();
 }
+
+/// Nor for whoever has begun to ask, in either of the ways to be read, and says
+/// no more.
+#[test]
+fn a_stop_does_not_wait_for_half_a_request() {
+    let world = world();
+    let batch = "POST /api/v1/decisions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[";
+    let starts = ["GET /api/v1/rate HTTP/1.1\r\nHo", batch, "GET /-/healthy HTTP/1.1\r\n\r\nGET /-/he"];
+    let open = starts.map(|start| {
+        let mut stream = connect(world.server.address).unwrap();
+        stream.write_all(start.as_bytes()).unwrap();
+        stream
+    });
+    std::thread::park_timeout(Duration::from_millis(100));
+    let began = std::time::Instant::now();
+    world.server.stop();
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(open);
+}

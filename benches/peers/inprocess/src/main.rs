@@ -37,7 +37,7 @@ struct Cli {
     /// Keys that are asked for once at the end, to see what grows
     #[arg(long, default_value_t = 1_000_000)]
     random: usize,
-    /// Only these: governor, throttlecrab, pingora, flat, clock, nested
+    /// Only these: governor, throttlecrab, pingora, flat, clock, nested, adaptive, learned, names
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }

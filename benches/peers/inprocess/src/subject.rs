@@ -2,7 +2,10 @@
 //! never reached, so that each decision takes the way of one that is allowed.
 
 use governor::{DefaultKeyedRateLimiter, Quota};
-use openclaw_limiter::{Ask, CoreId, Key, LevelId, Limiter, Policy, PolicyId, Rate, Seed, Sizes, Verdict};
+use openclaw_limiter::{
+    Adaptive, Ask, CoreId, Key, LevelId, Limiter, Policy, PolicyId, Rate, Seed, Sizes, Verdict,
+};
+use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -47,14 +50,16 @@ pub(crate) type Maker = fn(usize) -> Box<dyn Subject>;
 
 /// All of them, or those that are named.
 pub(crate) fn all(names: &[String]) -> Vec<Maker> {
-    let makers: [(&str, Maker); 7] = [
+    let makers: [(&str, Maker); 9] = [
         ("governor", |_| Box::new(Governor::new())),
         ("throttlecrab", |clients| Box::new(Throttlecrab::new(clients))),
         ("pingora", |_| Box::new(Pingora::new())),
         ("flat", |clients| Box::new(Ours::new(clients, Form::Flat))),
         ("clock", |clients| Box::new(Ours::new(clients, Form::FlatOwnClock))),
         ("nested", |clients| Box::new(Ours::new(clients, Form::Nested))),
+        ("adaptive", |clients| Box::new(Ours::new(clients, Form::Adaptive))),
         ("learned", |clients| Box::new(Ours::new(clients, Form::Learned))),
+        ("names", |_| Box::new(Names(Seed::new([7; 16])))),
     ];
     let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     makers.into_iter().filter(|(name, _)| is_wanted(name)).map(|(_, make)| make).collect()
@@ -137,7 +142,9 @@ enum Form {
     FlatOwnClock,
     /// A client's bucket in its policy's, in its tenant's.
     Nested,
-    /// The same; each client has learned a rate of its own, and is counted.
+    /// The same; the policies adapt, and no client comes near its limit.
+    Adaptive,
+    /// Nested; each client has learned a rate of its own, and is counted.
     Learned,
 }
 
@@ -171,6 +178,9 @@ impl Ours {
                 self.limiter.set_level(level, rate, nanos);
             }
             self.limiter.set_policy(PolicyId(tenant), Policy { rate: rate(turn), within }, nanos);
+            if self.form == Form::Adaptive {
+                self.limiter.set_adaptive(PolicyId(tenant), Some(Adaptive { slo_ms: 100 }));
+            }
         }
     }
 
@@ -187,7 +197,9 @@ impl Ours {
         let level = u32::from(tenant);
         match self.form {
             Form::Flat | Form::FlatOwnClock => [None, None],
-            Form::Nested | Form::Learned => [Some(LevelId(2 * level)), Some(LevelId(2 * level + 1))],
+            Form::Nested | Form::Adaptive | Form::Learned => {
+                [Some(LevelId(2 * level)), Some(LevelId(2 * level + 1))]
+            }
         }
     }
 }
@@ -203,6 +215,7 @@ impl Subject for Ours {
             Form::Flat => "**openclaw, flat**",
             Form::FlatOwnClock => "**openclaw, flat, clock read each time**",
             Form::Nested => "**openclaw, client in policy in tenant**",
+            Form::Adaptive => "**openclaw, the same, adaptation on**",
             Form::Learned => "**openclaw, the same, each client learned and counted**",
         }
     }
@@ -210,7 +223,7 @@ impl Subject for Ours {
     fn decide(&self, thread: u16, client: &Client, nanos: u64) -> bool {
         let nanos = match self.form {
             Form::FlatOwnClock => self.start.elapsed().as_nanos() as u64,
-            Form::Flat | Form::Nested | Form::Learned => nanos,
+            Form::Flat | Form::Nested | Form::Adaptive | Form::Learned => nanos,
         };
         let ask = Ask { policy: PolicyId(client.tenant), key: self.key(client), cost: 1 };
         self.limiter.decide(CoreId(thread), ask, nanos).verdict == Verdict::Allowed
@@ -223,5 +236,20 @@ impl Subject for Ours {
         for learned in self.limiter.learned(0..self.clients, nanos) {
             self.limiter.set_learned_rate(learned.id, learned.policy, learned.key, rate(turn), nanos);
         }
+    }
+}
+
+/// Reads and hashes names, and decides nothing: what is left of a decision once
+/// the table costs nothing.
+struct Names(Seed);
+
+impl Subject for Names {
+    fn name(&self) -> &'static str {
+        "names read and hashed, nothing decided"
+    }
+
+    fn decide(&self, _thread: u16, client: &Client, _nanos: u64) -> bool {
+        // Never 0, which a compiler can know without a hash.
+        black_box(Key::new(&self.0, u64::from(client.tenant), client.name.as_bytes())).word() != 0
     }
 }

@@ -10,9 +10,6 @@ use openclaw_limiter::{
     self as limiter, Adaptive, Ask, Decision, Key, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
 };
 
-/// Latency that backends should keep to.
-const SLO_MS: u32 = 200;
-
 /// One policy in force.
 #[derive(Debug)]
 pub struct Policy {
@@ -82,7 +79,8 @@ impl Policy {
         let within = [self.total, around];
         let rate = part(rate(self.settings.client), share_of(None));
         limiter.set_policy(self.id, limiter::Policy { rate, within }, now_nanos);
-        limiter.set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: SLO_MS }));
+        limiter
+            .set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: self.settings.slo_ms }));
         self.quotas.iter().for_each(|quota| quota.install(share_of(None)));
     }
 

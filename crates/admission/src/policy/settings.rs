@@ -76,6 +76,10 @@ pub struct PolicySettings {
     pub floor: RateSettings,
     /// Learned limits never go above this.
     pub ceiling: RateSettings,
+    /// Share of windows that a learned limit is to let through whole.
+    pub coverage: f32,
+    /// Time in which the backend is to answer, in milliseconds.
+    pub slo_ms: u32,
     /// Counts what it would refuse, and refuses nothing.
     pub dry_run: bool,
 }
@@ -139,6 +143,8 @@ impl PolicySettings {
             adaptation: Adaptation::default(),
             floor: RateSettings { rate_per_s: 10.0, burst: 1000 },
             ceiling: RateSettings { rate_per_s: 1000.0, burst: 10_000 },
+            coverage: 0.99,
+            slo_ms: 200,
             dry_run: false,
         }
     }

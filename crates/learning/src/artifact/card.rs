@@ -250,3 +250,74 @@ fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D:
     let text = String::deserialize(deserializer)?;
     Zoned::parse(&text).map(|zoned| zoned.at).map_err(serde::de::Error::custom)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn card() -> Card {
+        let name = "model-20261122".parse().unwrap();
+        let values: Vec<f32> = (0..100).map(|at| at as f32).collect();
+        let at = Timestamp::from_secs(1_795_305_600);
+        Card {
+            scaling: Some(Scaling { mean: [0.5; FEATURES], deviation: [2.0; FEATURES] }),
+            data: Some(TrainingData {
+                from: at,
+                to: at,
+                rows: 100,
+                clients: 2,
+                tenants: 1,
+                baseline: vec![FeatureBaseline::of(&values).unwrap(); FEATURES],
+            }),
+            metrics: [("pinball".to_owned(), 0.1 + 0.2)].into(),
+            seed: Some(u64::MAX),
+            git_revision: Some("6a0674b".to_owned()),
+            ..Card::new(name, at, [0.99, 0.98])
+        }
+    }
+
+    #[test]
+    fn cards_survive_exactly() {
+        let card = card();
+        let json = card.to_json().unwrap();
+        assert_eq!(Card::from_json(&json).unwrap(), card);
+        assert_eq!(Card::from_json(&json).unwrap().to_json().unwrap(), json);
+    }
+
+    /// The card's JSON with one value replaced, and what is said of it.
+    fn refused(pointer: &str, value: Value) -> String {
+        let mut json: Value = serde_json::from_slice(&card().to_json().unwrap()).unwrap();
+        match json.pointer_mut(pointer) {
+            Some(place) => *place = value,
+            None => drop(json.as_object_mut().unwrap().insert(pointer.to_owned(), value)),
+        }
+        Card::from_json(json.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn other_cards_are_refused() {
+        let told = [
+            refused("/features/list", json!("volume10")),
+            refused("/features/names/3", json!("hour")),
+            refused("/window_ticks", json!(5)),
+            refused("/tick_s", json!(60)),
+            refused("/quantile/0", json!(1.0)),
+            refused("/quantile", json!([0.99])),
+            refused("/scaling/deviation/9", json!(0.0)),
+            refused("/data/baseline", json!([])),
+            refused("/data/baseline/0/shares/0", json!(7.0)),
+            refused("/data/from", json!("2027-01-01T00:00:00Z")),
+            refused("/data/from", json!("yesterday")),
+            refused("/metrics/pinball", json!(null)),
+            refused("/git_revision", json!("x".repeat(200))),
+            refused("/name", json!("../../latest")),
+            refused("/weights_sha256", json!("sha256:12")),
+            refused("colour", json!("red")),
+        ];
+        insta::assert_snapshot!(told.join("\n"));
+        assert!(matches!(Card::from_json(&vec![b' '; CARD_BYTES_MAX + 1]), Err(CardError::TooLong { .. })));
+        let not_finite = Card { metrics: [("a".to_owned(), f64::NAN)].into(), ..card() };
+        assert!(matches!(not_finite.to_json(), Err(CardError::Range { field: "metrics", .. })));
+    }
+}

@@ -72,7 +72,10 @@ impl Layout {
     }
 
     pub(super) fn blob(&self, digest: Digest, most_bytes: usize) -> Result<Vec<u8>, StoreError> {
-        let bytes = read_file(&self.blob_path(digest), most_bytes)?;
+        let bytes = match read_file(&self.blob_path(digest), most_bytes) {
+            Err(error) if error.is_missing() => return Err(StoreError::Gone { digest }),
+            other => other?,
+        };
         let found = Digest::of(&bytes);
         if found != digest {
             return Err(StoreError::Damaged { digest, found });

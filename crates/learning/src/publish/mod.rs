@@ -36,6 +36,12 @@ pub enum StoreError {
         /// What came.
         found: Digest,
     },
+    /// Bytes that are gone.
+    #[error("`{digest}` is missing; push the model again")]
+    Gone {
+        /// What was asked for.
+        digest: Digest,
+    },
     /// Longer than anything of a model.
     #[error("`{what}` is longer than {most_bytes} bytes, the most that is expected of it")]
     TooLong {

@@ -165,11 +165,14 @@ impl Remote {
         let descriptor = OciDescriptor { digest: digest.to_string(), ..OciDescriptor::default() };
         let mut blob = Bounded { bytes: Vec::new(), most_bytes };
         let pulled = self.exchange(self.client.pull_blob(&self.name.0, &descriptor, &mut blob)).await?;
-        if let Err(OciDistributionError::DigestError(_)) = pulled {
-            return Err(StoreError::Damaged { digest, found: Digest::of(&blob.bytes) });
+        match pulled {
+            Ok(()) => Ok(blob.bytes),
+            Err(OciDistributionError::DigestError(_)) => {
+                Err(StoreError::Damaged { digest, found: Digest::of(&blob.bytes) })
+            }
+            Err(error) if is_unknown(&error) => Err(StoreError::Gone { digest }),
+            Err(error) => Err(failed(&self.name, &error)),
         }
-        pulled.map_err(|error| failed(&self.name, &error))?;
-        Ok(blob.bytes)
     }
 
     pub(super) async fn put_blob(&self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -219,12 +222,14 @@ impl Remote {
 }
 
 fn is_unknown(error: &OciDistributionError) -> bool {
-    use OciErrorCode::{ManifestUnknown, NameUnknown, NotFound};
+    use OciErrorCode::{BlobUnknown, ManifestUnknown, NameUnknown, NotFound};
     match error {
         OciDistributionError::ImageManifestNotFoundError(_) => true,
         OciDistributionError::ServerError { code, .. } => *code == 404,
         OciDistributionError::RegistryError { envelope, .. } => {
-            envelope.errors.iter().any(|error| matches!(error.code, ManifestUnknown | NameUnknown | NotFound))
+            let is_one =
+                |code: &OciErrorCode| matches!(code, BlobUnknown | ManifestUnknown | NameUnknown | NotFound);
+            envelope.errors.iter().any(|error| is_one(&error.code))
         }
         _ => false,
     }

@@ -57,7 +57,8 @@ fn finite(network: &Network) -> Gate {
     let rows = odd_rows();
     let mut outputs = vec![[0.0; 2]; rows.len()];
     network.predict(&rows, &mut outputs);
-    let odd = outputs.iter().flatten().filter(|output| !(output.abs() <= OUTPUT_MAX)).count();
+    let is_sound = |output: &&f32| output.abs() <= OUTPUT_MAX;
+    let odd = outputs.as_flattened().len() - outputs.iter().flatten().filter(is_sound).count();
     let measures = "outputs that are no numbers, or beyond 64 scales, of odd clients";
     Gate::measured("finite", measures, odd as f64, Bound::AtMost(0.0))
 }

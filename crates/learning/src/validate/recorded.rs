@@ -25,11 +25,11 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    fn windows(&self) -> impl Iterator<Item = &Known> {
+    pub(super) fn windows(&self) -> impl Iterator<Item = &Known> {
         self.clients.iter().flatten()
     }
 
-    fn features(&self, at: usize) -> Vec<f32> {
+    pub(super) fn features(&self, at: usize) -> Vec<f32> {
         self.windows().map(|known| known.features[at]).collect()
     }
 }

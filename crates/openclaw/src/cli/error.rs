@@ -12,6 +12,8 @@ pub(crate) enum CliError {
     Settings(Faults),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Telemetry(#[from] openclaw_telemetry::TelemetryError),
     #[error("cannot write the output: {source}")]
     Output { source: io::Error },
     #[error("cannot read standard input: {source}")]
@@ -78,6 +80,8 @@ pub(crate) enum CliError {
     Sockets { source: io::Error },
     #[error(transparent)]
     Sign(#[from] openclaw_server::SignError),
+    #[error(transparent)]
+    Model(#[from] super::model::ModelCommandError),
 }
 
 impl From<Faults> for CliError {

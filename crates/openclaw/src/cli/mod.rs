@@ -7,6 +7,7 @@ mod error;
 mod import;
 mod jwt;
 mod key;
+mod model;
 mod passthrough;
 mod replay;
 mod route;
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     /// Turns the settings of other programs into a tenant's
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Makes, judges and brings out the model that sets clients' limits
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Break-glass: sends a tenant's alerts straight to its default receiver
     Passthrough(passthrough::PassthroughArgs),
     /// Says what is different from a running Alertmanager
@@ -162,6 +166,7 @@ pub(crate) fn run(command: Command, environment: &Environment, ui: &mut Ui) -> R
         Command::Check(args) => check::run(&args, environment, ui),
         Command::Schema(args) => schema::run(&args, ui),
         Command::Import(command) => import::run(command, ui),
+        Command::Model(command) => model::run(command, environment, ui),
         Command::Passthrough(args) => passthrough::run(&args, environment, ui),
         Command::Compare(args) => compare::run(&args, environment, ui),
         Command::Replay(args) => replay::run(&args, environment, ui),

@@ -1,15 +1,17 @@
 //! `openclaw serve`: configure, start, say where, wait for a signal, drain.
 
+use super::model::ModelCommandError;
 pub(crate) use super::source::Files;
 use super::source::tenants;
 use super::{CliError, Role, ServeArgs, Ui};
-use crate::config::{self, Environment, ServiceSettings, Settings};
+use crate::config::{self, Environment, RolloutSettings, ServiceSettings, Settings};
 use crate::telemetry;
 use openclaw_server::{
-    Clock, EdgeOptions, EdgeServer, Follower, Inherited, Opened, ReloadError, Reloaded, Server,
-    ServerOptions, SnapshotPolicy, TrainerOptions, take_over,
+    Clock, EdgeOptions, EdgeServer, Follower, Inherited, ModelsOptions, Opened, ReloadError, Reloaded,
+    Server, ServerOptions, SnapshotPolicy, TrainerOptions, take_over,
 };
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,15 +72,13 @@ async fn serve(
     abort_on_panic();
     let mut signals = Signals::new().map_err(|source| CliError::Runtime { source })?;
     let scheme = scheme(&settings);
-    let options = ServerOptions { inherited, trainer, ..options(settings, source) };
+    let models = models(&settings)?;
+    let options = ServerOptions { inherited, trainer, models, ..options(settings, source) };
     let (server, opened) = Server::start(options).await?;
     report(&opened);
     let address = server.address();
     tracing::info!(%address, recovery_ms = opened.recovery.as_millis() as u64, "ready");
-    if let Some(address) = server.grpc_address() {
-        ui.note(format_args!("openclaw takes gRPC on {address}"))?;
-    }
-    ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
+    say_where(ui, scheme, address, server.grpc_address())?;
     let follower = signals.wait_for_end(&server).await;
     server.stop(DRAIN).await;
     tracing::info!("stopped");
@@ -98,12 +98,20 @@ async fn serve_edge(
     let server = EdgeServer::start(edge_options(settings, source, inherited)).await?;
     let address = server.address();
     tracing::info!(%address, role = "edge", "ready");
-    ui.note(format_args!("openclaw listens on {scheme}://{address}"))?;
+    say_where(ui, scheme, address, server.grpc_address())?;
     let follower = signals.wait_for_end(&server).await;
     server.stop(DRAIN).await;
     tracing::info!("stopped");
     drop(follower);
     Ok(())
+}
+
+/// HTTP last: whoever starts us waits for it.
+fn say_where(ui: &mut Ui, scheme: &str, http: SocketAddr, grpc: Option<SocketAddr>) -> Result<(), CliError> {
+    if let Some(grpc) = grpc {
+        ui.note(format_args!("openclaw takes gRPC on {grpc}"))?;
+    }
+    ui.note(format_args!("openclaw listens on {scheme}://{http}"))
 }
 
 fn scheme(settings: &Settings) -> &'static str {
@@ -139,7 +147,8 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
 pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
     let tls = settings.service.tls().cloned();
     let anonymous_tenant = settings.service.anonymous_tenant().cloned();
-    let ServiceSettings { http, grpc, metrics_public, console_public, journal, .. } = settings.service;
+    let ServiceSettings { http, grpc, metrics_public, console_public, journal, telemetry, .. } =
+        settings.service;
     let shares = settings.service.shares.clone();
     let operator = settings.service.operator().cloned();
     let (data, external_url) = (settings.service.data.clone(), settings.service.external_url.clone());
@@ -170,7 +179,17 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
         io_threads: io_threads(),
         shares,
         trainer: None,
+        telemetry,
+        models: ModelsOptions::default(),
     }
+}
+
+/// Where models come from and how they come into service.
+fn models(settings: &Settings) -> Result<ModelsOptions, CliError> {
+    let service = &settings.service;
+    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
+    let RolloutSettings { mode, steps } = service.rollout.clone();
+    Ok(ModelsOptions { repository: Some(repository), steps, mode })
 }
 
 /// How this program makes models by itself, as another process of its own.

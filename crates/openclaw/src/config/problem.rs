@@ -227,6 +227,14 @@ pub(crate) enum Problem {
     EnforceWithoutDigest,
     #[error("{0}")]
     Digest(#[from] DigestScheduleError),
+
+    // Models.
+    #[error("{reason}")]
+    Steps { reason: String },
+    #[error(transparent)]
+    ModelKey(#[from] openclaw_learning::publish::KeyError),
+    #[error(transparent)]
+    ModelRepository(#[from] openclaw_learning::publish::RepositoryNameError),
 }
 
 impl From<MatcherError> for Problem {

@@ -4,11 +4,14 @@ use super::buckets::{self, BucketsSection};
 use super::edge::{self, EdgeSection};
 use super::env::Environment;
 use super::fault::{Fault, Place};
+use super::models::{self, ModelsSection, ModelsSettings};
 use super::outgoing::{self, OutgoingSection};
 use super::problem::Problem;
 use super::reach::{self, Reach, TenantSecretsSection};
 use super::read::{At, Context, Field, NothingToSet, OtherEngine, Read, Secrets, choice, section};
 use super::read_text;
+use super::rollout::{self, RolloutSection, RolloutSettings};
+use super::telemetry::{self, TelemetrySection};
 use super::tenants::Tenants;
 use super::training::{self, TrainingSection, TrainingSettings};
 use super::units::{format_duration, format_size};
@@ -17,6 +20,7 @@ use super::yaml::{self, Node, Value};
 use openclaw_alert::TenantName;
 use openclaw_delivery::Outgoing;
 use openclaw_server::{ClientAuth, SharesOptions, TlsOptions, UpstreamOptions};
+use openclaw_telemetry::RecorderOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,8 +61,10 @@ section! {
         telemetry: TelemetrySection,
         /// The index of similar alerts.
         similar: SimilarSection,
-        /// Where models are kept.
+        /// Where models are kept, and which keys count for them.
         models: ModelsSection,
+        /// How models come into service.
+        rollout: RolloutSection,
         /// When and how models are made by themselves.
         training: TrainingSection,
         /// How replicas share rate limits.
@@ -192,17 +198,6 @@ section! {
 }
 
 section! {
-    /// Where history for training and reports is kept.
-    TelemetrySection {
-        /// Parquet files in the data folder.
-        parquet: NothingToSet,
-        /// ClickHouse.
-        #[schemars(skip)]
-        clickhouse: OtherEngine,
-    }
-}
-
-section! {
     /// The index of similar alerts.
     SimilarSection {
         /// In the process.
@@ -210,17 +205,6 @@ section! {
         /// Chroma.
         #[schemars(skip)]
         chroma: OtherEngine,
-    }
-}
-
-section! {
-    /// Where models are kept.
-    ModelsSection {
-        /// A folder in the data folder.
-        directory: NothingToSet,
-        /// An OCI registry.
-        #[schemars(skip)]
-        oci: OtherEngine,
     }
 }
 
@@ -277,10 +261,15 @@ pub(crate) struct ServiceSettings {
     pub(crate) rating: RatingDefaults,
     pub(crate) journal: JournalSettings,
     pub(crate) training: TrainingSettings,
+    /// How models come into service.
+    pub(crate) rollout: RolloutSettings,
+    pub(crate) telemetry: RecorderOptions,
     /// How replicas share limits; nothing where they don't.
     pub(crate) shares: Option<SharesOptions>,
     /// Where an edge's observations go on to.
     pub(crate) upstream: Option<UpstreamOptions>,
+    /// Where models are kept, and which keys count for them.
+    pub(crate) models: ModelsSettings,
     anonymous_tenant: Option<At<Tenant>>,
     operator_tenant: Option<At<Tenant>>,
     operator_tokens: Vec<At<Tenant>>,
@@ -444,9 +433,12 @@ fn checked(file: ServiceFile, cx: &mut Context<'_>) -> ServiceSettings {
         anonymous_tenant: auth.anonymous_tenant.into_set(),
         operator_tokens: auth.operator_tokens.into_value().unwrap_or_default(),
         journal: journal(file.journal.into_value().unwrap_or_default(), cx),
+        telemetry: telemetry::checked(file.telemetry, cx),
         training: training::checked(file.training, cx),
+        rollout: rollout::checked(file.rollout, cx),
         shares: buckets::checked(file.buckets.into_value().unwrap_or_default(), cx),
         upstream: edge::checked(file.edge, cx),
+        models: models::checked(file.models.into_value().unwrap_or_default(), cx),
     }
 }
 

@@ -27,14 +27,14 @@ use arc_swap::{ArcSwap, Guard};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use certificate::Owner;
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use openclaw_alert::TenantName;
 use openclaw_state::{Credential, KeyTable, Scope, Scopes};
 use std::sync::Arc;
 use token::{Missing, Tokens};
 
 /// Header by which an operator selects a tenant, as Mimir and Loki name it.
-pub(crate) const TENANT_HEADER: &str = "x-scope-orgid";
+pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-scope-orgid");
 
 /// Longest `Authorization` that is looked at.
 const AUTHORIZATION_BYTES_MAX: usize = 8 << 10;
@@ -112,8 +112,8 @@ impl Auth {
         path_tenant: Option<&str>,
         peer: Option<&Peer>,
     ) -> Result<Caller, Denied> {
-        let authorization = single(headers, AUTHORIZATION.as_str())?;
-        let tenant = single(headers, TENANT_HEADER);
+        let authorization = single(headers, &AUTHORIZATION)?;
+        let tenant = single(headers, &TENANT_HEADER);
         self.check_shown(Shown { authorization, tenant, path_tenant, peer })
     }
 
@@ -136,7 +136,7 @@ impl Auth {
         path_tenant: Option<&str>,
     ) -> Result<Caller, Denied> {
         let verified = self.by_key(key).ok_or(Denied::Unauthorized)?;
-        self.caller(verified, single(headers, TENANT_HEADER), path_tenant)
+        self.caller(verified, single(headers, &TENANT_HEADER), path_tenant)
     }
 
     /// The way to the tenant of a path, for a request that is signed with a
@@ -148,7 +148,7 @@ impl Auth {
         path_tenant: &str,
         is_signed: impl FnOnce(&Sources) -> bool,
     ) -> Result<TenantHandle, Denied> {
-        if single(headers, TENANT_HEADER)?.is_some_and(|named| named != path_tenant) {
+        if single(headers, &TENANT_HEADER)?.is_some_and(|named| named != path_tenant) {
             return Err(Denied::Ambiguous);
         }
         let tenant = self.tenants.find(path_tenant).ok_or(Denied::Unauthorized)?;
@@ -175,14 +175,14 @@ impl Auth {
     /// [`Auth::check`] of somebody who has shown no credential and is taken
     /// for `tenant`: no other may be named.
     pub(crate) fn check_anonymous(&self, headers: &HeaderMap, tenant: &TenantName) -> Result<(), Denied> {
-        match single(headers, TENANT_HEADER)? {
+        match single(headers, &TENANT_HEADER)? {
             Some(named) if named != tenant.as_str() => Err(Denied::Tenant),
             _ => Ok(()),
         }
     }
 
     fn waits_for(&self, headers: &HeaderMap) -> Option<Missing> {
-        self.missing_of(single(headers, AUTHORIZATION.as_str()).ok()??)
+        self.missing_of(single(headers, &AUTHORIZATION).ok()??)
     }
 
     /// Whether [`Self::settle`] would wait, for a request that has this
@@ -307,7 +307,7 @@ impl<'h> Given<'h> {
 }
 
 /// A header that may stand once; text that is no ASCII is no credential.
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Denied> {
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Denied> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {

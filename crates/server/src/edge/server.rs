@@ -2,7 +2,7 @@
 
 use super::Edge;
 use super::spool::{Forwarding, UpstreamOptions};
-use crate::auth::{Auth, KeyFetcher, Passes, keep_uses};
+use crate::auth::{Auth, KeyFetcher, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
 use crate::grpc;
@@ -12,14 +12,15 @@ use crate::http::{Behind, Core, Front, Options};
 use crate::limits::Saver;
 use crate::observe::SpoolMetrics;
 use crate::reload::{ReloadError, Reloaded};
-use crate::server::{StartError, keep_keys, wait_until_free};
+use crate::server::{StartError, keep_keys, spawn_passes, spawn_sender, wait_until_free};
 use crate::shares::{Shares, SharesOptions, SharesTask, shared_limits};
 use crate::sockets::Inherited;
 use crate::tenants::{Registered, SettingsSource, TenantConfig, Tenants};
 use openclaw_alert::TenantName;
-use openclaw_delivery::{Outgoing, Sender, SenderOptions};
+use openclaw_delivery::Outgoing;
 use openclaw_journal::{Disk, FolderLock, RealDisk};
 use openclaw_state::Keys;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +80,9 @@ impl EdgeServer {
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let disk = RealDisk::new(&options.data)?;
         let lock = wait_until_free(listeners.follows, || disk.lock()).await?;
+        // What waits for the disk, and certificates, beside the rest.
+        let sender = spawn_sender(String::new(), options.outgoing);
+        let passes = spawn_passes(&options.data);
         let of_spool = options.upstream.as_ref().map(|_| SpoolMetrics::default());
         let (metrics, shares) = Shares::with_metrics(options.shares, of_spool.as_ref())?;
         let clock = Arc::new(options.clock);
@@ -90,8 +94,7 @@ impl EdgeServer {
         let saver = Saver::new(&options.data, Arc::clone(&limits));
         let restoring = saver.restore();
         let keys = Arc::new(Keys::open(&options.data)?);
-        let sender = SenderOptions { outgoing: options.outgoing, ..SenderOptions::default() };
-        let sender = Arc::new(Sender::new(sender)?);
+        let sender = Arc::new(sender.await.map_err(io::Error::other)??);
         let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
         metrics.reloaded(true, clock.now());
@@ -100,7 +103,7 @@ impl EdgeServer {
             tenants,
             metrics,
             limits,
-            passes: Passes::load(&options.data)?,
+            passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
             options: Options { public_metrics: options.public_metrics, public_console: false },

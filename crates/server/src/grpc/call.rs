@@ -1,8 +1,10 @@
 //! `ShouldRateLimit`, answered on the thread that reads it.
 
-use super::front::Front;
+use super::front::{Admitted, Front};
+use super::last::Last;
 use super::request::{BadRequest, RateLimitRequest};
 use super::response::{self, HEAD_BYTES, Told};
+use super::standing::Standing;
 use super::status::{Code, GRPC, GRPC_STATUS, Refusal};
 use crate::auth::Peer;
 use crate::limits::TenantLimits;
@@ -54,8 +56,11 @@ pub(super) enum Outcome {
 pub(super) struct Desk {
     pub(super) front: Arc<Front>,
     pub(super) peer: Option<Arc<Peer>>,
+    pub(super) standing: Arc<Standing>,
     out: Vec<u8>,
     now_nanos: u64,
+    /// Among the calls that are answered at once.
+    last: Option<Last>,
     account: Option<Account>,
 }
 
@@ -71,9 +76,9 @@ impl Call {
         request.uri().path() == PATH
     }
 
-    pub(super) fn new(request: Request<RecvStream>, respond: SendResponse<Bytes>) -> Box<Self> {
+    pub(super) fn new(request: Request<RecvStream>, respond: SendResponse<Bytes>) -> Self {
         let (head, body) = request.into_parts();
-        Box::new(Self { headers: head.headers, body, respond, first: Bytes::new(), more: Vec::new() })
+        Self { headers: head.headers, body, respond, first: Bytes::new(), more: Vec::new() }
     }
 
     /// Reads to the end.
@@ -110,13 +115,14 @@ impl Call {
 }
 
 impl Desk {
-    pub(super) fn new(front: Arc<Front>, peer: Option<Arc<Peer>>) -> Self {
-        Self { front, peer, out: Vec::with_capacity(OUT_BYTES), now_nanos: 0, account: None }
+    pub(super) fn new(front: Arc<Front>, peer: Option<Arc<Peer>>, standing: Arc<Standing>) -> Self {
+        let out = Vec::with_capacity(OUT_BYTES);
+        Self { front, peer, standing, out, now_nanos: 0, last: None, account: None }
     }
 
     /// For a call that goes its own way.
     pub(super) fn beside(&self) -> Self {
-        Self::new(Arc::clone(&self.front), self.peer.clone())
+        Self::new(Arc::clone(&self.front), self.peer.clone(), Arc::clone(&self.standing))
     }
 
     /// Reads the clock, for all calls that are answered at once.
@@ -126,6 +132,8 @@ impl Desk {
 
     /// Counts what has been answered since `began`.
     pub(super) fn close(&mut self, began: Instant) {
+        // By the next calls keys and settings may be others.
+        self.last = None;
         if let Some(account) = &mut self.account {
             let open = std::mem::take(&mut account.open);
             account.calls.observe_many(began.elapsed(), open);
@@ -133,28 +141,36 @@ impl Desk {
     }
 
     /// Answers, where all is there.
-    pub(super) fn answer(&mut self, mut call: Box<Call>, began: Instant) -> Outcome {
-        if !self.front.app.auth.is_settled(&call.headers) {
-            return Outcome::Waits(call);
-        }
+    pub(super) fn answer(&mut self, mut call: Call, began: Instant) -> Outcome {
+        let last = match self.last.take().filter(|last| last.shows(&call.headers)) {
+            Some(last) => Ok(last),
+            None if !self.front.app.auth.is_settled(&call.headers) => return Outcome::Waits(Box::new(call)),
+            None => self.admit(&call.headers).map(|admitted| Last::new(&call.headers, admitted)),
+        };
         // Who has no credential is refused before anything is read.
-        let admitted = self.front.admit(&call.headers, self.peer.as_deref());
-        let ready = match &admitted {
+        let ready = match &last {
             Ok(_) => call.poll_read(&mut Context::from_waker(Waker::noop())),
             Err(refusal) => Poll::Ready(Err(refusal.clone())),
         };
-        let Poll::Ready(read) = ready else { return Outcome::Waits(call) };
-        let answer = read.and(admitted).and_then(|tenant| {
-            let answer = self.decide(&tenant, &call.frame())?;
-            self.count(tenant, began);
-            Ok(answer)
-        });
+        let Poll::Ready(read) = ready else { return Outcome::Waits(Box::new(call)) };
+        let answer = match &last {
+            Ok(last) => read.and_then(|()| self.decide(&last.admitted, &call.frame(), began)),
+            Err(refusal) => Err(refusal.clone()),
+        };
+        self.last = last.ok();
         self.send(&mut call, answer, began);
         Outcome::Answered
     }
 
+    fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        let admitted = self.front.admit(headers, self.peer.as_deref())?;
+        self.standing.let_in(admitted.is_known);
+        Ok(admitted)
+    }
+
     /// Answers when all is there.
     pub(super) async fn finish(mut self, mut call: Box<Call>, began: Instant) {
+        let _under_way = self.standing.begin();
         self.front.app.auth.settle(&call.headers).await;
         let answer = self.answered(&mut call, began).await;
         self.send(&mut call, answer, began);
@@ -162,13 +178,11 @@ impl Desk {
     }
 
     async fn answered(&mut self, call: &mut Call, began: Instant) -> Result<Bytes, Refusal> {
-        let tenant = self.front.admit(&call.headers, self.peer.as_deref())?;
+        let admitted = self.admit(&call.headers)?;
         let read = timeout(REQUEST_TIMEOUT, std::future::poll_fn(|cx| call.poll_read(cx))).await;
         read.unwrap_or_else(|_| Err(Refusal::new(Code::DeadlineExceeded, "the request did not come")))?;
         self.open();
-        let answer = self.decide(&tenant, &call.frame())?;
-        self.count(tenant, began);
-        Ok(answer)
+        self.decide(&admitted, &call.frame(), began)
     }
 
     fn send(&self, call: &mut Call, answer: Result<Bytes, Refusal>, began: Instant) {
@@ -182,8 +196,13 @@ impl Desk {
         }
     }
 
-    fn decide(&mut self, tenant: &TenantLimits, frame: &[u8]) -> Result<Bytes, Refusal> {
+    fn decide(&mut self, admitted: &Admitted, frame: &[u8], began: Instant) -> Result<Bytes, Refusal> {
         let request = RateLimitRequest::read(message(frame)?)?;
+        if !admitted.is_known && request.gives_back() {
+            let said = "a credential is needed to give tokens back (`is_negative_hits`)";
+            return Err(Refusal::new(Code::Unauthenticated, said));
+        }
+        let tenant = &admitted.tenant;
         let answers = self.decided(tenant, &request);
         let model = self.front.app.limits.predictor();
         let told = Told {
@@ -194,6 +213,7 @@ impl Desk {
         };
         self.out.clear();
         response::write(&mut self.out, &answers, told);
+        self.count(tenant, began);
         Ok(Bytes::copy_from_slice(&self.out))
     }
 
@@ -211,11 +231,11 @@ impl Desk {
         answers
     }
 
-    fn count(&mut self, tenant: Arc<TenantLimits>, began: Instant) {
-        if self.account.as_ref().is_none_or(|account| !Arc::ptr_eq(&account.tenant, &tenant)) {
+    fn count(&mut self, tenant: &Arc<TenantLimits>, began: Instant) {
+        if self.account.as_ref().is_none_or(|account| !Arc::ptr_eq(&account.tenant, tenant)) {
             self.close(began);
             let calls = self.front.app.metrics.requests_of(Some(&tenant.name), ROUTE, "2xx");
-            self.account = Some(Account { tenant, calls, open: 0 });
+            self.account = Some(Account { tenant: Arc::clone(tenant), calls, open: 0 });
         }
         if let Some(account) = &mut self.account {
             account.open += 1;

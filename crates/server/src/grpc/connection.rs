@@ -4,6 +4,7 @@
 use super::call::{Call, Desk, Outcome};
 use super::elsewhere;
 use super::front::Front;
+use super::standing::{Due, LIVES, Standing, Stay};
 use super::unvectored::Unvectored;
 use crate::auth::Peer;
 use crate::http::{Stage, reached, tls};
@@ -65,15 +66,17 @@ async fn serve<T>(io: T, peer: Option<Arc<Peer>>, front: Arc<Front>, mut stage: 
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
+    let standing = Arc::<Standing>::default();
+    let mut stay = Stay::new(Arc::clone(&standing), front.strangers.begin(), LIVES);
     let started = tokio::select! {
         started = timeout(START_TIMEOUT, settings().handshake(Unvectored(io))) => started,
+        () = stay.over() => return,
         () = reached(&mut stage, Stage::Ending) => return,
     };
     let Ok(Ok(mut connection)) = started else { return };
-    let mut desk = Desk::new(Arc::clone(&front), peer);
+    let mut desk = Desk::new(Arc::clone(&front), peer, standing);
     let mut batch = Vec::new();
     let mut gone = pin!(is_gone(connection.ping_pong()));
-    let mut is_told = false;
     // Who comes while others are told to end has its first calls answered: told
     // at once it would have come in vain.
     let mut ends_at = if *stage.borrow() < Stage::Leaving { Stage::Leaving } else { Stage::Ending };
@@ -81,11 +84,13 @@ where
         let is_open = tokio::select! {
             biased;
             is_open = std::future::poll_fn(|cx| gather(&mut connection, &mut batch, cx)) => is_open,
-            () = reached(&mut stage, ends_at), if !is_told => {
-                is_told = true;
-                connection.graceful_shutdown();
-                true
-            }
+            due = stay.next(reached(&mut stage, ends_at)) => match due {
+                Due::Farewell => {
+                    connection.graceful_shutdown();
+                    true
+                }
+                Due::End => return,
+            },
             () = gone.as_mut() => return,
         };
         if !batch.is_empty() {

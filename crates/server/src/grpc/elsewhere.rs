@@ -39,11 +39,21 @@ pub(super) fn spawn(
     stage: watch::Receiver<Stage>,
 ) {
     let (front, peer) = (Arc::clone(&desk.front), desk.peer.clone());
+    let needs_credential = request.uri().path().starts_with(ACCESS_LOGS);
+    let standing = Arc::clone(&desk.standing);
+    let under_way = if needs_credential { Some(standing.begin()) } else { standing.begin_other() };
     let work = front.app.work.clone();
     work.spawn(async move {
         let began = Instant::now();
         let route = route(request.uri().path());
-        let status = match admitted(&front, request, peer, stage.clone()).await {
+        let admitted = match &under_way {
+            Some(_) => admitted(&front, request, peer, stage.clone()).await,
+            None => Err(Refusal::new(Code::ResourceExhausted, "too many calls without a credential")),
+        };
+        if needs_credential && admitted.is_ok() {
+            standing.let_in(true);
+        }
+        let status = match admitted {
             Ok(request) => {
                 let Ok(response) = front.routes.clone().oneshot(request).await;
                 send(response, respond, stage).await;

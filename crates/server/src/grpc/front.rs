@@ -3,10 +3,11 @@
 use super::access_log::AccessLogs;
 use super::proto::FILES;
 use super::proto::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
+use super::standing::STRANGERS_MAX;
 use super::status::Refusal;
 use crate::auth::{Denied, Peer};
 use crate::http::tls::Tls;
-use crate::http::{Core, Stage, reached};
+use crate::http::{Core, Room, Stage, reached};
 use crate::limits::TenantLimits;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -33,12 +34,14 @@ pub(crate) struct Front {
     /// Without it connections are plain.
     pub(crate) tls: Option<Arc<Tls>>,
     health: HealthReporter,
+    /// Connections on which nobody has shown a credential.
+    pub(super) strangers: Room,
 }
 
 impl Front {
     pub(crate) fn new(app: Arc<Core>, tls: Option<Arc<Tls>>) -> Self {
         let (health, server) = tonic_health::server::health_reporter();
-        Self { routes: routes(&app, server), app, tls, health }
+        Self { routes: routes(&app, server), app, tls, health, strangers: Room::new(STRANGERS_MAX) }
     }
 
     /// Runs for the life of the server: what health says.
@@ -67,17 +70,13 @@ impl Front {
     /// # Errors
     /// Where the credential isn't good for that; whoever shows none may be let
     /// in all the same, by the settings.
-    pub(super) fn admit(
-        &self,
-        headers: &HeaderMap,
-        peer: Option<&Peer>,
-    ) -> Result<Arc<TenantLimits>, Refusal> {
+    pub(super) fn admit(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Admitted, Refusal> {
         match &self.app.anonymous_tenant {
             Some(tenant) if peer.is_none() && !headers.contains_key(AUTHORIZATION) => {
                 self.app.auth.check_anonymous(headers, tenant)?;
-                self.limits_of(tenant)
+                Ok(Admitted { tenant: self.limits_of(tenant)?, is_known: false })
             }
-            _ => self.admit_known(headers, peer),
+            _ => Ok(Admitted { tenant: self.admit_known(headers, peer)?, is_known: true }),
         }
     }
 
@@ -90,6 +89,14 @@ impl Front {
     fn limits_of(&self, tenant: &TenantName) -> Result<Arc<TenantLimits>, Refusal> {
         self.app.limits.of(tenant).ok_or_else(|| Denied::Tenant.into())
     }
+}
+
+/// A call that is answered.
+pub(super) struct Admitted {
+    /// Whose limits it is about.
+    pub(super) tenant: Arc<TenantLimits>,
+    /// Whether by a credential, and not because the settings let anybody in.
+    pub(super) is_known: bool,
 }
 
 /// What a call without end was let in by. Credentials are taken back and

@@ -10,10 +10,12 @@ mod connection;
 mod elsewhere;
 mod fields;
 mod front;
+mod last;
 mod message;
 mod proto;
 mod request;
 mod response;
+mod standing;
 mod status;
 mod unvectored;
 

@@ -83,6 +83,11 @@ impl<'b> RateLimitRequest<'b> {
         Ok(())
     }
 
+    /// Whether any tokens are to be given back.
+    pub(super) fn gives_back(&self) -> bool {
+        self.descriptors.iter().any(|asked| asked.gives_back)
+    }
+
     /// What is asked, in order, and whether tokens are given back.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (Descriptor<'_>, bool)> {
         self.descriptors.iter().map(|asked| (asked.descriptor(self.hits), asked.gives_back))

@@ -8,6 +8,7 @@
 mod alertmanager;
 mod alerts;
 mod body;
+mod busy;
 mod console;
 mod cors;
 mod decisions;
@@ -16,6 +17,7 @@ mod fast;
 mod feedback;
 mod ingest;
 mod messages;
+mod models;
 mod observations;
 mod origin;
 mod problem;
@@ -32,6 +34,7 @@ pub(crate) mod tls;
 mod told;
 mod way_back;
 
+pub(crate) use room::{Room, Ticket};
 pub(crate) use service::{App, Behind, Core, Front, Options};
 pub(crate) use strangers::Strangers;
 pub(crate) use threads::{IoThreads, Protocol, Stage, reached};
@@ -45,6 +48,9 @@ pub(crate) type Response = http::Response<Body>;
 
 /// Largest body of a request.
 pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of the name of a tenant's client, whatever is asked about it.
+pub(crate) const CLIENT_BYTES_MAX: usize = 256;
 
 /// How long a client may take to send a body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,11 +1,11 @@
 //! `POST /api/v1/observations`: how requests ended. `GET /api/v1/limits`: a
 //! client's limits, those that are in force and those that are advised.
 
-use super::Response;
 use super::body::Whole;
 use super::ingest;
 use super::problem::{AskLimits, Problem, ReadLimits};
 use super::service::Core;
+use super::{CLIENT_BYTES_MAX, Response};
 use crate::limits::{ClientLimits, Observation};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -16,9 +16,6 @@ use openclaw_sources::{Fault, decode_observations};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Longest name of a client.
-const CLIENT_BYTES_MAX: usize = 256;
 
 pub(super) async fn post(
     State(core): State<Arc<Core>>,

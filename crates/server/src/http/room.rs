@@ -14,24 +14,24 @@ struct Running {
 }
 
 /// How many there may be, and those there are.
-pub(super) struct Room {
+pub(crate) struct Room {
     most: usize,
     running: Arc<Mutex<Running>>,
 }
 
 /// The place of one.
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     number: u64,
     crowded_out: oneshot::Receiver<()>,
     running: Arc<Mutex<Running>>,
 }
 
 impl Room {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, running: Arc::default() }
     }
 
-    pub(super) fn begin(&self) -> Ticket {
+    pub(crate) fn begin(&self) -> Ticket {
         let (stays, crowded_out) = oneshot::channel();
         let mut running = lock(&self.running);
         if running.by_number.len() >= self.most {
@@ -46,7 +46,7 @@ impl Room {
 
 impl Ticket {
     /// Comes back when a newer one needed the room.
-    pub(super) async fn crowded_out(&mut self) {
+    pub(crate) async fn crowded_out(&mut self) {
         let _ = (&mut self.crowded_out).await;
     }
 }

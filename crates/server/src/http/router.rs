@@ -4,7 +4,9 @@ use super::ingest::Door;
 use super::problem::Problem;
 use super::service::{Answered, App, Behind, Core, Options, Target, allowed, caller};
 use super::way_back::{pagerduty, servicenow, slack};
-use super::{Response, alertmanager, alerts, console, feedback, messages, observations, rate, reload};
+use super::{
+    Response, alertmanager, alerts, console, feedback, messages, models, observations, rate, reload,
+};
 use crate::edge::Edge;
 use crate::observe::{Format, only_tenant};
 use axum::Router;
@@ -65,6 +67,9 @@ const ALL: &[Route<Arc<App>>] = &[
     ("/api/v1/pagerduty/callback", || post(pagerduty::post)),
     ("/api/v1/servicenow/callback", || post(servicenow::post)),
     ("/api/v1/rate", || post(rate::post)),
+    ("/api/v1/models", || get(models::get)),
+    ("/api/v1/models/{version}/promote", || post(models::promote)),
+    ("/api/v1/models/rollback", || post(models::rollback)),
     ("/api/v1/silences", || any(gone)),
     ("/api/v1/status", || any(gone)),
 ];

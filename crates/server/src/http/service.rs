@@ -1,7 +1,7 @@
 //! From a request to its handler: the hot paths here, on the I/O thread; the
 //! rest through the router, on the work runtime.
 
-use super::decisions::Question;
+use super::decisions::{PROXY_HEADERS, Question};
 use super::ingest::{self, Door};
 use super::strangers::Strangers;
 use super::tls::Tls;
@@ -10,6 +10,7 @@ use crate::auth::{Auth, Caller, Denied, Passes, Peer};
 use crate::edge::Edge;
 use crate::host::Host;
 use crate::limits::Limits;
+use crate::models::Models;
 use crate::observe::Metrics;
 use crate::reload::Reloader;
 use crate::tenants::{TenantHandle, Tenants};
@@ -47,6 +48,8 @@ pub(crate) struct App {
     pub(crate) core: Arc<Core>,
     pub(crate) host: Arc<Host>,
     pub(crate) reloader: Arc<Reloader>,
+    /// What predicts clients' limits.
+    pub(crate) models: Arc<Models>,
     /// What other tools have told us.
     pub(crate) seen: Seen,
     pub(crate) strangers: Strangers,
@@ -160,11 +163,12 @@ impl<'r> Target<'r> {
         headers: &'r HeaderMap,
         extensions: &'r Extensions,
     ) -> Self {
-        let peer = peer_of(method, headers, extensions);
+        let changes = changes_something(method, path, headers);
+        let peer = peer_of(changes, headers, extensions);
         // Alertmanager's API is open to pages: it takes JSON alone, and for
         // that a browser asks first.
         let is_open = path.starts_with("/api/v2/");
-        let is_of_other_site = !method.is_safe() && !is_open && origin::is_other(headers);
+        let is_of_other_site = changes && !is_open && origin::is_other(headers);
         Self { headers, tenant, path, peer, is_of_other_site }
     }
 }
@@ -182,14 +186,25 @@ pub(crate) struct Answered {
     pub(crate) tenant: Option<TenantName>,
 }
 
+/// Whether a request does more than look: one for a decision takes tokens,
+/// whatever its method. A proxy that asks passes on what its own client's
+/// browser says of pages, beside what no page can add by itself.
+fn changes_something(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    match Question::of(method, path) {
+        Some(Question::Auth) => !PROXY_HEADERS.iter().any(|name| headers.contains_key(*name)),
+        Some(Question::Rate | Question::Decisions) => true,
+        None => !method.is_safe(),
+    }
+}
+
 /// The client certificate of a request's connection. A browser shows it for
 /// whatever page makes the request, so a change that another site's page asks
 /// for needs a credential of its own.
-fn peer_of<'r>(method: &Method, headers: &HeaderMap, extensions: &'r Extensions) -> Option<&'r Peer> {
+fn peer_of<'r>(changes: bool, headers: &HeaderMap, extensions: &'r Extensions) -> Option<&'r Peer> {
     let peer = extensions.get::<Arc<Peer>>()?;
     let is_of_other_site =
         headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
-    (method.is_safe() || !is_of_other_site).then_some(&**peer)
+    (!changes || !is_of_other_site).then_some(&**peer)
 }
 
 /// Basic credentials are the ones that a browser remembers.

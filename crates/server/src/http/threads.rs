@@ -1,5 +1,6 @@
 //! The I/O threads: a runtime of one thread each, which owns its connections.
 
+use super::busy::Busy;
 use super::descriptors::connections_max;
 use super::fast::{self, Other, Rewind};
 use super::service::{Front, serve};
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -21,6 +23,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How long a client may take to send its request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client has for the rest of a request when the server ends.
+pub(super) const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// How long a client may take nothing of its answers.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -210,17 +215,33 @@ async fn run(
     }
 }
 
-/// The other end of a connection, as text.
+/// The other end of a connection, as limits know it where it says no name.
 #[derive(Clone)]
 pub(super) struct Address(Arc<str>);
 
 impl Address {
     fn of(socket: &TcpStream) -> Self {
-        Self(socket.peer_addr().map_or("".into(), |address| address.ip().to_canonical().to_string().into()))
+        Self(
+            socket
+                .peer_addr()
+                .map_or("".into(), |address| one_of_its_network(address.ip()).to_string().into()),
+        )
     }
 
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// IPv4's own address; of IPv6 the first of its /64, since whoever has one
+/// address there has them all.
+fn one_of_its_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
     }
 }
 
@@ -251,13 +272,18 @@ async fn requests(
     let other = Other { address: address.as_str(), peer: peer.as_deref() };
     let Some(received) = fast::serve(&mut stream, front.core(), other, stage.clone()).await else { return };
     let stream = Rewind::new(received, stream);
+    let busy = Busy::default();
+    let answering = busy.clone();
     let service = service_fn(move |mut request: http::Request<Incoming>| {
-        let front = Arc::clone(&front);
+        let (front, busy) = (Arc::clone(&front), answering.clone());
         if let Some(peer) = &peer {
             request.extensions_mut().insert(Arc::clone(peer));
         }
         request.extensions_mut().insert(address.clone());
-        async move { Ok::<_, std::convert::Infallible>(serve(&front, request).await) }
+        async move {
+            let response = serve(&front, request).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| busy.until_sent(body)))
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -269,7 +295,10 @@ async fn requests(
         ended = connection.as_mut() => ended,
         () = reached(&mut stage, Stage::Ending) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = busy.idle_for(LAST_BYTES) => return,
+            }
         }
     };
     if let Err(error) = ended {
@@ -281,4 +310,23 @@ async fn requests(
 pub(crate) async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
     // An error means that the sender is gone, which is the end as well.
     let _ = stage.wait_for(|stage| *stage >= wanted).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_one_network_are_one_client() {
+        for (address, known_as) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::"),
+            ("::1", "::"),
+        ] {
+            assert_eq!(one_of_its_network(address.parse().unwrap()).to_string(), known_as, "{address}");
+        }
+    }
 }

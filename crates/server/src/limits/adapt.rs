@@ -4,17 +4,18 @@
 use super::Limits;
 use super::candidates::Queues;
 use super::observe::BackendCounts;
+use super::record::{Names, PolicyNames};
 use super::sharing::InForce;
 use crate::clock::Clock;
 use arc_swap::ArcSwap;
 use openclaw_admission::shares::Share;
 use openclaw_admission::{
-    Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, Learns, Plain, Policy, PolicyState,
-    RateSettings, Shown, TenantFigures, TenantIndex,
+    Adapter, AdaptivePolicies, AdaptivePolicy, Bounds, ClientView, FEATURES, Learns, Plain, Policy,
+    PolicyState, RateSettings, Shown, TenantFigures, TenantIndex, TickProgress,
 };
-use openclaw_alert::TenantName;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_limiter::{Ask, PolicyId, Rate};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -30,13 +31,27 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// What is told of limits that nobody has learned.
 const STATIC: &str = "static";
 
+/// What is told of models beside the one that predicts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ModelsTold {
+    /// One on its way, and how far it has come.
+    pub(crate) candidate: Option<(String, String)>,
+    /// The one before.
+    pub(crate) previous: Option<String>,
+    /// When the running one was made.
+    pub(crate) created_at: Option<Timestamp>,
+    /// Whether another runs in the place of the one that should.
+    pub(crate) is_fallback: bool,
+}
+
 /// All that is learned, and what it is learned from.
 pub(super) struct Adaptation {
     adapter: Mutex<Adapter>,
     table: ArcSwap<Table>,
     numbers: Mutex<HashMap<TenantName, u32>>,
     pub(super) candidates: Queues,
-    model: String,
+    model: ArcSwap<&'static str>,
+    told: ArcSwap<ModelsTold>,
     stop: Mutex<Option<mpsc::Sender<()>>>,
 }
 
@@ -45,13 +60,15 @@ pub(super) struct Adaptation {
 struct Table {
     policies: AdaptivePolicies,
     tenants: Vec<Option<(TenantName, Arc<BackendCounts>)>>,
+    names: PolicyNames,
 }
 
 impl Adaptation {
     pub(super) fn new(cores: usize) -> Self {
         let adapter = Adapter::new(Box::new(Plain));
         Self {
-            model: adapter.model().to_owned(),
+            model: ArcSwap::from_pointee(interned(adapter.model())),
+            told: ArcSwap::default(),
             adapter: Mutex::new(adapter),
             table: ArcSwap::default(),
             numbers: Mutex::default(),
@@ -81,7 +98,18 @@ impl Table {
         self.tenants[at] = Some((tenant.name.clone(), Arc::clone(&tenant.backend)));
         for policy in tenant.policies.policies().iter().filter(|policy| policy.is_adaptive()) {
             self.policies.set(policy.id, adaptive(index, policy, share));
+            self.names.insert(policy.id, Arc::clone(&policy.settings.name));
         }
+    }
+}
+
+impl Names for Table {
+    fn tenant(&self, tenant: TenantIndex) -> Option<&TenantName> {
+        self.tenants.get(tenant.0 as usize)?.as_ref().map(|(name, _)| name)
+    }
+
+    fn policy(&self, policy: PolicyId) -> Option<&Arc<str>> {
+        self.names.get(&policy)
     }
 }
 
@@ -101,6 +129,7 @@ fn adaptive(tenant: TenantIndex, policy: &Policy, share: Share) -> AdaptivePolic
         is_enforced: settings.adaptation == openclaw_admission::Adaptation::On,
         client: part(settings.client),
         bounds: Bounds { floor: part(settings.floor), ceiling: part(settings.ceiling) },
+        coverage: settings.coverage,
     }
 }
 
@@ -127,14 +156,14 @@ impl Limits {
     }
 
     /// What has set the limit that is shown.
-    pub(crate) fn model(&self, state: Option<&PolicyState<'_>>) -> &str {
+    pub(crate) fn model(&self, state: Option<&PolicyState<'_>>) -> &'static str {
         let shown = state.filter(|state| matches!(state.shown, Shown::Bucket));
         self.model_of(shown.map_or(Learns::Nothing, |state| state.learns))
     }
 
     /// What has set a limit.
-    pub(crate) fn model_of(&self, learns: Learns) -> &str {
-        if learns == Learns::Enforced { &self.adaptation.model } else { STATIC }
+    pub(crate) fn model_of(&self, learns: Learns) -> &'static str {
+        if learns == Learns::Enforced { self.predictor() } else { STATIC }
     }
 
     /// One tick of all who learn. Between batches others may go first.
@@ -144,13 +173,21 @@ impl Limits {
         let (limiter, policies) = (&self.limiter, &table.policies);
         let candidates = self.adaptation.candidates.drain();
         let mut progress = self.adaptation.adapter().begin(limiter, policies, candidates, now_nanos);
-        while self.adaptation.adapter().step(limiter, policies, &mut progress) {
+        while self.step(&table, &mut progress) {
             std::thread::yield_now();
         }
         self.adaptation.adapter().finish(|index| {
             let tenant = table.tenants.get(index.0 as usize).and_then(Option::as_ref);
             tenant.map(|(_, backend)| backend.take()).unwrap_or_default()
         });
+    }
+
+    /// One batch; tells whether there are more.
+    fn step(&self, table: &Table, progress: &mut TickProgress) -> bool {
+        let mut adapter = self.adaptation.adapter();
+        let is_more = adapter.step(&self.limiter, &table.policies, progress);
+        self.record_windows(adapter.ended(), table);
+        is_more
     }
 
     /// Ticks until the limits are dropped.
@@ -177,8 +214,28 @@ impl Limits {
     }
 
     /// What predicts.
-    pub(crate) fn predictor(&self) -> &str {
-        &self.adaptation.model
+    pub(crate) fn predictor(&self) -> &'static str {
+        **self.adaptation.model.load()
+    }
+
+    /// Changes models, between two batches of clients.
+    pub(crate) fn with_adapter<T>(&self, change: impl FnOnce(&mut Adapter) -> T) -> T {
+        let mut adapter = self.adaptation.adapter();
+        let done = change(&mut adapter);
+        if adapter.model() != self.predictor() {
+            self.adaptation.model.store(Arc::new(interned(adapter.model())));
+        }
+        done
+    }
+
+    /// Says what is told of models.
+    pub(crate) fn tell_models(&self, told: ModelsTold) {
+        self.adaptation.told.store(Arc::new(told));
+    }
+
+    /// What is told of models, and how far each feature has drifted.
+    pub(crate) fn models_told(&self) -> (Arc<ModelsTold>, Option<[f64; FEATURES]>) {
+        (self.adaptation.told.load_full(), self.adaptation.adapter().drift())
     }
 
     /// Candidates that found no room.
@@ -212,6 +269,19 @@ pub(crate) struct ClientLimits {
     pub(crate) learned: Option<ClientView>,
 }
 
+/// A model's name for the life of the process, so that a decision says it for
+/// nothing: some twenty bytes for each that ever ran in it, one a night.
+fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(name.into());
+    names.insert(kept);
+    kept
+}
+
 fn run(limits: &Weak<Limits>, clock: &Clock, stopped: &mpsc::Receiver<()>) {
     if let Err(error) = rustix::process::nice(10) {
         tracing::debug!(%error, "limits are adapted at the usual priority");
@@ -236,4 +306,4 @@ fn run(limits: &Weak<Limits>, clock: &Clock, stopped: &mpsc::Receiver<()>) {
 
 #[cfg(test)]
 #[path = "adapt_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -10,8 +10,8 @@ use openclaw_limiter::Seed;
 use openclaw_pipeline::TenantSettings;
 use openclaw_routing::{Receiver, RouteTree, Routing};
 
-struct World {
-    limits: Arc<Limits>,
+pub(crate) struct World {
+    pub(crate) limits: Arc<Limits>,
     name: TenantName,
     now: Timestamp,
 }
@@ -37,7 +37,7 @@ fn config(name: &TenantName, adaptation: Mode) -> Arc<TenantConfig> {
 }
 
 impl World {
-    fn new(adaptation: Mode) -> Self {
+    pub(crate) fn new(adaptation: Mode) -> Self {
         Self::with(adaptation, |limits| limits)
     }
 
@@ -60,7 +60,7 @@ impl World {
 
     /// Asks that many times within a second; gives how many may go on, and
     /// what had set the last limit.
-    fn second(&mut self, asks: &[(&str, u32)]) -> Vec<(u32, String)> {
+    pub(crate) fn second(&mut self, asks: &[(&str, u32)]) -> Vec<(u32, String)> {
         let tenant = self.limits.of(&self.name).unwrap();
         let now_nanos = self.limits.now_nanos();
         let answers = asks.iter().map(|(client, times)| {
@@ -79,13 +79,26 @@ impl World {
         answers
     }
 
+    pub(crate) fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.limits.clock)
+    }
+
+    /// Asks for one token, whatever the time.
+    pub(crate) fn ask_once(limits: &Limits, client: &str) {
+        let tenant = limits.of(&TenantName::new("acme").unwrap()).unwrap();
+        let client = client.as_bytes();
+        let request = Request { client, policy: None, path: "", method: "", plan: "", cost: 1 };
+        let answer = limits.decide(&tenant, &request, limits.now_nanos()).unwrap();
+        assert!(!limits.model(answer.state.as_ref()).is_empty());
+    }
+
     fn tick(&mut self) {
         self.now = self.now.plus(TICK);
         self.limits.clock.advance_to(self.now);
         self.limits.tick();
     }
 
-    fn client(&self, client: &str) -> ClientLimits {
+    pub(crate) fn client(&self, client: &str) -> ClientLimits {
         let tenant = self.limits.of(&self.name).unwrap();
         self.limits.client(&tenant.policies.policies()[0], client.as_bytes(), self.limits.now_nanos())
     }
@@ -260,4 +273,53 @@ fn who_has_hardly_been_seen_leaves_no_line_when_its_tenant_goes() {
     world.limits.install(&[]);
     world.tick();
     assert_eq!(world.limits.limiter.lines(0..LEARNED).count(), 0);
+}
+
+/// Each window of each client is kept, under the names that people know.
+#[test]
+fn windows_and_observations_go_to_telemetry() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(Mode::On);
+    let clock = Arc::clone(&world.limits.clock);
+    let now: openclaw_telemetry::Now = Arc::new(move || clock.now());
+    let recorder = openclaw_telemetry::Recorder::start(folder.path(), Default::default(), now).unwrap();
+    let recorder = Arc::new(recorder);
+    world.limits.record(Arc::clone(&recorder));
+    for _ in 0..120 {
+        world.second(&[("steady", 30), ("slow", 2)]);
+        let tenant = world.limits.of(&world.name).unwrap();
+        let observation = Observation { client: b"steady", status: 404, latency: Duration::from_millis(20) };
+        world.limits.observe(&tenant, &observation, world.limits.now_nanos());
+    }
+    recorder.stop();
+    let store = openclaw_telemetry::Store::at(folder.path());
+    let day = openclaw_telemetry::Day::of(world.now);
+    let query =
+        openclaw_telemetry::WindowsQuery { tenant: None, from: day.minus(1), to: day, rows_max: u64::MAX };
+    let series: Vec<_> = store.windows(&query).unwrap().map(Result::unwrap).collect();
+    assert_eq!(series.len(), 2);
+    let (mut answered, mut tokens) = (0, 0);
+    for series in &series {
+        assert_eq!((series.tenant.as_str(), &*series.policy), ("acme", "default"));
+        assert!((7..=10).contains(&series.rows.len()), "{}", series.rows.len());
+        for (at, row) in series.rows.iter().enumerate() {
+            assert_eq!((usize::from(row.before), &*row.model), (at, "plain"));
+            assert_eq!(row.allowed, row.cost);
+            assert_eq!(row.allowed + row.refused, row.ticks.iter().copied().map(u64::from).sum::<u64>());
+            tokens += row.cost;
+            answered += u32::from(row.answered);
+            assert_eq!(row.answered, row.own_faults);
+        }
+    }
+    assert!((7 * 12 * 32..=120 * 32).contains(&tokens), "{tokens}");
+    assert!(answered >= 7 * 12, "{answered}");
+    let mut seen = 0;
+    store
+        .observations(&world.name, day, |rows| {
+            assert!(rows.iter().all(|row| &*row.client_id == "steady" && row.status_code == 404));
+            assert!(rows.iter().all(|row| (row.response_time_ms - 20.0).abs() < 1e-3));
+            seen += rows.len();
+        })
+        .unwrap();
+    assert_eq!(seen, 120);
 }

@@ -10,11 +10,14 @@ mod counts;
 mod demand;
 mod numbers;
 mod observe;
+mod record;
 mod save;
 mod seed;
 mod sharing;
 
-pub(crate) use adapt::ClientLimits;
+#[cfg(test)]
+pub(crate) use adapt::tests::World as TestWorld;
+pub(crate) use adapt::{ClientLimits, ModelsTold};
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
@@ -31,13 +34,14 @@ use observe::BackendCounts;
 use openclaw_admission::{
     Answer, Descriptor, DescriptorAnswer, DescriptorAnswers, PolicySet, Request, UnknownPolicy,
 };
-use openclaw_alert::TenantName;
+use openclaw_alert::{TenantName, Timestamp};
 use openclaw_limiter::{CoreId, Limiter, Seed, Sizes};
+use openclaw_telemetry::Recorder;
 pub(crate) use sharing::AskedOf;
 use sharing::{InForce, Sharing};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Clients whose bucket isn't full, at a time.
 const CLIENTS: usize = 1 << 20;
@@ -67,6 +71,8 @@ pub(crate) struct Limits {
     cores: usize,
     adaptation: Adaptation,
     sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
+    /// Nothing where nothing is kept.
+    recorder: OnceLock<Arc<Recorder>>,
     /// Nothing where this replica is alone.
     sharing: Option<Sharing>,
 }
@@ -96,6 +102,7 @@ impl Limits {
             cores,
             adaptation: Adaptation::new(cores),
             sinks: ArcSwap::default(),
+            recorder: OnceLock::new(),
             sharing: None,
         }
     }
@@ -154,6 +161,11 @@ impl Limits {
     /// Now, for [`Limits::decide`]; read once for all that is decided at once.
     pub(crate) fn now_nanos(&self) -> u64 {
         self.clock.now().nanos().max(0) as u64
+    }
+
+    /// Now, for people.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Takes tokens of every policy that the request meets, or of none.

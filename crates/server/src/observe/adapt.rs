@@ -2,7 +2,8 @@
 
 use super::Tenant;
 use crate::limits::Limits;
-use openclaw_admission::{QUANTILES, TenantFigures};
+use openclaw_admission::{QUANTILES, SERVING10, TenantFigures};
+use openclaw_alert::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,7 +30,12 @@ struct Output {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Model {
     version: String,
-    stage: &'static str,
+    stage: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Feature {
+    feature: &'static str,
 }
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -47,6 +53,9 @@ pub(crate) struct AdaptMetrics {
     unsound: Family<Tenant, Counter>,
     without_room: Counter,
     model: Family<Model, Gauge>,
+    age: Gauge<f64, AtomicU64>,
+    fallback: Gauge,
+    drift: Family<Feature, FloatGauge>,
 }
 
 impl AdaptMetrics {
@@ -75,11 +84,24 @@ impl AdaptMetrics {
         r.register("predictions_refused", help, self.unsound.clone());
         let help = "Clients that should have learned a limit and found no room";
         r.register("learned_clients_without_room", help, self.without_room.clone());
-        r.register("model_info", "1 for what predicts clients' limits", self.model.clone());
+        r.register(
+            "model_info",
+            "1 for what predicts clients' limits, and for models before and to come",
+            self.model.clone(),
+        );
+        r.register(
+            "model_age_seconds",
+            "Time since the running model was made; 0 of the plain estimator",
+            self.age.clone(),
+        );
+        let help = "1 while the model that should run can't be loaded and what ran before it does";
+        r.register("model_fallback", help, self.fallback.clone());
+        let help = "Population stability index of what the running model is given, against its training";
+        r.register("feature_drift", help, self.drift.clone());
     }
 
     /// Brings them up to date.
-    pub(crate) fn look(&self, limits: &Limits) {
+    pub(crate) fn look(&self, limits: &Limits, now: Timestamp) {
         // Tenants that have gone must not seem to be there.
         self.sizes.clear();
         self.rates.clear();
@@ -89,8 +111,25 @@ impl AdaptMetrics {
         self.strained.clear();
         limits.adapted(|tenant, figures| self.show(tenant.as_str(), figures));
         super::catch_up(&self.without_room, limits.without_room());
-        let model = Model { version: limits.predictor().to_owned(), stage: "serving" };
-        self.model.get_or_create(&model).set(1);
+        self.show_models(limits, now);
+    }
+
+    fn show_models(&self, limits: &Limits, now: Timestamp) {
+        self.model.clear();
+        self.drift.clear();
+        let (told, drift) = limits.models_told();
+        let show = |version: &str, stage: &str| {
+            let model = Model { version: version.to_owned(), stage: stage.to_owned() };
+            self.model.get_or_create(&model).set(1);
+        };
+        show(limits.predictor(), "serving");
+        told.previous.iter().for_each(|version| show(version, "previous"));
+        told.candidate.iter().for_each(|(version, stage)| show(version, stage));
+        self.fallback.set(told.is_fallback.into());
+        self.age.set(told.created_at.map_or(0.0, |at| now.since(at).as_secs_f64()));
+        for (feature, psi) in SERVING10.into_iter().zip(drift.into_iter().flatten()) {
+            self.drift.get_or_create(&Feature { feature }).set(psi);
+        }
     }
 
     fn show(&self, tenant: &str, figures: &TenantFigures) {

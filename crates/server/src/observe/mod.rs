@@ -7,6 +7,7 @@ mod exposition;
 mod histogram;
 mod shares;
 mod spool;
+mod telemetry;
 mod trainer;
 
 pub(crate) use decisions::{DecisionRoute, Tally};
@@ -148,6 +149,7 @@ pub(crate) struct Metrics {
     adapt: adapt::AdaptMetrics,
     totals: TotalCounters,
     observations: Family<Tenant, Counter>,
+    telemetry: telemetry::TelemetryMetrics,
     pub(crate) access_logs: access_logs::AccessLogMetrics,
     pub(crate) trainer: TrainerMetrics,
 }
@@ -198,10 +200,12 @@ impl Metrics {
             adapt: adapt::AdaptMetrics::default(),
             totals: TotalCounters::default(),
             observations: Family::default(),
+            telemetry: telemetry::TelemetryMetrics::default(),
             access_logs: access_logs::AccessLogMetrics::default(),
             trainer: TrainerMetrics::default(),
         };
         metrics.adapt.register(&mut metrics.registry);
+        metrics.telemetry.register(&mut metrics.registry);
         metrics.access_logs.register(&mut metrics.registry);
         metrics.trainer.register(&mut metrics.registry);
         metrics.register_requests();
@@ -443,7 +447,8 @@ impl Metrics {
 
     /// All metrics as text; nothing of alerts where there is no host for them.
     pub(crate) fn write(&self, host: Option<&Host>, limits: &Limits, format: Format) -> String {
-        self.adapt.look(limits);
+        self.adapt.look(limits, limits.now());
+        self.telemetry.look(limits);
         if let Some(host) = host {
             self.look(host);
         }

@@ -6,6 +6,7 @@
 //! left to be told by it. The file holds secrets of integrations, so only its
 //! owner may read it.
 
+mod fresh;
 mod keys;
 mod passthrough;
 mod register;
@@ -28,6 +29,9 @@ use std::time::Duration;
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "state.db";
+
+/// The file's mode.
+const OWNER_ONLY: u32 = 0o600;
 
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(5);
 
@@ -115,6 +119,7 @@ impl Keys {
             .map_err(|source| StateError::Folder { path: data.to_owned(), source })?;
         let path = data.join(FILE_NAME);
         let failed = |source| StateError::Sql { path: path.clone(), doing: "open the state store", source };
+        fresh::make(&path);
         keep_private(&path).map_err(|source| StateError::Folder { path: path.clone(), source })?;
         let mut connection = Connection::open(&path).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
@@ -171,7 +176,6 @@ impl Keys {
 /// Makes the file, if it isn't there, so that only its owner can read it;
 /// SQLite gives the files beside it the same mode.
 fn keep_private(path: &Path) -> std::io::Result<()> {
-    const OWNER_ONLY: u32 = 0o600;
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)?;
     let mode = file.metadata()?.permissions().mode();
     if mode & 0o077 != 0 {

@@ -18,6 +18,7 @@ use openclaw_alert::{TenantName, Timestamp};
 use std::io;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -26,8 +27,8 @@ use work::{Inbox, Work};
 
 /// Observations that wait, some 20 MB at their longest.
 const OBSERVATIONS: usize = 1 << 16;
-/// Batches of windows that wait, a thousand each at most: some 25 MB.
-const WINDOW_BATCHES: usize = 128;
+/// Windows that wait, in batches of any size: some 25 MB.
+const WINDOWS: usize = 1 << 17;
 /// Between two looks at all files.
 const TEND_EVERY: Duration = Duration::from_secs(600);
 
@@ -63,7 +64,8 @@ enum Command {
 #[derive(Debug)]
 pub struct Recorder {
     observations: SyncSender<(TenantName, ObservationRow)>,
-    windows: SyncSender<Vec<(TenantName, WindowRow)>>,
+    windows: Sender<Vec<(TenantName, WindowRow)>>,
+    windows_waiting: Arc<AtomicUsize>,
     commands: Sender<Command>,
     counts: Arc<Counts>,
     threads: Mutex<Option<Threads>>,
@@ -90,13 +92,16 @@ impl Recorder {
         store.prepare()?;
         let counts = Arc::new(Counts::default());
         let (observations, observed) = mpsc::sync_channel(OBSERVATIONS);
-        let (windows, ended) = mpsc::sync_channel(WINDOW_BATCHES);
+        let (windows, ended) = mpsc::channel();
+        let windows_waiting = Arc::new(AtomicUsize::new(0));
         let (commands, commanded) = mpsc::channel();
-        let inbox = Inbox { observations: observed, windows: ended, commands: commanded };
+        let waiting = Arc::clone(&windows_waiting);
+        let inbox = Inbox { observations: observed, windows: ended, waiting, commands: commanded };
         let work = Work::new(store.clone(), options, Arc::clone(&now), Arc::clone(&counts));
         let tender = Tender::new(store, options.retention_days);
         let threads = start(work, inbox, tender, now).map_err(TelemetryError::file(&root))?;
-        Ok(Self { observations, windows, commands, counts, threads: Mutex::new(Some(threads)) })
+        let threads = Mutex::new(Some(threads));
+        Ok(Self { observations, windows, windows_waiting, commands, counts, threads })
     }
 
     /// Takes how a request ended. Its weight is set by who samples.
@@ -106,11 +111,18 @@ impl Recorder {
         }
     }
 
-    /// Takes windows that have ended, at most some thousand.
+    /// Takes windows that have ended.
     pub fn windows(&self, rows: Vec<(TenantName, WindowRow)>) {
-        if let Err(TrySendError::Full(rows)) = self.windows.try_send(rows) {
-            self.counts.lost(Kind::Windows, Dropped::QueueFull, rows.len() as u64);
+        let count = rows.len();
+        if count == 0 {
+            return;
         }
+        if self.windows_waiting.fetch_add(count, Ordering::Relaxed) >= WINDOWS {
+            self.windows_waiting.fetch_sub(count, Ordering::Relaxed);
+            return self.counts.lost(Kind::Windows, Dropped::QueueFull, count as u64);
+        }
+        // Nobody takes them any more once it has stopped.
+        let _ = self.windows.send(rows);
     }
 
     /// What has become of them.

@@ -11,6 +11,7 @@ use openclaw_alert::{TenantName, Timestamp};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const TENANTS_MAX: usize = 1 << 16;
 pub(super) struct Inbox {
     pub(super) observations: Receiver<(TenantName, ObservationRow)>,
     pub(super) windows: Receiver<Vec<(TenantName, WindowRow)>>,
+    /// Windows among them.
+    pub(super) waiting: Arc<AtomicUsize>,
     pub(super) commands: Receiver<Command>,
 }
 
@@ -120,12 +123,15 @@ impl Work {
             rows += 1;
             self.sample(tenant, row);
         }
-        let batches = inbox.windows.try_iter().take(TURN_ROWS / 1024);
-        for (tenant, row) in batches.flatten() {
-            rows += 1;
-            self.window(tenant, row, now);
+        for batch in inbox.windows.try_iter() {
+            rows += batch.len();
+            inbox.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            batch.into_iter().for_each(|(tenant, row)| self.window(tenant, row, now));
+            if rows >= 2 * TURN_ROWS {
+                break;
+            }
         }
-        rows >= TURN_ROWS / 2
+        rows >= TURN_ROWS
     }
 
     fn sample(&mut self, tenant: TenantName, row: ObservationRow) {

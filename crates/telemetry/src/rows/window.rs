@@ -2,7 +2,8 @@
 
 use super::Stored;
 use crate::columns::{Put, Take};
-use crate::layout::Kind;
+use crate::layout::{Day, Kind};
+use openclaw_alert::Timestamp;
 use parquet::basic::Encoding;
 use parquet::data_type::{BoolType, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -89,6 +90,12 @@ pub struct WindowRow {
 }
 
 impl WindowRow {
+    /// The day on which it ended.
+    #[must_use]
+    pub fn day(&self) -> Day {
+        Day::of(Timestamp::from_nanos(self.at_ms.saturating_mul(1_000_000)))
+    }
+
     /// Whether it is the window right after another of the same client, so
     /// that what was known then was known here.
     #[must_use]

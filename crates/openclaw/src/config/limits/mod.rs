@@ -5,11 +5,13 @@ mod policies;
 
 use super::problem::Problem;
 use super::read::{At, Context, Field, Named, choice, section};
-use super::values::{Count, Flag, PerSecond, Size, Text};
+use super::units::format_duration;
+use super::values::{Count, Flag, Fraction, PerSecond, Size, Span, Text};
 use descriptors::DomainSection;
 use openclaw_admission::{Adaptation, ClientList, LimitSettings, Limits, PolicySettings, RateSettings};
 use policies::PolicySection;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Clients in one list.
 const CLIENTS_MAX: usize = 10_000;
@@ -25,6 +27,10 @@ section! {
         ceiling: BucketSection,
         /// `advise` (the default) learns limits and shows them; `on` enforces them, between floor and ceiling; `off` doesn't learn.
         adaptive: Adaptive,
+        /// Share of a client's windows that its learned limit is to let through whole. Default 0.99.
+        coverage: Fraction,
+        /// Time in which what stands behind these limits is to answer. Default `200ms`.
+        slo: Span,
         /// Bytes of alerts kept for later; past that new alerts are refused. Default `64MiB`.
         backlog_bytes: Size,
         /// One bucket for all clients.
@@ -75,6 +81,8 @@ struct Defaults {
     adaptation: Adaptation,
     floor: Option<RateSettings>,
     ceiling: Option<RateSettings>,
+    coverage: Option<f32>,
+    slo_ms: Option<u32>,
 }
 
 /// For new alerts, and for the tenant's own clients.
@@ -92,6 +100,8 @@ pub(super) fn checked(section: LimitsSection, cx: &mut Context<'_>) -> (Limits, 
         adaptation: adaptation(&section.adaptive).unwrap_or_default(),
         floor: floor.as_ref().map(Bucket::settings),
         ceiling: ceiling.as_ref().map(Bucket::settings),
+        coverage: section.coverage.into_set().map(|set| coverage(&set, cx)),
+        slo_ms: section.slo.into_set().map(|set| slo_ms(&set, cx)),
     };
     let policies = match section.policies.into_set() {
         Some(set) => policies::checked(set, defaults, cx),
@@ -124,9 +134,29 @@ impl Defaults {
             adaptation: self.adaptation,
             floor: self.floor.unwrap_or_else(|| either(policy.floor, f64::min, u32::min)),
             ceiling: self.ceiling.unwrap_or_else(|| either(policy.ceiling, f64::max, u32::max)),
+            coverage: self.coverage.unwrap_or(policy.coverage),
+            slo_ms: self.slo_ms.unwrap_or(policy.slo_ms),
             ..policy
         }
     }
+}
+
+fn coverage(set: &At<Fraction>, cx: &mut Context<'_>) -> f32 {
+    const BOUNDS: std::ops::RangeInclusive<f32> = 0.5..=0.9999;
+    if !BOUNDS.contains(&set.value.0) {
+        let (least, most) = (BOUNDS.start().to_string(), BOUNDS.end().to_string());
+        cx.fault(&set.place, Problem::OutOfRange { key: "coverage", least, most });
+    }
+    set.value.0
+}
+
+fn slo_ms(set: &At<Span>, cx: &mut Context<'_>) -> u32 {
+    const BOUNDS: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
+    if !BOUNDS.contains(&set.value.0) {
+        let (least, most) = (format_duration(*BOUNDS.start()), format_duration(*BOUNDS.end()));
+        cx.fault(&set.place, Problem::OutOfRange { key: "slo", least, most });
+    }
+    set.value.0.as_millis() as u32
 }
 
 fn adaptation(field: &Field<Adaptive>) -> Option<Adaptation> {

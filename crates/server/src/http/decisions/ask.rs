@@ -1,11 +1,12 @@
 //! What the query of a question says.
 
+use super::super::CLIENT_BYTES_MAX;
 use super::super::problem::Problem;
 use super::head::Head;
 use http::StatusCode;
 use std::borrow::Cow;
 
-/// Bytes of a client's name, and of what else a request says about itself.
+/// Bytes of what a request says about itself, but for its client's name.
 pub(super) const TEXT_BYTES_MAX: usize = 1024;
 
 /// A question's parameters; empty texts stand for what nobody says.
@@ -54,8 +55,9 @@ impl<'r> Ask<'r> {
     }
 
     fn take(&mut self, name: &str, value: Cow<'r, str>) -> Result<(), String> {
-        if value.len() > TEXT_BYTES_MAX {
-            return Err(format!("is longer than {TEXT_BYTES_MAX} bytes"));
+        let bytes_max = if name == "client" { CLIENT_BYTES_MAX } else { TEXT_BYTES_MAX };
+        if value.len() > bytes_max {
+            return Err(format!("is longer than {bytes_max} bytes"));
         }
         match name {
             "client" if value.is_empty() => return Err("is empty: leave it out or name a client".to_owned()),
@@ -94,8 +96,8 @@ impl<'r> Ask<'r> {
 
 /// What is remembered for as long as its pass holds.
 fn bounded<'h>(header: &str, value: &'h [u8]) -> Result<Cow<'h, str>, Problem> {
-    if value.len() > TEXT_BYTES_MAX {
-        let said = format!("the header `{header}` is longer than {TEXT_BYTES_MAX} bytes");
+    if value.len() > CLIENT_BYTES_MAX {
+        let said = format!("the header `{header}` is longer than {CLIENT_BYTES_MAX} bytes");
         return Err(Problem::new(StatusCode::BAD_REQUEST, said));
     }
     Ok(String::from_utf8_lossy(value))
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn faults_name_the_parameter() {
-        let long = format!("client={}", "x".repeat(TEXT_BYTES_MAX + 1));
+        let long = format!("client={}", "x".repeat(CLIENT_BYTES_MAX + 1));
         for query in
             ["cost=-1", "cost=x", "cost=4294967296", "cost=1&cost=1", "client=", "clinet=a", "deny=1", &long]
         {

@@ -1,5 +1,6 @@
 //! `POST /api/v1/decisions`: many decisions at one reading of the clock.
 
+use super::super::CLIENT_BYTES_MAX;
 use super::ask::TEXT_BYTES_MAX;
 use super::head::Head;
 use super::rate::{limits_of, name_of};
@@ -22,7 +23,7 @@ const ITEMS_MAX: usize = 10_000;
 #[serde(deny_unknown_fields)]
 struct Item<'b> {
     #[serde(borrow, default)]
-    client: Text<'b>,
+    client: Text<'b, CLIENT_BYTES_MAX>,
     #[serde(borrow, default)]
     policy: Text<'b>,
     #[serde(default = "one")]
@@ -115,36 +116,36 @@ impl Item<'_> {
 
 /// Text that is borrowed from the body where it can be; `null` is empty.
 #[derive(Debug, Default)]
-struct Text<'b>(Cow<'b, str>);
+struct Text<'b, const BYTES_MAX: usize = TEXT_BYTES_MAX>(Cow<'b, str>);
 
-impl Text<'_> {
+impl<const BYTES_MAX: usize> Text<'_, BYTES_MAX> {
     fn or<'a>(&'a self, other: &'a str) -> &'a str {
         if self.0.is_empty() { other } else { &self.0 }
     }
 }
 
-impl<'de: 'b, 'b> Deserialize<'de> for Text<'b> {
+impl<'de: 'b, 'b, const BYTES_MAX: usize> Deserialize<'de> for Text<'b, BYTES_MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TextVisitor)
+        from.deserialize_any(TextVisitor::<BYTES_MAX>)
     }
 }
 
-struct TextVisitor;
+struct TextVisitor<const BYTES_MAX: usize>;
 
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text<'de>;
+impl<'de, const BYTES_MAX: usize> Visitor<'de> for TextVisitor<BYTES_MAX> {
+    type Value = Text<'de, BYTES_MAX>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "text of at most {TEXT_BYTES_MAX} bytes")
+        write!(f, "text of at most {BYTES_MAX} bytes")
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        bounded(text)?;
+        bounded(text, BYTES_MAX)?;
         Ok(Text(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        bounded(text)?;
+        bounded(text, BYTES_MAX)?;
         Ok(Text(Cow::Owned(text.to_owned())))
     }
 
@@ -153,9 +154,9 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-fn bounded<E: serde::de::Error>(text: &str) -> Result<(), E> {
-    if text.len() > TEXT_BYTES_MAX {
-        return Err(E::custom(format_args!("text is longer than {TEXT_BYTES_MAX} bytes")));
+fn bounded<E: serde::de::Error>(text: &str, bytes_max: usize) -> Result<(), E> {
+    if text.len() > bytes_max {
+        return Err(E::custom(format_args!("text is longer than {bytes_max} bytes")));
     }
     Ok(())
 }
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn faults_point_to_their_place() {
-        let long = format!("[{{\"client\":\"{}\"}}]", "x".repeat(TEXT_BYTES_MAX + 1));
+        let long = format!("[{{\"client\":\"{}\"}}]", "x".repeat(CLIENT_BYTES_MAX + 1));
         let many = format!("[{}{{}}]", "{},".repeat(ITEMS_MAX));
         let cases = [
             ("[{},{\"cost\":-1}]", "/1"),

@@ -8,7 +8,7 @@ use crate::http::threads::Address;
 use crate::http::{BODY_BYTES_MAX, Response, body};
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, AsHeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
@@ -99,7 +99,7 @@ fn lossless(name: &[u8]) -> &str {
 }
 
 /// A header that decides something stands once.
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h [u8]>, Denied> {
+fn single(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<&[u8]>, Denied> {
     let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let first = values.next();
     if values.next().is_some() { Err(Denied::Ambiguous) } else { Ok(first) }

@@ -4,6 +4,9 @@ use crate::auth::{Caller, Denied};
 use crate::observe::DecisionRoute;
 use http::Method;
 
+/// What a proxy says beside its question, in [`Head`].
+pub(crate) const PROXY_HEADERS: [&str; 3] = ["x-openclaw-client", "x-original-uri", "x-original-method"];
+
 /// Which question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {

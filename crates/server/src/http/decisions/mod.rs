@@ -15,7 +15,7 @@ mod rate;
 mod reply;
 
 pub(super) use by_hyper::answer;
-pub(super) use head::{Head, Question};
+pub(super) use head::{Head, PROXY_HEADERS, Question};
 pub(super) use reply::Reply;
 
 use super::problem::Problem;

@@ -3,6 +3,8 @@
 //!
 //! Self-contained, so that it can be fuzzed alone.
 
+use std::mem::MaybeUninit;
+
 /// Largest head that is read here.
 pub(crate) const HEAD_BYTES_MAX: usize = 8 << 10;
 
@@ -11,6 +13,23 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// Headers of a request that is read here.
 const HEADERS_MAX: usize = 64;
+
+/// What may stand in a query; other bytes are allowed in some readings of a
+/// target and not in all.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let (mut byte, marks) = (0, b"-._~%!$&'()*+,;=:@/?");
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < marks.len() {
+        plain[marks[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
 
 /// What lies at the front of what has been received.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,9 +86,10 @@ struct Other;
 
 /// Looks at the front of `received`.
 pub(crate) fn judge(received: &[u8]) -> Judged<'_> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(received) {
+    // Two KiB that need not be written for each request.
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(received, &mut headers) {
         Ok(httparse::Status::Complete(head_bytes)) if head_bytes <= HEAD_BYTES_MAX => {
             whole(&request, head_bytes, received).unwrap_or(Judged::Elsewhere)
         }
@@ -93,7 +113,7 @@ fn whole<'b>(
     };
     let body_bytes = match (kind, headers.content_length) {
         (Kind::Decisions, Some(value)) if !headers.is_of_page => length(value)?,
-        (Kind::Rate | Kind::Auth, None | Some(b"0")) => 0,
+        (Kind::Rate | Kind::Auth, None | Some(b"0")) if !headers.are_of_browser() => 0,
         _ => return Err(Other),
     };
     let length = head_bytes + body_bytes;
@@ -114,9 +134,7 @@ fn asked<'b>(request: &httparse::Request<'_, 'b>) -> Result<(Kind, &'b str), Oth
         ("/auth", "GET" | "HEAD") => Kind::Auth,
         _ => return Err(Other),
     };
-    // Others are allowed in some readings of a target and not in all.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@/?".contains(&byte);
-    if query.bytes().all(is_plain) { Ok((kind, query)) } else { Err(Other) }
+    if query.bytes().all(|byte| PLAIN[usize::from(byte)]) { Ok((kind, query)) } else { Err(Other) }
 }
 
 fn length(value: &[u8]) -> Result<usize, Other> {
@@ -155,6 +173,14 @@ impl<'b> Headers<'b> {
             14 if is("sec-fetch-site") => self.of_page(),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a browser may have added the credential by itself: then it
+    /// matters which page asks.
+    fn are_of_browser(&self) -> bool {
+        let shows_key =
+            |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        self.is_of_page && !self.authorization.is_some_and(shows_key)
     }
 
     fn of_page(&mut self) -> Result<(), Other> {

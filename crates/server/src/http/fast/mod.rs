@@ -27,7 +27,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use vigil::{Over, Vigil};
+use vigil::Vigil;
 
 /// Room for what is read at once.
 const READ_BYTES: usize = 4 << 10;
@@ -124,11 +124,7 @@ impl Connection<'_> {
             if let Poll::Ready(read) = more.as_mut().poll(cx) {
                 return Poll::Ready(read.map(|bytes| bytes > 0));
             }
-            match self.vigil.poll(cx) {
-                Poll::Ready(Over::Stopped) if !is_between => Poll::Pending,
-                Poll::Ready(_) => Poll::Ready(Ok(false)),
-                Poll::Pending => Poll::Pending,
-            }
+            self.vigil.poll(is_between, cx).map(|()| Ok(false))
         })
         .await
     }

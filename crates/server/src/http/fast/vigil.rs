@@ -3,21 +3,13 @@
 //! Both are asked to wake the task once, and then cost a look at a flag: no
 //! timer is set or lifted for a request.
 
-use super::super::threads::{HEAD_TIMEOUT, Stage, reached};
+use super::super::threads::{HEAD_TIMEOUT, LAST_BYTES, Stage, reached};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
-
-/// Why there is nothing more to wait for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    /// The server stops.
-    Stopped,
-    /// Nothing whole has come for [`HEAD_TIMEOUT`] or somewhat longer.
-    Silent,
-}
 
 pub(super) struct Vigil {
     flag: watch::Receiver<Stage>,
@@ -26,6 +18,8 @@ pub(super) struct Vigil {
     silence: Pin<Box<Sleep>>,
     is_set: bool,
     has_progressed: bool,
+    /// Whether the stop has been seen in the middle of a request.
+    is_waiting: bool,
 }
 
 impl Vigil {
@@ -39,6 +33,7 @@ impl Vigil {
             silence: Box::pin(sleep(HEAD_TIMEOUT)),
             is_set: false,
             has_progressed: false,
+            is_waiting: false,
         }
     }
 
@@ -63,24 +58,33 @@ impl Vigil {
         self.stage
     }
 
-    /// To be called when there is nothing to read.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+    /// To be called when there is nothing to read. Whoever is in the middle of
+    /// a request may end it, but no other waits for that.
+    pub(super) fn poll(&mut self, is_between: bool, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_set {
             self.is_set = true;
             let _ = self.stop.as_mut().poll(cx);
             let _ = self.silence.as_mut().poll(cx);
         }
-        if self.stage() >= Stage::Ending {
-            return Poll::Ready(Over::Stopped);
+        if self.stage() >= Stage::Ending && !self.is_waiting {
+            if is_between {
+                return Poll::Ready(());
+            }
+            self.is_waiting = true;
+            self.set_silence(LAST_BYTES, cx);
         }
         if !self.silence.is_elapsed() {
             return Poll::Pending;
         }
-        if !std::mem::take(&mut self.has_progressed) {
-            return Poll::Ready(Over::Silent);
+        if self.is_waiting || !std::mem::take(&mut self.has_progressed) {
+            return Poll::Ready(());
         }
-        self.silence.as_mut().reset(Instant::now() + HEAD_TIMEOUT);
-        let _ = self.silence.as_mut().poll(cx);
+        self.set_silence(HEAD_TIMEOUT, cx);
         Poll::Pending
+    }
+
+    fn set_silence(&mut self, wait: Duration, cx: &mut Context<'_>) {
+        self.silence.as_mut().reset(Instant::now() + wait);
+        let _ = self.silence.as_mut().poll(cx);
     }
 }

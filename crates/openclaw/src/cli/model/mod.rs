@@ -1,0 +1,80 @@
+//! `openclaw model`
+
+mod extract;
+mod inspect;
+mod list;
+mod rollout;
+mod transfer;
+
+use super::{CliError, Ui};
+use crate::config::{self, Environment};
+use clap::Subcommand;
+use openclaw_learning::publish::Repository;
+use std::path::{Path, PathBuf};
+
+/// The life of the model that sets clients' limits.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Turns recorded windows into rows to train on
+    Extract(extract::ExtractArgs),
+    /// Signs a model and puts it into the configured repository
+    Push(transfer::PushArgs),
+    /// Fetches a model, verifies its signature and writes its files
+    Pull(transfer::PullArgs),
+    /// Lists the models of the configured repository
+    List(list::ListArgs),
+    /// Shows a model's card
+    Inspect(inspect::InspectArgs),
+    /// Makes a model the one that sets clients' limits, at once
+    Promote(rollout::PromoteArgs),
+    /// Ends a rollout, or goes back to the model before
+    Rollback(rollout::RollbackArgs),
+}
+
+/// Why a command about models failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModelCommandError {
+    #[error(transparent)]
+    Settings(#[from] config::ModelsError),
+    #[error(transparent)]
+    Wish(#[from] openclaw_server::WishError),
+    #[error(transparent)]
+    Publish(#[from] openclaw_learning::publish::PublishError),
+    #[error("`{}`: {error}", path.display())]
+    File { path: PathBuf, error: openclaw_learning::artifact::ModelError },
+    #[error(transparent)]
+    Files(#[from] openclaw_learning::artifact::ModelError),
+}
+
+impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
+    fn from(error: openclaw_learning::publish::StoreError) -> Self {
+        Self::Publish(error.into())
+    }
+}
+
+pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    match command {
+        ModelCommand::Extract(args) => extract::run(&args, environment, ui),
+        ModelCommand::Push(args) => transfer::push(&args, environment, ui),
+        ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
+        ModelCommand::List(args) => list::run(&args, environment, ui),
+        ModelCommand::Inspect(args) => inspect::run(&args, environment, ui),
+        ModelCommand::Promote(args) => rollout::promote(&args, environment, ui),
+        ModelCommand::Rollback(args) => rollout::roll_back(&args, environment, ui),
+    }
+}
+
+/// The repository that a settings file speaks of.
+fn repository(config: &Path, environment: &Environment) -> Result<Repository, CliError> {
+    let service = config::load_service(config, environment)?;
+    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from);
+    Ok(repository?)
+}
+
+/// Waits for what a registry answers.
+fn wait<T, E: Into<ModelCommandError>>(exchange: impl Future<Output = Result<T, E>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| CliError::Runtime { source })?;
+    let answer: Result<T, ModelCommandError> = runtime.block_on(exchange).map_err(Into::into);
+    Ok(answer?)
+}

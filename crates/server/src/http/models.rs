@@ -1,0 +1,61 @@
+//! `/api/v1/models`: what predicts clients' limits, for operators.
+
+use super::problem::Problem;
+use super::service::{App, caller};
+use crate::models::ModelsError;
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use http::StatusCode;
+use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::PublishError;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Which model runs, which came before, which is on its way and which there are.
+pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Problem> {
+    operator(request)?;
+    Ok(Json(app.models.told().await?))
+}
+
+/// Makes a model the one that runs, at once.
+pub(super) async fn promote(
+    State(app): State<Arc<App>>,
+    Path(version): Path<String>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    let who = operator(request)?;
+    let name: ModelName = version.parse().map_err(|error: openclaw_learning::artifact::ModelNameError| {
+        Problem::new(StatusCode::NOT_FOUND, error.to_string())
+    })?;
+    app.models.promote(name, &who).await?;
+    Ok(Json(app.models.told().await?))
+}
+
+/// Ends a rollout, or goes back to the model before.
+pub(super) async fn rollback(State(app): State<Arc<App>>, request: Request) -> Result<Json<Value>, Problem> {
+    let who = operator(request)?;
+    app.models.roll_back(&who).await?;
+    Ok(Json(app.models.told().await?))
+}
+
+/// Who it is, if an operator.
+fn operator(request: Request) -> Result<String, Problem> {
+    let (parts, _) = request.into_parts();
+    let caller = caller(&parts)?;
+    caller.operator()?;
+    Ok(caller.who().to_string())
+}
+
+impl From<ModelsError> for Problem {
+    fn from(error: ModelsError) -> Self {
+        let status = match &error {
+            ModelsError::Gitops | ModelsError::Running { .. } | ModelsError::NothingBefore => {
+                StatusCode::CONFLICT
+            }
+            ModelsError::Publish(PublishError::Missing { .. }) => StatusCode::NOT_FOUND,
+            ModelsError::Publish(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            ModelsError::Store(_) => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, error.to_string())
+    }
+}

@@ -1,0 +1,339 @@
+//! What is done to models, by evidence or by hand.
+
+use super::audit::{self, Entry};
+use super::kept::Kept;
+use super::loaded::{Loaded, Made};
+use super::{Models, RolloutMode, State, named};
+use openclaw_admission::Plain;
+use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::{PublishError, StoreError};
+use openclaw_learning::rollout::{Event, Figures, Reason, Rollout, Stage};
+use serde_json::{Value, json};
+
+/// Whose doing it is where nobody asked.
+const BY_ITSELF: &str = "rollout";
+/// Why, where somebody did.
+const BY_HAND: &str = "somebody said so";
+/// Names that are shown.
+const SHOWN_MAX: usize = 100;
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModelsError {
+    #[error(
+        "models are changed in Git alone (`rollout.mode: gitops`): commit another version to `model.yaml`"
+    )]
+    Gitops,
+    #[error("`{name}` runs already")]
+    Running { name: ModelName },
+    #[error("nothing ran before and no rollout is under way: there is nothing to go back to")]
+    NothingBefore,
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("the published models can't be listed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Models {
+    /// Puts in force what was kept.
+    pub(super) fn resume(&self, state: &mut State) {
+        let kept = &state.kept;
+        let loaded = [kept.running, kept.previous].into_iter().flatten().find_map(|name| self.copy(name));
+        state.is_fallback = kept.running.is_some()
+            && loaded.as_ref().map(|loaded| loaded.predictor.name().to_owned())
+                != kept.running.map(|n| n.to_string());
+        if let Some(loaded) = loaded {
+            state.made = loaded.made;
+            self.limits.with_adapter(|adapter| {
+                adapter.replace(loaded.predictor);
+                adapter.set_baseline(state.made.baselines.clone());
+            });
+        }
+        let Some(name) = state.kept.candidate() else { return };
+        match self.copy(name) {
+            Some(loaded) => self.try_out(state, loaded),
+            None => {
+                state.kept.rollout = None;
+                self.note(&state.kept, Step::new("model.rollback", name, "its copy can't be loaded"));
+                self.save(&state.kept);
+            }
+        }
+    }
+
+    fn copy(&self, name: ModelName) -> Option<Loaded> {
+        let loaded = self.copies.load(name).map(|model| Loaded::new(&model));
+        loaded.inspect_err(|error| tracing::error!(model = %name, %error, "a model can't be loaded")).ok()
+    }
+
+    /// Goes on with the rollout that is kept.
+    fn try_out(&self, state: &mut State, loaded: Loaded) {
+        let Some(rollout) = &state.kept.rollout else { return };
+        let (salt, part) = (rollout.salt(), rollout.stage().part());
+        state.time = Some(loaded.time);
+        state.candidate_made = loaded.made;
+        self.limits.with_adapter(|adapter| {
+            adapter.try_out(loaded.predictor, salt);
+            adapter.set_part(part);
+        });
+    }
+
+    /// Looks at what was seen of the model on its way.
+    pub(super) fn judge(&self, state: &mut State) {
+        let Some(rollout) = &mut state.kept.rollout else { return };
+        if let Some(seen) = self.limits.with_adapter(openclaw_admission::Adapter::take_evidence) {
+            rollout.observe(&seen);
+        }
+        let row_nanos = state.time.as_ref().and_then(|time| time.mean_nanos());
+        match rollout.step(self.clock.now(), row_nanos) {
+            None => {}
+            Some(Event::Advanced { to, figures, .. }) => self.advance(state, to, figures),
+            Some(Event::Promoted { figures }) => {
+                self.promote_candidate(state, BY_ITSELF, "it did no worse all the way", Some(figures));
+            }
+            Some(Event::RolledBack { at, reason, figures }) => {
+                self.take_back(state, BY_ITSELF, at, reason, Some(figures));
+            }
+        }
+    }
+
+    fn advance(&self, state: &mut State, to: Stage, figures: Figures) {
+        // First on the disk: what a crash leaves must not have fewer clients
+        // than the file says.
+        self.save(&state.kept);
+        self.limits.with_adapter(|adapter| adapter.set_part(to.part()));
+        let step = Step::new("model.advance", state.kept.candidate(), "it did no worse so far");
+        self.note(&state.kept, step.at(to).seen(Some(figures)));
+    }
+
+    fn promote_candidate(&self, state: &mut State, who: &str, why: &str, figures: Option<Figures>) {
+        let Some(candidate) = state.kept.candidate() else { return };
+        state.made = std::mem::take(&mut state.candidate_made);
+        self.limits.with_adapter(|adapter| {
+            adapter.promote();
+            adapter.set_baseline(state.made.baselines.clone());
+        });
+        self.now_runs(state, candidate);
+        let step = Step::new("model.promote", candidate, why).by(who).at(Stage::ALL);
+        self.note(&state.kept, step.seen(figures));
+    }
+
+    fn now_runs(&self, state: &mut State, name: ModelName) {
+        let kept = &mut state.kept;
+        kept.previous = std::mem::replace(&mut kept.running, Some(name));
+        kept.newest = kept.newest.max(Some(name));
+        kept.rollout = None;
+        (state.time, state.is_fallback) = (None, false);
+        self.save(&state.kept);
+        self.forget_others(&state.kept);
+    }
+
+    fn take_back(&self, state: &mut State, who: &str, at: Stage, reason: Reason, figures: Option<Figures>) {
+        self.limits.with_adapter(openclaw_admission::Adapter::take_back);
+        let candidate = state.kept.candidate();
+        (state.kept.rollout, state.time) = (None, None);
+        self.save(&state.kept);
+        let why = reason.to_string();
+        let step = Step::new("model.rollback", candidate, &why).by(who).at(at);
+        self.note(&state.kept, step.seen(figures));
+        self.forget_others(&state.kept);
+    }
+
+    /// Begins with the newest model that is published, if it is newer than all
+    /// before.
+    pub(super) async fn begin_with_newest(&self, state: &mut State) {
+        if state.kept.rollout.is_some() {
+            return;
+        }
+        let names = match self.repository.names().await {
+            Ok(names) => names,
+            Err(error) => return tracing::warn!(%error, "published models can't be listed: tried again"),
+        };
+        let Some(newest) = names.into_iter().next().filter(|name| Some(*name) > state.kept.newest) else {
+            return;
+        };
+        if let Err(error) = self.begin_with(state, newest).await {
+            tracing::error!(model = %newest, %error, "the model is left out: it is tried again with a newer one");
+            state.kept.newest = Some(newest);
+            self.save(&state.kept);
+            let why = error.to_string();
+            self.note(&state.kept, Step::new("model.refuse", newest, &why));
+        }
+    }
+
+    async fn begin_with(&self, state: &mut State, name: ModelName) -> Result<(), ModelsError> {
+        let loaded = self.pulled(name).await?;
+        let now = self.clock.now();
+        let running = named(state.kept.running);
+        // Another model, other clients first.
+        let salt = now.nanos() as u64;
+        let rollout = Rollout::new(self.steps.clone(), &running, &name.to_string(), salt, now);
+        (state.kept.rollout, state.kept.newest) = (Some(rollout), Some(name));
+        self.save(&state.kept);
+        self.try_out(state, loaded);
+        let step = Step::new("model.shadow", name, "it was published");
+        self.note(&state.kept, step.at(Stage::SHADOW));
+        Ok(())
+    }
+
+    async fn pulled(&self, name: ModelName) -> Result<Loaded, ModelsError> {
+        let published = self.repository.pull(name, None).await?;
+        if let Err(error) = self.copies.keep(&published.model) {
+            return Err(PublishError::Model { name, error: Box::new(error) }.into());
+        }
+        Ok(Loaded::new(&published.model))
+    }
+
+    /// Makes a model the one that runs, whatever evidence says.
+    pub(super) async fn promote_now(
+        &self,
+        state: &mut State,
+        name: ModelName,
+        who: &str,
+    ) -> Result<(), ModelsError> {
+        if self.mode == RolloutMode::Gitops {
+            return Err(ModelsError::Gitops);
+        }
+        if state.kept.running == Some(name) && !state.is_fallback {
+            return Err(ModelsError::Running { name });
+        }
+        if state.kept.candidate() == Some(name) {
+            let figures = state.kept.rollout.as_ref().map(Rollout::figures);
+            self.promote_candidate(state, who, BY_HAND, figures);
+            return Ok(());
+        }
+        let loaded = self.pulled(name).await?;
+        self.put(state, Some(loaded));
+        self.now_runs(state, name);
+        let step = Step::new("model.promote", name, BY_HAND).by(who).at(Stage::ALL);
+        self.note(&state.kept, step);
+        Ok(())
+    }
+
+    /// Puts another model in the place of the running one at once.
+    fn put(&self, state: &mut State, loaded: Option<Loaded>) {
+        let (predictor, made) = match loaded {
+            Some(loaded) => (loaded.predictor, loaded.made),
+            None => (Box::new(Plain) as _, Made::default()),
+        };
+        state.made = made;
+        self.limits.with_adapter(|adapter| {
+            adapter.replace(predictor);
+            adapter.set_baseline(state.made.baselines.clone());
+        });
+    }
+
+    /// Ends a rollout, or goes back to the model before the running one, and
+    /// without one to the plain estimator.
+    pub(super) fn roll_back_now(&self, state: &mut State, who: &str) -> Result<(), ModelsError> {
+        if self.mode == RolloutMode::Gitops {
+            return Err(ModelsError::Gitops);
+        }
+        if let Some(rollout) = &state.kept.rollout {
+            let (at, figures) = (rollout.stage(), rollout.figures());
+            self.take_back(state, who, at, Reason::ByHand, Some(figures));
+            return Ok(());
+        }
+        let left = state.kept.running.ok_or(ModelsError::NothingBefore)?;
+        let before = state.kept.previous.and_then(|name| Some((name, self.copy(name)?)));
+        let (name, loaded) = before.unzip();
+        self.put(state, loaded);
+        (state.kept.running, state.kept.previous, state.is_fallback) = (name, None, false);
+        self.save(&state.kept);
+        let step = Step::new("model.rollback", left, BY_HAND).by(who).at(Stage::ALL);
+        self.note(&state.kept, step);
+        self.forget_others(&state.kept);
+        Ok(())
+    }
+
+    /// [`Models::promote_now`].
+    pub(crate) async fn promote(&self, name: ModelName, who: &str) -> Result<(), ModelsError> {
+        let mut state = self.state.lock().await;
+        let done = self.promote_now(&mut state, name, who).await;
+        self.tell(&state);
+        done
+    }
+
+    /// [`Models::roll_back_now`].
+    pub(crate) async fn roll_back(&self, who: &str) -> Result<(), ModelsError> {
+        let mut state = self.state.lock().await;
+        let done = self.roll_back_now(&mut state, who);
+        self.tell(&state);
+        done
+    }
+
+    /// All that is known, for people.
+    pub(crate) async fn told(&self) -> Result<Value, ModelsError> {
+        let published = self.repository.names().await?;
+        let state = self.state.lock().await;
+        let kept = &state.kept;
+        let rollout = kept.rollout.as_ref().map(|rollout| {
+            json!({
+                "candidate": rollout.candidate(),
+                "stage": rollout.stage().to_string(),
+                "since": audit::time(rollout.since()),
+                "figures": rollout.figures(),
+            })
+        });
+        Ok(json!({
+            "mode": if self.mode == RolloutMode::Gitops { "gitops" } else { "auto" },
+            "running": named(kept.running),
+            "serving": self.limits.predictor(),
+            "previous": kept.previous,
+            "rollout": rollout,
+            "published": published.iter().take(SHOWN_MAX).collect::<Vec<_>>(),
+        }))
+    }
+
+    pub(super) fn save(&self, kept: &Kept) {
+        if let Err(error) = kept.save(&self.folder) {
+            tracing::error!(%error, "what is known of models can't be kept: after a restart it is as it was before");
+        }
+    }
+
+    fn forget_others(&self, kept: &Kept) {
+        if let Err(error) = self.copies.keep_only(kept.needed()) {
+            tracing::warn!(%error, "copies of models that nobody needs can't be removed");
+        }
+    }
+
+    fn note(&self, kept: &Kept, step: Step<'_>) {
+        let Step { what, who, model, stage, why, figures } = step;
+        let (model, running) = (named(model), named(kept.running));
+        tracing::info!(what, who, model, stage, running, why, "models");
+        let at = audit::time(self.clock.now());
+        let (who, why) = (who.to_owned(), why.to_owned());
+        let entry = Entry { at, who, what, model, stage, running, why, figures };
+        if let Err(error) = self.audit.note(&entry) {
+            tracing::error!(%error, "the audit log can't be written");
+        }
+    }
+}
+
+/// What the audit log is told.
+struct Step<'s> {
+    what: &'static str,
+    who: &'s str,
+    model: Option<ModelName>,
+    stage: String,
+    why: &'s str,
+    figures: Option<Figures>,
+}
+
+impl<'s> Step<'s> {
+    /// Of nobody's doing.
+    fn new(what: &'static str, model: impl Into<Option<ModelName>>, why: &'s str) -> Self {
+        Self { what, who: BY_ITSELF, model: model.into(), stage: String::new(), why, figures: None }
+    }
+
+    fn by(self, who: &'s str) -> Self {
+        Self { who, ..self }
+    }
+
+    fn at(self, stage: Stage) -> Self {
+        Self { stage: stage.to_string(), ..self }
+    }
+
+    fn seen(self, figures: Option<Figures>) -> Self {
+        Self { figures, ..self }
+    }
+}

@@ -1,0 +1,83 @@
+//! `DATA/models/rollout.json`: which model runs, which ran before, and how far
+//! the next has come. Written beside and renamed: whole or as it was.
+
+use openclaw_learning::artifact::ModelName;
+use openclaw_learning::rollout::Rollout;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+const FILE: &str = "rollout.json";
+/// Longer than any that was written here.
+const BYTES_MAX: u64 = 4 << 20;
+
+/// What is known of models over restarts. No model is the plain estimator.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The one that runs.
+    pub(super) running: Option<ModelName>,
+    /// The one that ran before: kept for as long as nothing takes its place.
+    pub(super) previous: Option<ModelName>,
+    /// The newest that was ever begun with: older ones are not begun with.
+    pub(super) newest: Option<ModelName>,
+    /// One on its way.
+    pub(super) rollout: Option<Rollout>,
+}
+
+impl Kept {
+    /// Nothing where nothing was kept; what can't be read is put aside.
+    pub(super) fn load(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(FILE);
+        let size = match fs::metadata(&path) {
+            Ok(found) => found.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error),
+        };
+        let read = if size > BYTES_MAX { None } else { serde_json::from_slice(&fs::read(&path)?).ok() };
+        if let Some(kept) = read {
+            return Ok(kept);
+        }
+        let aside = path.with_extension("damaged");
+        fs::rename(&path, &aside)?;
+        tracing::error!(aside = %aside.display(), "what is known of models can't be read: limits are learned without one until the next is published, or promoted by hand");
+        Ok(Self::default())
+    }
+
+    pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
+        let (path, new) = (folder.join(FILE), folder.join("rollout.new"));
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// Models that may be needed at once.
+    pub(super) fn needed(&self) -> impl Iterator<Item = ModelName> {
+        self.running.into_iter().chain(self.previous).chain(self.candidate())
+    }
+
+    /// The model on its way.
+    pub(super) fn candidate(&self) -> Option<ModelName> {
+        self.rollout.as_ref()?.candidate().parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_whole_or_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Kept::load(folder.path()).unwrap(), Kept::default());
+        let kept = Kept { running: "model-20260102.3".parse().ok(), ..Kept::default() };
+        kept.save(folder.path()).unwrap();
+        assert_eq!(Kept::load(folder.path()).unwrap(), kept);
+        fs::write(folder.path().join(FILE), b"{\"running\":").unwrap();
+        assert_eq!(Kept::load(folder.path()).unwrap(), Kept::default());
+        assert!(folder.path().join("rollout.damaged").exists());
+        assert_eq!(Kept::load(folder.path()).unwrap(), Kept::default());
+    }
+}

@@ -1,0 +1,123 @@
+//! A model that can be put in force, and copies of those that may be needed at
+//! once: a registry that is away must not decide what runs.
+
+use openclaw_admission::{Baseline, FEATURES, Features, Network, Predictor};
+use openclaw_alert::Timestamp;
+use openclaw_learning::artifact::{Model, ModelError, ModelName};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// How long predictions take.
+#[derive(Debug, Default)]
+pub(super) struct RowTime {
+    rows: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl RowTime {
+    /// Mean for a client, once some have been predicted for.
+    pub(super) fn mean_nanos(&self) -> Option<f64> {
+        let rows = self.rows.load(Ordering::Relaxed);
+        (rows > 0).then(|| self.nanos.load(Ordering::Relaxed) as f64 / rows as f64)
+    }
+}
+
+/// A network that is timed.
+struct Timed {
+    network: Network,
+    time: Arc<RowTime>,
+}
+
+impl Predictor for Timed {
+    fn predict(&self, features: &[Features], out: &mut [[f32; 2]]) {
+        let began = Instant::now();
+        self.network.predict(features, out);
+        self.time.rows.fetch_add(features.len() as u64, Ordering::Relaxed);
+        self.time.nanos.fetch_add(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn name(&self) -> &str {
+        self.network.name()
+    }
+
+    fn correction_range(&self) -> (f32, f32) {
+        self.network.correction_range()
+    }
+}
+
+/// A model, ready to be put in force.
+pub(super) struct Loaded {
+    pub(super) predictor: Box<dyn Predictor>,
+    pub(super) time: Arc<RowTime>,
+    pub(super) made: Made,
+}
+
+/// What is told of a model beside what it predicts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Made {
+    pub(super) created_at: Option<Timestamp>,
+    pub(super) baselines: Option<[Baseline; FEATURES]>,
+}
+
+impl Loaded {
+    pub(super) fn new(model: &Model) -> Self {
+        let time = Arc::<RowTime>::default();
+        let predictor = Box::new(Timed { network: model.network().clone(), time: Arc::clone(&time) });
+        let made = Made { created_at: Some(model.card().created_at), baselines: baselines(model) };
+        Self { predictor, time, made }
+    }
+}
+
+fn baselines(model: &Model) -> Option<[Baseline; FEATURES]> {
+    let of = &model.card().data.as_ref()?.baseline;
+    let each: Vec<Baseline> = of
+        .iter()
+        .map(|feature| {
+            let mut edges = feature.deciles[1..feature.deciles.len() - 1].to_vec();
+            edges.dedup();
+            Baseline { edges, shares: feature.shares.clone() }
+        })
+        .collect();
+    each.try_into().ok()
+}
+
+/// Copies in the data folder.
+#[derive(Debug, Clone)]
+pub(super) struct Copies(PathBuf);
+
+impl Copies {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self(folder.join("serving"))
+    }
+
+    pub(super) fn keep(&self, model: &Model) -> Result<(), ModelError> {
+        model.save(&self.0)
+    }
+
+    pub(super) fn load(&self, name: ModelName) -> Result<Model, ModelError> {
+        Model::load(&self.0, name)
+    }
+
+    pub(super) fn make_room(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.0)
+    }
+
+    /// Drops all but these.
+    pub(super) fn keep_only(&self, names: impl Iterator<Item = ModelName>) -> io::Result<()> {
+        let kept: BTreeSet<String> = names.map(|name| name.to_string()).collect();
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            let is_kept =
+                path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| kept.contains(stem));
+            if !is_kept {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}

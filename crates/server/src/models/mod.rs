@@ -1,0 +1,212 @@
+//! Which model sets clients' limits: the one that runs, the one before it, and
+//! the next on its way from shadow to everybody.
+//!
+//! Decisions never come here. Models are swapped in the adapter between two
+//! batches of clients; what is written to the disk decides what runs after the
+//! next start, and is written before a model gets more clients and after one
+//! has lost them.
+
+mod audit;
+mod change;
+mod kept;
+mod loaded;
+#[cfg(test)]
+mod tests;
+mod wish;
+
+pub(crate) use change::ModelsError;
+pub use wish::{Wish, WishError, ask as ask_of_models};
+
+use crate::clock::Clock;
+use crate::limits::{Limits, ModelsTold};
+use audit::Audit;
+use kept::Kept;
+use loaded::{Copies, Made, RowTime};
+use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::{KeyFileError, Repository};
+use openclaw_learning::rollout::Settings;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How the evidence of a rollout is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Ticks between two looks for published models.
+const LOOK_TICKS: u32 = 10;
+/// Ticks between two times that evidence is kept.
+const SAVE_TICKS: u32 = 60;
+/// The key that published models are signed with, where none is given.
+const KEY_FILE: &str = "model-signing-key.pem";
+/// What runs where no model does.
+const PLAIN: &str = "plain";
+
+/// How models come into service.
+#[derive(Debug, Default)]
+pub struct ModelsOptions {
+    /// Where they are published; `models` in the data folder unless given.
+    pub repository: Option<Repository>,
+    /// The steps that each takes.
+    pub steps: Settings,
+    /// Who decides.
+    pub mode: RolloutMode,
+}
+
+/// Who decides which model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RolloutMode {
+    /// The service: each that is published is begun with.
+    #[default]
+    Auto,
+    /// A file in Git: nothing is begun with, promoted or rolled back through
+    /// the API.
+    Gitops,
+}
+
+/// The models in service.
+pub(crate) struct Models {
+    limits: Arc<Limits>,
+    repository: Repository,
+    folder: PathBuf,
+    copies: Copies,
+    audit: Audit,
+    clock: Arc<Clock>,
+    steps: Settings,
+    mode: RolloutMode,
+    state: Mutex<State>,
+}
+
+/// What changes.
+struct State {
+    kept: Kept,
+    /// Of the running model and the one on its way.
+    made: Made,
+    candidate_made: Made,
+    time: Option<Arc<RowTime>>,
+    /// The running model can't be loaded and another runs in its place.
+    is_fallback: bool,
+    ticks: u32,
+}
+
+/// Why no model can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsStartError {
+    /// The folder.
+    #[error("the models' folder `{}`: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The key that published models are signed with.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+}
+
+impl Models {
+    /// Puts in force what ran before; who is away gives way to the one before
+    /// it, and that to the plain estimator.
+    ///
+    /// # Errors
+    /// Where the data folder can't be used.
+    pub(crate) fn start(
+        options: ModelsOptions,
+        data: &Path,
+        limits: &Arc<Limits>,
+        clock: &Arc<Clock>,
+    ) -> Result<Self, ModelsStartError> {
+        let folder = data.join("models");
+        let copies = Copies::new(&folder);
+        let failed = |source| ModelsStartError::Folder { path: folder.clone(), source };
+        copies.make_room().map_err(failed)?;
+        let kept = Kept::load(&folder).map_err(failed)?;
+        let repository = match options.repository {
+            Some(repository) => repository,
+            None => Repository::embedded(&folder, &data.join(KEY_FILE))?,
+        };
+        let state = State {
+            kept,
+            made: Made::default(),
+            candidate_made: Made::default(),
+            time: None,
+            is_fallback: false,
+            ticks: 0,
+        };
+        let models = Self {
+            limits: Arc::clone(limits),
+            repository,
+            copies,
+            audit: Audit::new(data),
+            clock: Arc::clone(clock),
+            steps: options.steps,
+            mode: options.mode,
+            folder,
+            state: Mutex::new(state),
+        };
+        Ok(models.resumed())
+    }
+
+    fn resumed(mut self) -> Self {
+        let mut state = std::mem::replace(self.state.get_mut(), State::empty());
+        self.resume(&mut state);
+        self.tell(&state);
+        *self.state.get_mut() = state;
+        self
+    }
+
+    /// Looks at evidence each second, and for what is published.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.tick().await;
+        }
+    }
+
+    /// One second.
+    pub(crate) async fn tick(&self) {
+        let mut state = self.state.lock().await;
+        state.ticks += 1;
+        self.judge(&mut state);
+        self.take_wish(&mut state).await;
+        if self.mode == RolloutMode::Auto && state.ticks % LOOK_TICKS == 1 {
+            self.begin_with_newest(&mut state).await;
+        }
+        if state.ticks.is_multiple_of(SAVE_TICKS) && state.kept.rollout.is_some() {
+            self.save(&state.kept);
+        }
+        self.tell(&state);
+    }
+
+    /// Says what metrics and answers name.
+    fn tell(&self, state: &State) {
+        self.limits.tell_models(ModelsTold {
+            candidate: state
+                .kept
+                .rollout
+                .as_ref()
+                .map(|rollout| (rollout.candidate().to_owned(), rollout.stage().to_string())),
+            previous: state.kept.previous.map(|name| name.to_string()),
+            created_at: state.made.created_at,
+            is_fallback: state.is_fallback,
+        });
+    }
+}
+
+impl State {
+    fn empty() -> Self {
+        Self {
+            kept: Kept::default(),
+            made: Made::default(),
+            candidate_made: Made::default(),
+            time: None,
+            is_fallback: false,
+            ticks: 0,
+        }
+    }
+}
+
+fn named(model: Option<ModelName>) -> String {
+    model.map_or_else(|| PLAIN.to_owned(), |name| name.to_string())
+}

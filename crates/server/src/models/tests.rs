@@ -1,0 +1,309 @@
+//! A model's way through the service, on a clock that stands until it is moved.
+
+use super::*;
+use crate::limits::TestWorld;
+use openclaw_admission::{Adaptation, FEATURES, OUTPUTS, Weights};
+use openclaw_learning::artifact::Model;
+use openclaw_learning::publish::{Place, SigningKey};
+use openclaw_learning::rollout::{Stage, Step};
+use serde_json::Value;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use tempfile::TempDir;
+
+const CLIENTS: usize = 40;
+/// Seconds that a step is held.
+const HOLD_S: u64 = 60;
+
+struct Service {
+    data: TempDir,
+    world: TestWorld,
+    models: Models,
+    seconds: usize,
+    mode: RolloutMode,
+}
+
+fn steps() -> Settings {
+    let step = |percent| Step {
+        stage: Stage::of_percent(percent).unwrap(),
+        hold: Duration::from_secs(HOLD_S),
+        windows: 100,
+    };
+    Settings::new([0, 5, 25, 50, 100].map(step).to_vec()).unwrap()
+}
+
+/// A model that always says the same.
+fn always(name: &str, output: f32) -> Model {
+    linear(name, [[0.0; FEATURES]; OUTPUTS], [output; OUTPUTS])
+}
+
+fn linear(name: &str, weight: [[f32; FEATURES]; OUTPUTS], bias: [f32; OUTPUTS]) -> Model {
+    let made = openclaw_alert::Timestamp::from_secs(1_799_000_000);
+    Model::foreign(name.parse().unwrap(), made, Weights::Linear { weight, bias }).unwrap()
+}
+
+fn started(data: &TempDir, world: &TestWorld, mode: RolloutMode) -> Models {
+    let options = ModelsOptions { repository: None, steps: steps(), mode };
+    Models::start(options, data.path(), &world.limits, &world.clock()).unwrap()
+}
+
+impl Service {
+    /// With clients that are known well.
+    async fn new(mode: RolloutMode) -> Self {
+        let (data, world) = (tempfile::tempdir().unwrap(), TestWorld::new(Adaptation::On));
+        let models = started(&data, &world, mode);
+        let mut service = Self { data, world, models, seconds: 0, mode };
+        service.run(120).await;
+        service
+    }
+
+    async fn push(&self, model: &Model) {
+        self.models.repository.push(model).await.unwrap();
+    }
+
+    /// Everybody asks for about 20 a second, now and then for many more; nobody
+    /// is refused what it always asks for.
+    async fn run(&mut self, seconds: usize) {
+        for _ in 0..seconds {
+            self.seconds += 1;
+            let names: Vec<String> = (0..CLIENTS).map(|client| format!("client-{client}")).collect();
+            let spikes = |client: usize| (self.seconds + client * 31).is_multiple_of(257);
+            let asked = |client: usize| match spikes(client) {
+                true => 400,
+                false => 18 + ((self.seconds * 7 + client * 3) % 5) as u32,
+            };
+            let asks: Vec<(&str, u32)> =
+                names.iter().enumerate().map(|(at, name)| (name.as_str(), asked(at))).collect();
+            self.world.second(&asks);
+            self.models.tick().await;
+        }
+    }
+
+    /// Until no rollout is under way.
+    async fn run_out(&mut self) {
+        for _ in 0..40 {
+            self.run(30).await;
+            if self.models.state.lock().await.kept.rollout.is_none() {
+                return;
+            }
+        }
+        panic!("the rollout never ends: {}", self.told().await);
+    }
+
+    /// The service is there again.
+    fn restart(&mut self) {
+        self.world = TestWorld::new(Adaptation::On);
+        self.models = started(&self.data, &self.world, self.mode);
+    }
+
+    async fn told(&self) -> Value {
+        self.models.told().await.unwrap()
+    }
+
+    /// What the audit log has, in short.
+    fn audit(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.data.path().join("audit.jsonl")).unwrap_or_default();
+        let line = |line: &str| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let of = |key: &str| line[key].as_str().unwrap().to_owned();
+            format!("{} {} {} by {}", of("what"), of("model"), of("stage"), of("who"))
+        };
+        text.lines().map(line).collect()
+    }
+
+    fn rate(&self, client: usize) -> f64 {
+        self.world.client(&format!("client-{client}")).rate.tokens_per_s()
+    }
+
+    fn rates(&self) -> Vec<f64> {
+        (0..CLIENTS).map(|client| self.rate(client)).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_good_model_comes_to_everybody_and_stays_over_a_restart() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.1)).await;
+    service.run_out().await;
+    assert_eq!(service.world.limits.predictor(), "model-20260101");
+    let stages = ["shadow", "5%", "25%", "50%", "100%"];
+    let mut expected = vec!["model.shadow model-20260101 shadow by rollout".to_owned()];
+    expected
+        .extend(stages[1..].iter().map(|stage| format!("model.advance model-20260101 {stage} by rollout")));
+    expected.push("model.promote model-20260101 100% by rollout".to_owned());
+    assert_eq!(service.audit(), expected);
+    service.restart();
+    assert_eq!(service.world.limits.predictor(), "model-20260101");
+    // Once and no more.
+    service.run(30).await;
+    assert_eq!(service.told().await["rollout"], Value::Null);
+    assert_eq!(service.audit().len(), expected.len());
+}
+
+#[tokio::test]
+async fn bad_models_are_taken_back_and_decisions_don_t_suffer() {
+    let mut huge = [[0.0; FEATURES]; OUTPUTS];
+    (huge[0][0], huge[0][4]) = (f32::MAX, f32::MAX);
+    for (what, model) in [
+        ("refuses too much", always("model-20260101", -4.0)),
+        ("allows too much", always("model-20260101", 60.0)),
+        ("gives no numbers", linear("model-20260101", huge, [0.0; OUTPUTS])),
+    ] {
+        let mut service = Service::new(RolloutMode::Auto).await;
+        service.push(&model).await;
+        service.run_out().await;
+        let audit = service.audit();
+        assert_eq!(audit.len(), 2, "{what}: {audit:?}");
+        assert!(audit[1].starts_with("model.rollback model-20260101 shadow"), "{what}: {audit:?}");
+        assert_eq!(service.world.limits.predictor(), "plain");
+        assert!(
+            service.rates().iter().all(|rate| (18.0..200.0).contains(rate)),
+            "{what}: {:?}",
+            service.rates()
+        );
+        // It isn't begun with again; a newer one is.
+        service.run(30).await;
+        service.push(&always("model-20260102", 3.0)).await;
+        service.run(15).await;
+        assert_eq!(service.told().await["rollout"]["candidate"], "model-20260102", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_nobody_trusted_has_signed_is_refused() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    let key = SigningKey::load_or_create(&service.data.path().join("other.key")).unwrap();
+    let trusted = vec![key.public().clone()];
+    let other = Repository::new(&Place::Directory(service.data.path().join("models")), Some(key), trusted);
+    other.unwrap().push(&always("model-20260101", 3.0)).await.unwrap();
+    service.run(60).await;
+    assert_eq!(service.audit(), ["model.refuse model-20260101  by rollout"]);
+    assert_eq!(service.world.limits.predictor(), "plain");
+    let refused = service.models.promote("model-20260101".parse().unwrap(), "ann").await;
+    assert!(matches!(refused, Err(ModelsError::Publish(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_rollout_goes_on_after_a_restart() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.1)).await;
+    service.run(200).await;
+    let stage = service.told().await["rollout"]["stage"].clone();
+    assert_ne!(stage, "shadow");
+    service.restart();
+    assert_eq!(service.told().await["rollout"]["stage"], stage);
+    service.run(120).await;
+    service.run_out().await;
+    assert_eq!(service.world.limits.predictor(), "model-20260101");
+}
+
+#[tokio::test]
+async fn what_is_said_by_hand_is_done_within_one_tick() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    let plain = service.rates();
+    let name = "model-20260101".parse().unwrap();
+    service.push(&always("model-20260101", 9.0)).await;
+    service.models.promote(name, "ann").await.unwrap();
+    service.run(1).await;
+    let loose = service.rates();
+    let rise = |now: &[f64], then: &[f64]| now.iter().zip(then).filter(|(now, then)| now > then).count();
+    assert!(rise(&loose, &plain) > CLIENTS * 3 / 4, "{plain:?} {loose:?}");
+    let again = service.models.promote(name, "ann").await;
+    assert!(matches!(again, Err(ModelsError::Running { .. })));
+    service.models.roll_back("ben").await.unwrap();
+    service.run(1).await;
+    assert!(rise(&loose, &service.rates()) > CLIENTS * 3 / 4, "{:?}", service.rates());
+    assert_eq!(service.world.limits.predictor(), "plain");
+    assert!(matches!(service.models.roll_back("ben").await, Err(ModelsError::NothingBefore)));
+    let expected = ["model.promote model-20260101 100% by ann", "model.rollback model-20260101 100% by ben"];
+    assert_eq!(service.audit(), expected);
+    let missing = service.models.promote("model-20250101".parse().unwrap(), "ann").await;
+    assert!(matches!(missing, Err(ModelsError::Publish(_))));
+}
+
+#[tokio::test]
+async fn the_one_before_is_kept_and_comes_back_without_its_repository() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    for (name, output) in [("model-20260101", 3.0), ("model-20260102", 3.2), ("model-20260103", 3.4)] {
+        service.push(&always(name, output)).await;
+        service.models.promote(name.parse().unwrap(), "ann").await.unwrap();
+    }
+    let copies = fs::read_dir(service.data.path().join("models/serving")).unwrap().count();
+    assert_eq!(copies, 2 * 3, "two models of three files");
+    fs::remove_dir_all(service.data.path().join("models/blobs")).unwrap();
+    service.models.roll_back("ann").await.unwrap();
+    assert_eq!(service.world.limits.predictor(), "model-20260102");
+    // A copy that is damaged gives way, and says so.
+    fs::write(service.data.path().join("models/serving/model-20260102.safetensors"), b"no").unwrap();
+    service.restart();
+    assert_eq!(service.world.limits.predictor(), "plain");
+    assert!(service.world.limits.models_told().0.is_fallback);
+    service.run(1).await;
+}
+
+#[tokio::test]
+async fn in_git_nothing_is_done_by_itself_or_by_hand() {
+    let mut service = Service::new(RolloutMode::Gitops).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    service.run(60).await;
+    assert_eq!(service.audit(), [""; 0]);
+    let refused = service.models.promote("model-20260101".parse().unwrap(), "ann").await;
+    assert!(matches!(refused, Err(ModelsError::Gitops)));
+    assert!(matches!(service.models.roll_back("ann").await, Err(ModelsError::Gitops)));
+}
+
+#[tokio::test]
+async fn the_command_line_is_answered() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    let ask = |service: &Service, wish| {
+        let data = service.data.path().to_owned();
+        thread::spawn(move || ask_of_models(&data, wish, "command line"))
+    };
+    for (wish, is_granted) in [
+        (Wish::Promote("model-20260101".parse().unwrap()), true),
+        (Wish::RollBack, true),
+        (Wish::RollBack, false),
+    ] {
+        let asked = ask(&service, wish);
+        while !asked.is_finished() {
+            service.run(1).await;
+        }
+        assert_eq!(asked.join().unwrap().is_ok(), is_granted, "{wish:?}");
+    }
+    // In shadow by itself before it was promoted.
+    assert_eq!(service.audit().len(), 3);
+}
+
+/// While others decide all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn models_are_swapped_under_load_and_no_decision_fails() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 6.0)).await;
+    let is_done = Arc::new(AtomicBool::new(false));
+    let deciders: Vec<_> = (0..2)
+        .map(|_| {
+            let (limits, is_done) = (Arc::clone(&service.world.limits), Arc::clone(&is_done));
+            thread::spawn(move || {
+                let mut decided = 0_u32;
+                while !is_done.load(Ordering::Relaxed) {
+                    TestWorld::ask_once(&limits, &format!("client-{}", decided as usize % CLIENTS));
+                    decided += 1;
+                }
+                decided
+            })
+        })
+        .collect();
+    let name = "model-20260101".parse().unwrap();
+    for _ in 0..20 {
+        service.models.promote(name, "ann").await.unwrap();
+        service.run(1).await;
+        assert_eq!(service.world.limits.predictor(), "model-20260101");
+        service.models.roll_back("ann").await.unwrap();
+        service.run(1).await;
+        assert_eq!(service.world.limits.predictor(), "plain");
+    }
+    is_done.store(true, Ordering::Relaxed);
+    assert!(deciders.into_iter().all(|thread| thread.join().unwrap() > 1_000));
+}

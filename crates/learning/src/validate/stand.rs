@@ -37,15 +37,8 @@ impl Stand {
         limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
         let mut policies = AdaptivePolicies::default();
         let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
-<<<<<<< HEAD
-        policies.set(
-            POLICY,
-            AdaptivePolicy { tenant: TENANT, is_enforced: true, client: CLIENT, bounds, coverage: 0.99 },
-        );
-=======
         let (tenant, client, coverage) = (TENANT, CLIENT, 0.99);
         policies.set(POLICY, AdaptivePolicy { tenant, is_enforced: true, client, bounds, coverage });
->>>>>>> main
         let adapter = Adapter::new(predictor);
         Self { limiter, policies, adapter, candidates: Vec::new(), now_nanos: SECOND }
     }

@@ -89,7 +89,8 @@ mod tests {
     fn a_file_may_be_gzipped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("noise.csv.gz");
-        let mut gzip = flate2::GzBuilder::new().read("rel_capacity\n0.5\n".as_bytes(), flate2::Compression::fast());
+        let mut gzip =
+            flate2::GzBuilder::new().read("rel_capacity\n0.5\n".as_bytes(), flate2::Compression::fast());
         let mut bytes = Vec::new();
         gzip.read_to_end(&mut bytes).unwrap();
         std::fs::write(&path, bytes).unwrap();

@@ -15,6 +15,7 @@ mod keys;
 mod lies;
 mod listing;
 mod metrics;
+mod models;
 mod nginx;
 mod nginx_limits;
 mod operator;

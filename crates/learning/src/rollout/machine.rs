@@ -178,7 +178,7 @@ impl Rollout {
     /// Asks all questions, where enough is new since they were last asked.
     fn look(&mut self, is_held: bool) -> Option<Reason> {
         let windows = self.sums.windows();
-        if windows < self.next_look && !(is_held && !self.doubts) {
+        if windows < self.next_look && (!is_held || self.doubts) {
             return None;
         }
         self.next_look = windows.max(FIRST_LOOK) * LOOK_GROWTH;

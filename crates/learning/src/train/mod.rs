@@ -8,6 +8,7 @@
 mod adam;
 mod batch;
 mod checkpoint;
+mod gathered;
 mod history;
 mod kernel;
 mod parameters;
@@ -20,6 +21,7 @@ pub mod volume;
 mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use gathered::Gathered;
 pub use history::{Known, by_volume, needed, usable_from};
 pub use rows::{Row, TARGET_MAX};
 pub use scaling::Scaling;

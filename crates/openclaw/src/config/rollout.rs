@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::read::{At, Context, Field, choice, section};
 use super::units::format_duration;
-use super::values::{Count, Span};
+use super::values::{Count, Span, Text};
 use openclaw_learning::rollout::{Settings, Stage, Step};
 use openclaw_server::RolloutMode;
 use std::ops::RangeInclusive;
@@ -15,8 +15,10 @@ const WINDOWS: RangeInclusive<u64> = 100..=1_000_000_000;
 section! {
     /// How models come into service: in shadow first, then for more and more clients.
     RolloutSection {
-        /// `auto` (the default): each that is published is begun with. `gitops`: only a file in Git says what runs.
+        /// `auto` (the default): each that is published is begun with. `gitops`: only `file` says what runs.
         mode: ModeName,
+        /// For `gitops`: the file that names `version` and `digest`. Relative paths start at this file's folder.
+        file: Text,
         /// Percent of clients whose limits a model sets, after it was in shadow. Default `[5, 25, 50, 100]`.
         steps: Vec<At<Count>>,
         /// How long a model is in shadow at least. Default `2h`.
@@ -45,10 +47,7 @@ pub(crate) struct RolloutSettings {
 
 pub(super) fn checked(field: Field<RolloutSection>, cx: &mut Context<'_>) -> RolloutSettings {
     let section = field.into_value().unwrap_or_default();
-    let mode = match section.mode.into_value() {
-        Some(ModeName::Gitops) => RolloutMode::Gitops,
-        Some(ModeName::Auto) | None => RolloutMode::Auto,
-    };
+    let mode = mode(section.mode, section.file, cx);
     let shadow = hold("shadow", section.shadow, 2, cx);
     let hold = hold("hold", section.hold, 1, cx);
     let windows = windows(section.windows, cx);
@@ -76,6 +75,16 @@ pub(super) fn checked(field: Field<RolloutSection>, cx: &mut Context<'_>) -> Rol
         }
     };
     RolloutSettings { mode, steps }
+}
+
+fn mode(mode: Field<ModeName>, file: Field<Text>, cx: &mut Context<'_>) -> RolloutMode {
+    match mode.into_set() {
+        Some(At { value: ModeName::Gitops, place }) => match file.required("file", &place, cx) {
+            Some(file) => RolloutMode::Gitops { file: cx.folder.join(file.value.0) },
+            None => RolloutMode::Auto,
+        },
+        Some(At { value: ModeName::Auto, .. }) | None => RolloutMode::Auto,
+    }
 }
 
 fn hold(key: &'static str, field: Field<Span>, hours: u64, cx: &mut Context<'_>) -> Duration {

@@ -42,6 +42,8 @@ pub(crate) struct ModelsTold {
     pub(crate) created_at: Option<Timestamp>,
     /// Whether another runs in the place of the one that should.
     pub(crate) is_fallback: bool,
+    /// What has become of rollouts since the start, by result.
+    pub(crate) rollouts: Vec<(&'static str, u64)>,
 }
 
 /// All that is learned, and what it is learned from.

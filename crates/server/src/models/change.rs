@@ -5,10 +5,11 @@ use super::kept::Kept;
 use super::loaded::{Loaded, Made};
 use super::{Models, RolloutMode, State, named};
 use openclaw_admission::Plain;
-use openclaw_learning::artifact::ModelName;
+use openclaw_learning::artifact::{Digest, ModelName};
 use openclaw_learning::publish::{PublishError, StoreError};
 use openclaw_learning::rollout::{Event, Figures, Reason, Rollout, Stage};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Whose doing it is where nobody asked.
 const BY_ITSELF: &str = "rollout";
@@ -65,6 +66,10 @@ impl Models {
         loaded.inspect_err(|error| tracing::error!(model = %name, %error, "a model can't be loaded")).ok()
     }
 
+    fn is_gitops(&self) -> bool {
+        matches!(self.mode, RolloutMode::Gitops { .. })
+    }
+
     /// Goes on with the rollout that is kept.
     fn try_out(&self, state: &mut State, loaded: Loaded) {
         let Some(rollout) = &state.kept.rollout else { return };
@@ -119,7 +124,7 @@ impl Models {
 
     fn now_runs(&self, state: &mut State, name: ModelName) {
         let kept = &mut state.kept;
-        kept.previous = std::mem::replace(&mut kept.running, Some(name));
+        kept.previous = kept.running.replace(name);
         kept.newest = kept.newest.max(Some(name));
         kept.rollout = None;
         (state.time, state.is_fallback) = (None, false);
@@ -151,7 +156,12 @@ impl Models {
         let Some(newest) = names.into_iter().next().filter(|name| Some(*name) > state.kept.newest) else {
             return;
         };
-        if let Err(error) = self.begin_with(state, newest).await {
+        self.begin_or_refuse(state, newest, None).await;
+    }
+
+    /// Begins with a model; one that can't be had is not asked for again.
+    pub(super) async fn begin_or_refuse(&self, state: &mut State, newest: ModelName, digest: Option<Digest>) {
+        if let Err(error) = self.begin_with(state, newest, digest).await {
             tracing::error!(model = %newest, %error, "the model is left out: it is tried again with a newer one");
             state.kept.newest = Some(newest);
             self.save(&state.kept);
@@ -160,8 +170,13 @@ impl Models {
         }
     }
 
-    async fn begin_with(&self, state: &mut State, name: ModelName) -> Result<(), ModelsError> {
-        let loaded = self.pulled(name).await?;
+    async fn begin_with(
+        &self,
+        state: &mut State,
+        name: ModelName,
+        digest: Option<Digest>,
+    ) -> Result<(), ModelsError> {
+        let loaded = self.pulled(name, digest).await?;
         let now = self.clock.now();
         let running = named(state.kept.running);
         // Another model, other clients first.
@@ -175,8 +190,8 @@ impl Models {
         Ok(())
     }
 
-    async fn pulled(&self, name: ModelName) -> Result<Loaded, ModelsError> {
-        let published = self.repository.pull(name, None).await?;
+    async fn pulled(&self, name: ModelName, digest: Option<Digest>) -> Result<Loaded, ModelsError> {
+        let published = self.repository.pull(name, digest).await?;
         if let Err(error) = self.copies.keep(&published.model) {
             return Err(PublishError::Model { name, error: Box::new(error) }.into());
         }
@@ -190,7 +205,7 @@ impl Models {
         name: ModelName,
         who: &str,
     ) -> Result<(), ModelsError> {
-        if self.mode == RolloutMode::Gitops {
+        if self.is_gitops() {
             return Err(ModelsError::Gitops);
         }
         if state.kept.running == Some(name) && !state.is_fallback {
@@ -201,7 +216,7 @@ impl Models {
             self.promote_candidate(state, who, BY_HAND, figures);
             return Ok(());
         }
-        let loaded = self.pulled(name).await?;
+        let loaded = self.pulled(name, None).await?;
         self.put(state, Some(loaded));
         self.now_runs(state, name);
         let step = Step::new("model.promote", name, BY_HAND).by(who).at(Stage::ALL);
@@ -225,9 +240,13 @@ impl Models {
     /// Ends a rollout, or goes back to the model before the running one, and
     /// without one to the plain estimator.
     pub(super) fn roll_back_now(&self, state: &mut State, who: &str) -> Result<(), ModelsError> {
-        if self.mode == RolloutMode::Gitops {
+        if self.is_gitops() {
             return Err(ModelsError::Gitops);
         }
+        self.go_back(state, who, BY_HAND)
+    }
+
+    pub(super) fn go_back(&self, state: &mut State, who: &str, why: &str) -> Result<(), ModelsError> {
         if let Some(rollout) = &state.kept.rollout {
             let (at, figures) = (rollout.stage(), rollout.figures());
             self.take_back(state, who, at, Reason::ByHand, Some(figures));
@@ -239,7 +258,7 @@ impl Models {
         self.put(state, loaded);
         (state.kept.running, state.kept.previous, state.is_fallback) = (name, None, false);
         self.save(&state.kept);
-        let step = Step::new("model.rollback", left, BY_HAND).by(who).at(Stage::ALL);
+        let step = Step::new("model.rollback", left, why).by(who).at(Stage::ALL);
         self.note(&state.kept, step);
         self.forget_others(&state.kept);
         Ok(())
@@ -275,7 +294,7 @@ impl Models {
             })
         });
         Ok(json!({
-            "mode": if self.mode == RolloutMode::Gitops { "gitops" } else { "auto" },
+            "mode": if self.is_gitops() { "gitops" } else { "auto" },
             "running": named(kept.running),
             "serving": self.limits.predictor(),
             "previous": kept.previous,
@@ -298,6 +317,7 @@ impl Models {
 
     fn note(&self, kept: &Kept, step: Step<'_>) {
         let Step { what, who, model, stage, why, figures } = step;
+        self.steps_done.count(what);
         let (model, running) = (named(model), named(kept.running));
         tracing::info!(what, who, model, stage, running, why, "models");
         let at = audit::time(self.clock.now());
@@ -306,6 +326,36 @@ impl Models {
         if let Err(error) = self.audit.note(&entry) {
             tracing::error!(%error, "the audit log can't be written");
         }
+    }
+}
+
+/// Steps since the start.
+#[derive(Debug, Default)]
+pub(super) struct StepsDone([AtomicU64; RESULTS.len()]);
+
+/// As the audit log and metrics name them.
+const RESULTS: [(&str, &str); 5] = [
+    ("model.shadow", "begun"),
+    ("model.advance", "advanced"),
+    ("model.promote", "promoted"),
+    ("model.rollback", "rolled_back"),
+    ("model.refuse", "refused"),
+];
+
+impl StepsDone {
+    fn count(&self, what: &str) {
+        let of = RESULTS.iter().zip(&self.0).find(|((name, _), _)| *name == what);
+        of.into_iter().for_each(|(_, count)| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    pub(super) fn told(&self) -> Vec<(&'static str, u64)> {
+        RESULTS
+            .iter()
+            .zip(&self.0)
+            .map(|((_, result), count)| (*result, count.load(Ordering::Relaxed)))
+            .collect()
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod audit;
 mod change;
+mod gitops;
 mod kept;
 mod loaded;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 mod wish;
 
 pub(crate) use change::ModelsError;
+use change::StepsDone;
 pub use wish::{Wish, WishError, ask as ask_of_models};
 
 use crate::clock::Clock;
@@ -54,14 +56,22 @@ pub struct ModelsOptions {
 }
 
 /// Who decides which model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RolloutMode {
     /// The service: each that is published is begun with.
     #[default]
     Auto,
-    /// A file in Git: nothing is begun with, promoted or rolled back through
-    /// the API.
-    Gitops,
+    /// A file from Git: nothing is promoted or rolled back by other ways.
+    Gitops {
+        /// Names the version that is to run, and its digest.
+        file: PathBuf,
+    },
+}
+
+/// The model that runs on a data folder, or would; none for the plain estimator.
+#[must_use]
+pub fn running_model(data: &Path) -> Option<ModelName> {
+    Kept::peek(&data.join("models"))?.running
 }
 
 /// The models in service.
@@ -74,6 +84,7 @@ pub(crate) struct Models {
     clock: Arc<Clock>,
     steps: Settings,
     mode: RolloutMode,
+    steps_done: StepsDone,
     state: Mutex<State>,
 }
 
@@ -142,6 +153,7 @@ impl Models {
             clock: Arc::clone(clock),
             steps: options.steps,
             mode: options.mode,
+            steps_done: StepsDone::default(),
             folder,
             state: Mutex::new(state),
         };
@@ -170,8 +182,11 @@ impl Models {
         state.ticks += 1;
         self.judge(&mut state);
         self.take_wish(&mut state).await;
-        if self.mode == RolloutMode::Auto && state.ticks % LOOK_TICKS == 1 {
-            self.begin_with_newest(&mut state).await;
+        if state.ticks % LOOK_TICKS == 1 {
+            match &self.mode {
+                RolloutMode::Auto => self.begin_with_newest(&mut state).await,
+                RolloutMode::Gitops { file } => self.follow(file, &mut state).await,
+            }
         }
         if state.ticks.is_multiple_of(SAVE_TICKS) && state.kept.rollout.is_some() {
             self.save(&state.kept);
@@ -190,6 +205,7 @@ impl Models {
             previous: state.kept.previous.map(|name| name.to_string()),
             created_at: state.made.created_at,
             is_fallback: state.is_fallback,
+            rollouts: self.steps_done.told(),
         });
     }
 }

@@ -52,7 +52,7 @@ impl Service {
     /// With clients that are known well.
     async fn new(mode: RolloutMode) -> Self {
         let (data, world) = (tempfile::tempdir().unwrap(), TestWorld::new(Adaptation::On));
-        let models = started(&data, &world, mode);
+        let models = started(&data, &world, mode.clone());
         let mut service = Self { data, world, models, seconds: 0, mode };
         service.run(120).await;
         service
@@ -94,7 +94,7 @@ impl Service {
     /// The service is there again.
     fn restart(&mut self) {
         self.world = TestWorld::new(Adaptation::On);
-        self.models = started(&self.data, &self.world, self.mode);
+        self.models = started(&self.data, &self.world, self.mode.clone());
     }
 
     async fn told(&self) -> Value {
@@ -243,14 +243,31 @@ async fn the_one_before_is_kept_and_comes_back_without_its_repository() {
 }
 
 #[tokio::test]
-async fn in_git_nothing_is_done_by_itself_or_by_hand() {
-    let mut service = Service::new(RolloutMode::Gitops).await;
-    service.push(&always("model-20260101", 3.0)).await;
-    service.run(60).await;
-    assert_eq!(service.audit(), [""; 0]);
+async fn a_file_from_git_is_followed_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.yaml");
+    let say = |version: &str| fs::write(&file, format!("version: {version}\n")).unwrap();
+    let mut service = Service::new(RolloutMode::Gitops { file: file.clone() }).await;
+    for name in ["model-20260101", "model-20260102"] {
+        service.push(&always(name, 3.1)).await;
+    }
+    service.run(30).await;
     let refused = service.models.promote("model-20260101".parse().unwrap(), "ann").await;
     assert!(matches!(refused, Err(ModelsError::Gitops)));
     assert!(matches!(service.models.roll_back("ann").await, Err(ModelsError::Gitops)));
+    assert_eq!(service.audit(), [""; 0]);
+    // The older one: what the file says counts, not what is newest.
+    say("model-20260101");
+    service.run(15).await;
+    service.run_out().await;
+    assert_eq!(service.world.limits.predictor(), "model-20260101");
+    say("model-20260102");
+    service.run(15).await;
+    assert_eq!(service.told().await["rollout"]["candidate"], "model-20260102");
+    say("model-20260101");
+    service.run(15).await;
+    assert_eq!(service.told().await["rollout"], Value::Null);
+    assert_eq!(service.audit().last().unwrap(), "model.rollback model-20260102 shadow by git");
 }
 
 #[tokio::test]

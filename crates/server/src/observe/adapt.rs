@@ -38,6 +38,11 @@ struct Feature {
     feature: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RolloutResult {
+    result: &'static str,
+}
+
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// Of learned limits.
@@ -56,6 +61,7 @@ pub(crate) struct AdaptMetrics {
     age: Gauge<f64, AtomicU64>,
     fallback: Gauge,
     drift: Family<Feature, FloatGauge>,
+    rollouts: Family<RolloutResult, Counter>,
 }
 
 impl AdaptMetrics {
@@ -98,6 +104,7 @@ impl AdaptMetrics {
         r.register("model_fallback", help, self.fallback.clone());
         let help = "Population stability index of what the running model is given, against its training";
         r.register("feature_drift", help, self.drift.clone());
+        r.register("rollouts", "Steps of models on their way to everybody", self.rollouts.clone());
     }
 
     /// Brings them up to date.
@@ -125,6 +132,9 @@ impl AdaptMetrics {
         show(limits.predictor(), "serving");
         told.previous.iter().for_each(|version| show(version, "previous"));
         told.candidate.iter().for_each(|(version, stage)| show(version, stage));
+        for (result, count) in &told.rollouts {
+            super::catch_up(&self.rollouts.get_or_create(&RolloutResult { result }), *count);
+        }
         self.fallback.set(told.is_fallback.into());
         self.age.set(told.created_at.map_or(0.0, |at| now.since(at).as_secs_f64()));
         for (feature, psi) in SERVING10.into_iter().zip(drift.into_iter().flatten()) {

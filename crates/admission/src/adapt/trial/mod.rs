@@ -159,7 +159,7 @@ impl Trial {
             outcome = advice::judge(side.advised, &mut side.correction, seen.ticks.window(), correction);
             if side.windows >= WARM_UP {
                 let of = &mut self.evidence.clusters[usize::from(side.cluster)];
-                compare(of, advised, seen);
+                compare(of, state, advised, seen);
                 let all: f32 = seen.ticks.0.iter().map(|count| *count as f32).sum::<f32>() + 1.0;
                 of.turned_away += f64::from((side.turned_away / all).min(1.0));
                 of.retried += f64::from((side.retried / all).min(1.0));
@@ -204,14 +204,14 @@ impl Trial {
 }
 
 /// Adds one window; the first of `advised` is the running model's.
-fn compare(of: &mut Cluster, advised: [[f32; 2]; 2], seen: &Seen<'_>) {
+fn compare(of: &mut Cluster, state: &ClientState, advised: [[f32; 2]; 2], seen: &Seen<'_>) {
     let window = seen.ticks.window();
     let logs = [window.count, window.burst].map(libm::log1pf);
     of.windows += 1.0;
     for (model, advised) in advised.into_iter().enumerate() {
         let off: [f32; 2] = std::array::from_fn(|at| logs[at] - advised[at]);
-        let (rate, burst) = advice::tokens(advised);
-        let bucket = seen.bounds.hold(rate, burst);
+        // As it would be in force, but for shares: both have them alike.
+        let bucket = state.allowance(advised, seen.bounds, None);
         if seen.own_faults <= OWN_FAULTS_MAX {
             of.refused[model] += f64::from(refused(seen.ticks, bucket) / (window.count + 1.0));
         }

@@ -7,7 +7,7 @@ use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_admission::Network;
 use openclaw_learning::artifact::{Model, ModelName};
-use openclaw_learning::validate::{Evidence, Gate, Recorded, Report, Verdict, baseline, validate};
+use openclaw_learning::validate::{Evidence, Gate, Recorded, Report, Verdict, baseline, sources, validate};
 use openclaw_telemetry::Store;
 use serde_json::json;
 use std::fs;
@@ -58,6 +58,7 @@ pub(super) fn asked(model: &Model, service: &ServiceSettings) -> Result<Report, 
         running: running.as_ref(),
         recent: Recorded::recent(&store, now())?,
         baseline: baseline(&store, now())?,
+        sources: sources(&store, now())?,
     };
     Ok(validate(model, &evidence))
 }

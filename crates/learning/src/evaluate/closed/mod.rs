@@ -5,12 +5,14 @@
 mod backend;
 mod figures;
 mod limiters;
+mod noise;
 mod report;
 mod run;
 mod world;
 
 pub use figures::Figures;
 pub use limiters::{Baseline, Composed, Oracle, Served};
+pub use noise::{NoiseError, read_noise};
 pub use report::{ClosedReport, ClosedSettings, Estimate, LimiterFigures, TrialFigures, evaluate};
 pub use run::run;
 pub use world::{Abuse, Bucket, ClientTrace, Scenario, Source, World, WorldError};

@@ -12,6 +12,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the client's clock")]
 fn observations(seconds_ago: u64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - seconds_ago;
     let row = |client: usize| {

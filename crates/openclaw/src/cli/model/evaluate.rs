@@ -3,10 +3,12 @@
 use super::LearnError;
 use crate::cli::{CliError, Ui};
 use clap::{Args, ValueEnum};
+use openclaw_learning::evaluate::closed::{self, ClosedSettings};
 use openclaw_learning::evaluate::open::{
     Figures, HEADROOMS, OpenReport, OpenSettings, PolicyFigures, SetFigures, evaluate,
 };
-use openclaw_learning::traces;
+use openclaw_learning::traces::{self, Trace};
+use openclaw_learning::train;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -22,7 +24,13 @@ pub(crate) struct EvaluateArgs {
     /// Learn from this file and test the other
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
-    /// Models that are trained; figures are their medians
+    /// Put limiters before a simulated backend that suffers, instead
+    #[arg(long)]
+    closed_loop: bool,
+    /// Measured capacity of the simulated backend: CSV with a column `rel_capacity`, gzip or plain
+    #[arg(long, value_name = "FILE", requires = "closed_loop")]
+    capacity_noise: Option<PathBuf>,
+    /// Models that are trained, and their median; with `--closed-loop` worlds, and their mean
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
     /// Clients never learned from [default: those of the protocol]
@@ -49,6 +57,9 @@ enum Format {
 pub(super) fn run(args: &EvaluateArgs, ui: &mut Ui) -> Result<(), CliError> {
     let tested = traces::read(&args.arrivals).map_err(LearnError::from)?;
     let trained = args.train.as_deref().map(traces::read).transpose().map_err(LearnError::from)?;
+    if args.closed_loop {
+        return in_closed_loop(args, &tested, trained.as_deref(), ui);
+    }
     let settings = OpenSettings {
         quantile: args.quantile,
         seeds: (0..args.seeds).collect(),
@@ -63,6 +74,29 @@ pub(super) fn run(args: &EvaluateArgs, ui: &mut Ui) -> Result<(), CliError> {
     match args.format {
         Format::Json => ui.json(&json!({ "open_loop": report })),
         Format::Table => report.sets.iter().try_for_each(|set| print(&report, set, ui)),
+    }
+}
+
+/// Quantiles that are served.
+const SERVED: f32 = 0.99;
+const EPOCHS: u32 = 25;
+
+fn in_closed_loop(
+    args: &EvaluateArgs,
+    tested: &[Trace],
+    trained: Option<&[Trace]>,
+    ui: &mut Ui,
+) -> Result<(), CliError> {
+    let noise =
+        args.capacity_noise.as_deref().map(closed::read_noise).transpose().map_err(LearnError::from)?;
+    let settings = ClosedSettings { seeds: (0..args.seeds).collect(), noise: noise.unwrap_or_default() };
+    let learning = train::Settings { quantiles: [SERVED; 2], epochs: EPOCHS, ..train::Settings::default() };
+    let (traces, others) = trained.map_or((tested, None), |trained| (trained, Some(tested)));
+    let report = closed::trial(traces, others, args.held_out.as_deref(), learning, &settings);
+    let report = report.map_err(LearnError::from)?;
+    match args.format {
+        Format::Json => ui.json(&json!({ "closed_loop": report })),
+        Format::Table => ui.line(report),
     }
 }
 

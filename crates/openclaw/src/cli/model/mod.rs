@@ -75,6 +75,10 @@ pub(crate) enum LearnError {
     #[error(transparent)]
     Evaluate(#[from] openclaw_learning::evaluate::open::OpenError),
     #[error(transparent)]
+    Trial(#[from] openclaw_learning::evaluate::closed::TrialError),
+    #[error(transparent)]
+    Noise(#[from] openclaw_learning::evaluate::closed::NoiseError),
+    #[error(transparent)]
     Model(#[from] openclaw_learning::artifact::ModelError),
 }
 

@@ -175,8 +175,8 @@ impl Server {
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
         // What waits for the disk, and certificates, beside the rest.
-        let journal = JournalParts::new(&options.data, options.journal, listeners.follows, &clock).open();
-        let journal = tokio::spawn(journal);
+        let parts = JournalParts::new(&options.data, options.journal, listeners.follows, &clock);
+        let journal = tokio::spawn(parts.open());
         let sender = spawn_sender(options.external_url, options.outgoing);
         let replicas = replicas(&options.shares, options.trainer.is_some())?;
         let passes = spawn_passes(&options.data);
@@ -220,8 +220,7 @@ impl Server {
         reloader.left(&left_out);
         let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let shown =
-            Options { public_metrics: options.public_metrics, public_console: options.public_console };
+        let (public_metrics, public_console) = (options.public_metrics, options.public_console);
         let core = Arc::new(Core {
             auth: Arc::clone(&auth),
             tenants,
@@ -230,7 +229,7 @@ impl Server {
             passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
-            options: shown,
+            options: Options { public_metrics, public_console },
             started_at: clock.now(),
         });
         let models = Models::start(options.models, &options.data, &core.limits, &clock)?;
@@ -248,8 +247,8 @@ impl Server {
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
-        let server = Self { host, app, log, doors, saver, tasks, shares, trainer };
-        Ok((server, Opened { journal: report, recovery }))
+        let opened = Opened { journal: report, recovery };
+        Ok((Self { host, app, log, doors, saver, tasks, shares, trainer }, opened))
     }
 
     /// Comes back with a process that asks to follow on the same sockets.

@@ -40,7 +40,9 @@ pub use handover::{Follower, TakeOverError, take_over};
 pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use limits::SeedError;
-pub use models::{ModelsOptions, ModelsStartError, RolloutMode, Wish, WishError, ask_of_models};
+pub use models::{
+    ModelsOptions, ModelsStartError, RolloutMode, Wish, WishError, ask_of_models, running_model,
+};
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};
 pub use server::{Opened, Server, ServerOptions, StartError};

@@ -65,12 +65,12 @@ with DAG(
     extract = task(
         "extract",
         'mkdir -p "$WORK"\n'
-        '"$OPENCLAW" model extract --config "$CONFIG" --days "$DAYS" --output "$WORK/windows.parquet"',
+        # The rows that are learned from, to look at; training reads them from telemetry itself.
+        '"$OPENCLAW" model extract --config "$CONFIG" --days "$DAYS" --output "$WORK/rows.parquet"',
     )
-    # After a broken attempt it goes on where it was.
     train = task(
         "train",
-        '"$OPENCLAW" model train --config "$CONFIG" --windows "$WORK/windows.parquet" --output "$WORK/model" --resume',
+        '"$OPENCLAW" model train --config "$CONFIG" --days "$DAYS" --output "$WORK/model"',
     )
     # A model that doesn't pass will not pass a second time.
     validate = task(
@@ -80,7 +80,7 @@ with DAG(
     )
     push = task(
         "push",
-        '"$OPENCLAW" model push --config "$CONFIG" "$WORK/model"\nrm -rf "$WORK"',
+        '"$OPENCLAW" model push --config "$CONFIG" "$WORK"/model/model-*.safetensors\nrm -rf "$WORK"',
     )
 
     extract >> train >> validate >> push

@@ -8,6 +8,7 @@
 mod adam;
 mod batch;
 mod checkpoint;
+mod gathered;
 mod history;
 mod kernel;
 mod parameters;
@@ -15,13 +16,16 @@ mod rows;
 mod scaling;
 pub mod service;
 mod settings;
+mod together;
 mod trainer;
 pub mod volume;
 mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use gathered::Gathered;
 pub use history::{Known, by_volume, needed, usable_from};
 pub use rows::{Row, TARGET_MAX};
 pub use scaling::Scaling;
 pub use settings::{Settings, TrainError};
+pub use together::together;
 pub use trainer::{Epoch, Fit, Trainer, fit};

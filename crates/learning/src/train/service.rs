@@ -6,8 +6,8 @@
 //! which the backend suffers from. A model that had never seen abuse would
 //! follow it upwards.
 
-use super::Row;
 use super::history::needed;
+use super::{Gathered, Row};
 use crate::Random;
 use crate::traces::Trace;
 use openclaw_admission::{Answers, ClientState, TICKS, UNREPORTED_LATENCY, WINDOWS_MIN, Window};
@@ -35,33 +35,26 @@ const HONEST_EACH: usize = 4;
 const FAULTS: f32 = 0.01;
 const LATENCY_DEVIATION: f64 = 0.1;
 
+/// Share of a trace, at its end, that isn't learned from.
+const HELD_OUT: f64 = 0.1;
+
 /// One window of a client's past.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PastWindow {
+struct PastWindow {
     /// Tokens asked for in each tick.
-    pub ticks: [f32; TICKS],
+    ticks: [f32; TICKS],
     /// What was heard of it.
-    pub answers: Answers,
+    answers: Answers,
     /// Whether it came right after the one before.
-    pub follows: bool,
+    follows: bool,
     /// When it ended, in milliseconds since 1970.
-    pub at_ms: i64,
+    at_ms: i64,
     /// For how many it stands.
-    pub weight: f32,
-}
-
-/// A row and when its window ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TimedRow {
-    /// To learn from.
-    pub row: Row,
-    /// In milliseconds since 1970.
-    pub at_ms: i64,
+    weight: f32,
 }
 
 /// A client's past as it was recorded.
-#[must_use]
-pub fn past(series: &Series) -> Vec<PastWindow> {
+fn past(series: &Series) -> Vec<PastWindow> {
     let mut earlier: Option<&WindowRow> = None;
     let window = |row| {
         let follows = earlier.replace(row).is_some_and(|earlier| WindowRow::follows(row, earlier));
@@ -87,7 +80,7 @@ fn answers(row: &WindowRow) -> Answers {
 
 /// Rows of a client whose windows are `shown` to the model and should have
 /// been `honest`.
-fn rows_of(honest: &[PastWindow], shown: &[PastWindow], rows: &mut Vec<TimedRow>) {
+fn rows_of(honest: &[PastWindow], shown: &[PastWindow], rows: &mut Gathered) {
     let mut state = ClientState::default();
     let mut heard = Answers::default();
     for (honest, shown) in honest.iter().zip(shown) {
@@ -97,15 +90,21 @@ fn rows_of(honest: &[PastWindow], shown: &[PastWindow], rows: &mut Vec<TimedRow>
         if state.windows() >= WINDOWS_MIN {
             let mut row = Row::new(state.features(heard), state.base(), needed(&honest.ticks));
             row.weight *= honest.weight;
-            rows.push(TimedRow { row, at_ms: honest.at_ms });
+            rows.push(row, honest.at_ms);
         }
         state.roll(Window::of(shown.ticks));
         heard = shown.answers;
     }
 }
 
-/// Adds a client's rows; of four clients three have abuse in their past.
-pub fn add(past: &[PastWindow], random: &mut Random, rows: &mut Vec<TimedRow>) {
+/// Adds rows of a recorded client.
+pub fn add_series(series: &Series, random: &mut Random, rows: &mut Gathered) {
+    rows.met(Some(&series.tenant));
+    add(&past(series), random, rows);
+}
+
+/// Of four clients three have abuse in their past.
+fn add(past: &[PastWindow], random: &mut Random, rows: &mut Gathered) {
     let is_abused = random.below(HONEST_EACH) > 0;
     if !is_abused || past.len() < WINDOWS_LEAST {
         return rows_of(past, past, rows);
@@ -148,8 +147,10 @@ fn abuse_once(windows: &mut [PastWindow], lasts: usize, height: f64, random: &mu
 
 /// Adds rows of so many copies of the first `ticks` of a trace that nobody has
 /// answered: thinned or grown to volumes that a client of an API may have.
-pub fn add_trace(trace: &Trace, ticks: usize, copies: usize, random: &mut Random, rows: &mut Vec<TimedRow>) {
+pub fn add_trace(trace: &Trace, ticks: usize, copies: usize, random: &mut Random, rows: &mut Gathered) {
     let counts = &trace.counts[..ticks.min(trace.counts.len())];
+    rows.met(None);
+    rows.hold_out_from(at_ms((counts.len() / TICKS) as f64 * (1.0 - HELD_OUT)));
     let mean = counts.iter().sum::<f32>() / counts.len().max(1) as f32;
     for copy in 0..copies {
         let phase = random.below(TICKS).min(counts.len());
@@ -175,10 +176,15 @@ pub fn add_trace(trace: &Trace, ticks: usize, copies: usize, random: &mut Random
     }
 }
 
+/// When a window ends whose ticks are seconds from 1970 on.
+fn at_ms(window: f64) -> i64 {
+    (window * 1000.0 * TICKS as f64) as i64
+}
+
 fn unanswered(ticks: [f32; TICKS], at: usize, random: &mut Random) -> PastWindow {
     let latency = random.normal(f64::from(UNREPORTED_LATENCY), LATENCY_DEVIATION) as f32;
     let answers = Answers { own_faults: FAULTS, latency };
-    PastWindow { ticks, answers, follows: at > 0, at_ms: at as i64 * 1000 * TICKS as i64, weight: 1.0 }
+    PastWindow { ticks, answers, follows: at > 0, at_ms: at_ms(at as f64), weight: 1.0 }
 }
 
 #[cfg(test)]
@@ -192,18 +198,22 @@ mod tests {
             .collect()
     }
 
+    fn all() -> Gathered {
+        Gathered::holding_out_from(i64::MAX)
+    }
+
     #[test]
     fn abuse_is_known_of_but_never_the_target() {
         let honest = recorded(400);
         let mut shown = honest.clone();
         abuse(&mut shown, &mut Random::new(5));
-        let (mut clean, mut abused) = (Vec::new(), Vec::new());
+        let (mut clean, mut abused) = (all(), all());
         rows_of(&honest, &honest, &mut clean);
         rows_of(&honest, &shown, &mut abused);
-        assert_eq!(clean.len(), 400 - usize::from(WINDOWS_MIN));
+        assert_eq!(clean.rows.len(), 400 - usize::from(WINDOWS_MIN));
         // What a window needed is what its centre and its scales say it did.
-        let most = |rows: &[TimedRow]| rows.iter().map(|row| row.row.target[0]).fold(f32::MIN, f32::max);
-        let faults = |rows: &[TimedRow]| rows.iter().filter(|row| row.row.features[8] > 0.1).count();
+        let most = |rows: &Gathered| rows.rows.iter().map(|row| row.target[0]).fold(f32::MIN, f32::max);
+        let faults = |rows: &Gathered| rows.rows.iter().filter(|row| row.features[8] > 0.1).count();
         assert!(most(&abused) <= most(&clean) + 0.5, "{} {}", most(&abused), most(&clean));
         assert!(faults(&abused) > 10 && faults(&clean) == 0, "{}", faults(&abused));
     }
@@ -212,18 +222,18 @@ mod tests {
     fn a_gap_begins_anew() {
         let mut past = recorded(100);
         past[50].follows = false;
-        let mut rows = Vec::new();
+        let mut rows = all();
         rows_of(&past, &past, &mut rows);
-        assert_eq!(rows.len(), 100 - 2 * usize::from(WINDOWS_MIN));
-        let mut second = Vec::new();
+        assert_eq!(rows.rows.len(), 100 - 2 * usize::from(WINDOWS_MIN));
+        let mut second = all();
         rows_of(&past[50..], &past[50..], &mut second);
-        assert_eq!(rows[50 - usize::from(WINDOWS_MIN)..], second);
+        assert_eq!(rows.rows[50 - usize::from(WINDOWS_MIN)..], second.rows);
     }
 
     #[test]
     fn the_code_that_serves_knows_the_same() {
         let past = recorded(60);
-        let mut rows = Vec::new();
+        let mut rows = all();
         rows_of(&past, &past, &mut rows);
         let mut state = ClientState::default();
         let mut served = Vec::new();
@@ -238,7 +248,7 @@ mod tests {
             served.push(state.features(heard));
         }
         let from = usize::from(WINDOWS_MIN) - 1;
-        let trained: Vec<_> = rows.iter().map(|row| row.row.features).collect();
+        let trained: Vec<_> = rows.rows.iter().map(|row| row.features).collect();
         assert_eq!(trained, served[from..served.len() - 1]);
     }
 }

@@ -1,9 +1,10 @@
 //! What is asked of a model, and what it did.
 
-use serde::{Deserialize, Serialize};
+use crate::evaluate::closed::ClosedReport;
+use serde::Serialize;
 
 /// One thing that is asked of a model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Gate {
     /// What, in a word.
     pub name: String,
@@ -18,7 +19,7 @@ pub struct Gate {
 }
 
 /// What a measure may be.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     /// Not above.
@@ -30,7 +31,7 @@ pub enum Bound {
 }
 
 /// What became of a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It holds.
@@ -86,12 +87,15 @@ impl Gate {
 }
 
 /// All that was asked of a model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Which model.
     pub model: String,
     /// Gate by gate.
     pub gates: Vec<Gate>,
+    /// All limiters in simulated worlds; nothing where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worlds: Option<ClosedReport>,
 }
 
 impl Report {
@@ -124,6 +128,6 @@ mod tests {
     fn what_was_left_out_stops_nothing_and_is_told() {
         let gate = Gate::left_out("drift", "PSI", Bound::AtMost(0.25), "no telemetry yet");
         assert_eq!(gate.verdict(), Verdict::LeftOut);
-        assert!(Report { model: "m".into(), gates: vec![gate] }.is_passed());
+        assert!(Report { model: "m".into(), gates: vec![gate], worlds: None }.is_passed());
     }
 }

@@ -1,6 +1,8 @@
 //! Gates that a model must pass before anybody is limited by it.
 
+mod closed;
 mod gate;
+mod html;
 mod probes;
 mod recorded;
 mod stand;
@@ -8,9 +10,10 @@ mod telemetry;
 
 pub use gate::{Bound, Gate, Report, Verdict};
 pub use recorded::Recorded;
-pub use telemetry::baseline;
+pub use telemetry::{baseline, sources};
 
 use crate::artifact::{FeatureBaseline, Model};
+use crate::evaluate::closed::Source;
 use openclaw_admission::Network;
 
 /// What a model is held beside.
@@ -23,6 +26,8 @@ pub struct Evidence<'a> {
     /// What each feature looked like over the months before, where it is known;
     /// else what the model was trained on stands for it.
     pub baseline: Option<Vec<FeatureBaseline>>,
+    /// Clients for simulated worlds.
+    pub sources: Vec<Source>,
 }
 
 /// Asks everything of a model, in this order.
@@ -30,17 +35,28 @@ pub struct Evidence<'a> {
 pub fn validate(model: &Model, evidence: &Evidence<'_>) -> Report {
     let (network, card) = (model.network(), model.card());
     let mut gates = probes::all(network);
-    let windows: usize = evidence.recent.clients.iter().map(Vec::len).sum();
+    gates.extend(on_recorded(model, evidence));
+    let (simulated, worlds) = match closed::gates(network, &evidence.sources) {
+        Ok((gates, report)) => (gates, Some(report)),
+        Err(error) => (closed::left_out(&error.to_string()), None),
+    };
+    gates.extend(simulated);
+    Report { model: card.name.to_string(), gates, worlds }
+}
+
+fn on_recorded(model: &Model, evidence: &Evidence<'_>) -> Vec<Gate> {
+    let windows = evidence.recent.windows().count();
     if windows < recorded::WINDOWS_MIN {
         let why = format!("{windows} recorded windows; from {} on", recorded::WINDOWS_MIN);
-        gates.extend(recorded::left_out(&why));
+        let mut gates = recorded::left_out(&why);
         gates.push(recorded::drift_left_out(&why));
-    } else {
-        gates.extend(recorded::gates(network, evidence.running, card.quantile, &evidence.recent));
-        match evidence.baseline.as_ref().or(card.data.as_ref().map(|data| &data.baseline)) {
-            Some(baseline) => gates.extend(recorded::drift(baseline, &evidence.recent)),
-            None => gates.push(recorded::drift_left_out("the card says nothing of the training data")),
-        }
+        return gates;
     }
-    Report { model: card.name.to_string(), gates }
+    let card = model.card();
+    let mut gates = recorded::gates(model.network(), evidence.running, card.quantile, &evidence.recent);
+    match evidence.baseline.as_ref().or(card.data.as_ref().map(|data| &data.baseline)) {
+        Some(baseline) => gates.extend(recorded::drift(baseline, &evidence.recent)),
+        None => gates.push(recorded::drift_left_out("the card says nothing of the training data")),
+    }
+    gates
 }

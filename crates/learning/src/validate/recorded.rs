@@ -158,13 +158,12 @@ mod tests {
     /// Clients whose windows are Poisson.
     fn recorded(seed: u64) -> Recorded {
         let mut random = Random::new(seed);
-        let client = |random: &mut Random| {
-            let mean = random.uniform(2.0, 60.0);
+        let mut client = |mean: f64| {
             let windows: Vec<[f32; TICKS]> =
                 (0..500).map(|_| std::array::from_fn(|_| random.poisson(mean) as f32)).collect();
-            by_volume(&windows, 0).split_off(8)
+            by_volume(&windows, 0).split_off(60)
         };
-        Recorded { clients: (0..10).map(|_| client(&mut random)).collect() }
+        Recorded { clients: (1..10).map(|client_at| client(f64::from(client_at) * 6.0)).collect() }
     }
 
     fn constant(output: f32) -> Network {

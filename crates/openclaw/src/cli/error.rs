@@ -14,6 +14,8 @@ pub(crate) enum CliError {
     State(#[from] StateError),
     #[error(transparent)]
     Telemetry(#[from] openclaw_telemetry::TelemetryError),
+    #[error(transparent)]
+    Learn(#[from] super::model::LearnError),
     #[error("cannot write the output: {source}")]
     Output { source: io::Error },
     #[error("cannot read standard input: {source}")]

@@ -40,6 +40,17 @@ impl Ui {
         writeln!(self.err, "{text}").map_err(|source| CliError::Output { source })
     }
 
+    /// How far something has come: one line that changes on a terminal, plain
+    /// lines elsewhere.
+    pub(crate) fn progress(&mut self, text: impl fmt::Display, is_last: bool) -> Result<(), CliError> {
+        if !io::stderr().is_terminal() {
+            return self.note(text);
+        }
+        let end = if is_last { "\n" } else { "" };
+        let written = write!(self.err, "\r\x1b[K{text}{end}").and_then(|()| self.err.flush());
+        written.map_err(|source| CliError::Output { source })
+    }
+
     /// Rows of columns as wide as their widest cell.
     pub(crate) fn table(&mut self, rows: &[Vec<String>]) -> Result<(), CliError> {
         let width = |column: usize| {

@@ -44,6 +44,11 @@ impl Kept {
         Ok(Self::default())
     }
 
+    /// As it is, beside the service that keeps it.
+    pub(super) fn peek(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
+    }
+
     pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
         let (path, new) = (folder.join(FILE), folder.join("rollout.new"));
         let mut file = File::create(&new)?;

@@ -68,6 +68,12 @@ pub enum RolloutMode {
     },
 }
 
+/// The model that runs on a data folder, or would; none for the plain estimator.
+#[must_use]
+pub fn running_model(data: &Path) -> Option<ModelName> {
+    Kept::peek(&data.join("models"))?.running
+}
+
 /// The models in service.
 pub(crate) struct Models {
     limits: Arc<Limits>,

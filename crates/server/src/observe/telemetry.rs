@@ -29,8 +29,12 @@ pub(crate) struct TelemetryMetrics {
 impl TelemetryMetrics {
     pub(crate) fn register(&self, r: &mut Registry) {
         r.register("telemetry_rows", "Rows of telemetry that are on the disk", self.rows.clone());
-        let help = "Size of telemetry's files when they were first written";
-        r.register_with_unit("telemetry_written", help, Unit::Bytes, self.bytes.clone());
+        r.register_with_unit(
+            "telemetry_written",
+            "Size of telemetry's files when they were first written",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
         r.register(
             "telemetry_rows_dropped",
             "Rows of telemetry that are not kept, by reason",

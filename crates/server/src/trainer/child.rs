@@ -50,8 +50,7 @@ impl Child {
     fn said(&mut self) -> Option<Outcome> {
         let mut said = String::new();
         self.0.stdout.take()?.take(SAID_BYTES_MAX).read_to_string(&mut said).ok()?;
-        let last = said.lines().next_back()?;
-        Some(serde_json::from_str::<Said>(last).ok()?.outcome)
+        Some(serde_json::from_str::<Said>(&said).ok()?.outcome)
     }
 
     /// Asks it to end, and ends it where it doesn't.

@@ -39,7 +39,7 @@ pub struct TrainerOptions {
     /// When.
     pub schedule: Schedule,
     /// The program and its arguments: it extracts, trains, validates and
-    /// publishes, and its last line on standard output is `{"outcome": …}`.
+    /// publishes, and writes `{"outcome": …}` to standard output.
     pub command: Vec<OsString>,
     /// A run that takes longer is ended.
     pub time_max: Duration,

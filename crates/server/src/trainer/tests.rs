@@ -41,9 +41,9 @@ fn after_one_night(script: &str) -> Outcome {
 }
 
 #[test]
-fn what_the_process_says_last_is_its_outcome() {
+fn what_the_process_says_is_its_outcome() {
     assert_eq!(
-        after_one_night(r#"echo working; echo '{"outcome":"published","model":"m"}'"#),
+        after_one_night(r#"echo working >&2; echo '{"outcome":"published","model":"m"}'"#),
         Outcome::Published
     );
     assert_eq!(after_one_night(r#"echo '{"outcome":"refused"}'; exit 1"#), Outcome::Refused);

@@ -122,7 +122,9 @@ mod tests {
         let (mut sum, mut kept) = (0.0_f64, vec![0_u32; rows as usize]);
         let mut reservoir = Reservoir::default();
         for _ in 0..rounds {
-            (0..rows).for_each(|at| drop(reservoir.take(row(at as f32), max, &mut dice)));
+            for at in 0..rows {
+                let _ = reservoir.take(row(at as f32), max, &mut dice);
+            }
             let (sampled, left) = reservoir.empty();
             assert_eq!(left, 80);
             for row in sampled {
@@ -187,7 +189,9 @@ mod tests {
         let few = |clients: &mut Clients, second| {
             clients.weight(ClientId(second as u64 * 77), max, Timestamp::from_secs(second))
         };
-        (264..400).for_each(|second| drop(few(&mut clients, second)));
+        for second in 264..400 {
+            let _ = few(&mut clients, second);
+        }
         assert_eq!(few(&mut clients, 400), Some(1.0));
     }
 }

@@ -98,7 +98,7 @@ fn what_is_old_goes() {
     assert_eq!(store.tend(after_days(90), 90).removed_days, 0);
     assert_eq!(rows(&store), 10);
     assert_eq!(store.tend(after_days(91), 90).removed_days, 1);
-    assert_eq!(files(&folder.path().join("windows")), [PathBuf::new(); 0]);
+    assert_eq!(files(&folder.path().join("windows")), [] as [PathBuf; 0]);
 }
 
 #[test]

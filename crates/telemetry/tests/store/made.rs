@@ -2,7 +2,7 @@
 
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_telemetry::{
-    ClientId, Day, ObservationRow, Recorder, RecorderOptions, Series, Store, TICKS, WindowRow, WindowsQuery,
+    ClientId, Day, ObservationRow, Recorder, RecorderOptions, Series, Store, WindowRow, WindowsQuery,
 };
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -52,7 +52,7 @@ pub(crate) fn window(client: u64, at_ms: i64) -> WindowRow {
     let small = number as u32;
     WindowRow {
         client_id: ClientId(client & 0xffff_ffff_ffff),
-        policy: if client % 3 == 0 { "api".into() } else { "search".into() },
+        policy: if client.is_multiple_of(3) { "api".into() } else { "search".into() },
         at_ms,
         before: (number % 101) as u8,
         ticks: std::array::from_fn(|tick| small.wrapping_mul(tick as u32 * 65_537)),
@@ -63,13 +63,13 @@ pub(crate) fn window(client: u64, at_ms: i64) -> WindowRow {
         burst: u32::MAX - small,
         advised_rate_per_s: number as f64 / 3.0,
         advised_burst: small + 1,
-        is_strained: number % 2 == 0,
+        is_strained: number.is_multiple_of(2),
         counted: small as f32 / 3.0,
         counted_burst: small as f32 / 9.0,
         answered: small as u16,
         own_faults: (small / 2) as u16,
         latency: small as f32 / -1000.0,
-        model: if number % 5 == 0 { "plain".into() } else { "model-20260301".into() },
+        model: if number.is_multiple_of(5) { "plain".into() } else { "model-20260301".into() },
         weight: 1.0,
     }
 }

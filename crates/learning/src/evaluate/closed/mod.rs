@@ -5,12 +5,16 @@
 mod backend;
 mod figures;
 mod limiters;
+mod noise;
+mod protocol;
 mod report;
 mod run;
 mod world;
 
 pub use figures::Figures;
 pub use limiters::{Baseline, Composed, Oracle, Served};
+pub use noise::{NoiseError, read_noise};
+pub use protocol::{TrialError, trial};
 pub use report::{ClosedReport, ClosedSettings, Estimate, LimiterFigures, TrialFigures, evaluate};
 pub use run::run;
 pub use world::{Abuse, Bucket, ClientTrace, Scenario, Source, World, WorldError};

@@ -3,6 +3,7 @@
 use super::{
     Abuse, Baseline, Composed, Figures, Limiter, Oracle, Scenario, Served, Source, World, WorldError, run,
 };
+use crate::evaluate::{Bar, Page, Point};
 use openclaw_admission::Predictor;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
@@ -134,6 +135,57 @@ fn figures<'m>(worlds: &[World], make: &dyn Fn(&World) -> Box<dyn Limiter + 'm>)
     }
     let column = |at: usize| Estimate::of(&all.iter().map(|numbers| numbers[at]).collect::<Vec<_>>());
     LimiterFigures { limiter, figures: std::array::from_fn(column) }
+}
+
+impl ClosedReport {
+    /// Adds its tables and plots to a page.
+    pub fn show(&self, page: &mut Page) {
+        page.heading("Closed loop");
+        page.text(&format!(
+            "{} clients, {} worlds of each kind; means and 95 % intervals, in percent but for `react` (ticks) \
+             and `jain`.",
+            self.clients, self.worlds
+        ));
+        let head: Vec<&str> = std::iter::once("limiter").chain(self.names).collect();
+        for trial in &self.trials {
+            page.heading(trial.trial);
+            page.table(&head, &trial.limiters.iter().map(LimiterFigures::cells).collect::<Vec<_>>());
+            page.bars("honest requests refused, percent", &trial.bars());
+            if trial.has_abuse() {
+                page.points("what is refused, and what passes", ["abuse passed", "refused"], &trial.points());
+            }
+        }
+    }
+}
+
+impl LimiterFigures {
+    fn cells(&self) -> Vec<String> {
+        let figures = self.figures.iter().map(|of| format!("{:.2} ± {:.2}", of.mean, of.within));
+        std::iter::once(self.limiter.clone()).chain(figures).collect()
+    }
+}
+
+impl TrialFigures {
+    fn bars(&self) -> Vec<Bar> {
+        let bar = |row: &LimiterFigures| {
+            let Estimate { mean, within } = row.figures[0];
+            Bar { label: row.limiter.clone(), value: mean, within }
+        };
+        self.limiters.iter().map(bar).collect()
+    }
+
+    fn points(&self) -> Vec<Point> {
+        let point = |row: &LimiterFigures| Point {
+            label: row.limiter.clone(),
+            x: row.figures[2].mean,
+            y: row.figures[0].mean,
+        };
+        self.limiters.iter().map(point).collect()
+    }
+
+    fn has_abuse(&self) -> bool {
+        self.limiters.iter().any(|row| row.figures[2].mean > 0.0)
+    }
 }
 
 impl Display for ClosedReport {

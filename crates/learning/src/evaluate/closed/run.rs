@@ -197,7 +197,8 @@ impl Sums {
             innocent: percent(self.innocent),
             abuse_passed: percent(self.abuse),
             slo_violated: 100.0 * violated(&self.violated) / self.violated.len().max(1) as f64,
-            react: world.events.iter().map(after).fold(0.0, std::ops::Add::add) / world.events.len().max(1) as f64,
+            react: world.events.iter().map(after).fold(0.0, std::ops::Add::add)
+                / world.events.len().max(1) as f64,
             jain: sum * sum / (served.len() as f64 * squares).max(1e-9),
             worst: 100.0 * (1.0 - worst),
             after_outage: percent(self.after_outage),

@@ -1,10 +1,15 @@
 //! `openclaw model`
 
+mod evaluate;
 mod extract;
 mod inspect;
+mod learn;
 mod list;
+mod retrain;
 mod rollout;
+mod train;
 mod transfer;
+mod validate;
 
 use super::{CliError, Ui};
 use crate::config::{self, Environment};
@@ -17,6 +22,14 @@ use std::path::{Path, PathBuf};
 pub(crate) enum ModelCommand {
     /// Turns recorded windows into rows to train on
     Extract(extract::ExtractArgs),
+    /// Learns a model from recorded windows
+    Train(train::TrainArgs),
+    /// Asks of a model whether it may set limits
+    Validate(validate::ValidateArgs),
+    /// Makes the next model: extracts, learns, validates and publishes
+    Retrain(retrain::RetrainArgs),
+    /// Holds a learned model beside simple limits on recorded arrivals
+    Evaluate(evaluate::EvaluateArgs),
     /// Signs a model and puts it into the configured repository
     Push(transfer::PushArgs),
     /// Fetches a model, verifies its signature and writes its files
@@ -44,6 +57,29 @@ pub(crate) enum ModelCommandError {
     File { path: PathBuf, error: openclaw_learning::artifact::ModelError },
     #[error(transparent)]
     Files(#[from] openclaw_learning::artifact::ModelError),
+    #[error("`{model}` is not to be published: {failed} gates fail")]
+    Gates { model: String, failed: usize },
+}
+
+/// Why no model was made or judged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LearnError {
+    #[error(transparent)]
+    Traces(#[from] openclaw_learning::traces::TraceError),
+    #[error(transparent)]
+    Telemetry(#[from] openclaw_telemetry::TelemetryError),
+    #[error(transparent)]
+    Train(#[from] openclaw_learning::train::TrainError),
+    #[error(transparent)]
+    Checkpoint(#[from] openclaw_learning::train::CheckpointError),
+    #[error(transparent)]
+    Evaluate(#[from] openclaw_learning::evaluate::open::OpenError),
+    #[error(transparent)]
+    Trial(#[from] openclaw_learning::evaluate::closed::TrialError),
+    #[error(transparent)]
+    Noise(#[from] openclaw_learning::evaluate::closed::NoiseError),
+    #[error(transparent)]
+    Model(#[from] openclaw_learning::artifact::ModelError),
 }
 
 impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
@@ -55,6 +91,10 @@ impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
 pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     match command {
         ModelCommand::Extract(args) => extract::run(&args, environment, ui),
+        ModelCommand::Train(args) => train::run(&args, environment, ui),
+        ModelCommand::Validate(args) => validate::run(&args, environment, ui),
+        ModelCommand::Retrain(args) => retrain::run(&args, environment, ui),
+        ModelCommand::Evaluate(args) => evaluate::run(&args, ui),
         ModelCommand::Push(args) => transfer::push(&args, environment, ui),
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
         ModelCommand::List(args) => list::run(&args, environment, ui),

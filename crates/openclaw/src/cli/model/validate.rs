@@ -7,7 +7,7 @@ use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_admission::Network;
 use openclaw_learning::artifact::{Model, ModelName};
-use openclaw_learning::validate::{Evidence, Gate, Recorded, Report, Verdict, baseline, validate};
+use openclaw_learning::validate::{Evidence, Gate, Recorded, Report, Verdict, baseline, sources, validate};
 use openclaw_telemetry::Store;
 use serde_json::json;
 use std::fs;
@@ -58,6 +58,7 @@ pub(super) fn asked(model: &Model, service: &ServiceSettings) -> Result<Report, 
         running: running.as_ref(),
         recent: Recorded::recent(&store, now())?,
         baseline: baseline(&store, now())?,
+        sources: sources(&store, now())?,
     };
     Ok(validate(model, &evidence))
 }
@@ -112,7 +113,9 @@ fn row(gate: &Gate) -> Vec<String> {
     let (word, seen) = match (gate.verdict(), &gate.left_out, gate.value) {
         (Verdict::LeftOut, Some(why), _) => ("left out", format!("({why})")),
         (Verdict::Passed, _, Some(value)) => ("passed", format!("{value:.4}")),
-        (_, _, value) => ("FAILED", value.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.4}"))),
+        (_, _, value) => {
+            ("FAILED", value.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.4}")))
+        }
     };
     vec![word.to_owned(), gate.name.clone(), seen, gate.bound.to_string()]
 }

@@ -1,0 +1,125 @@
+//! `openclaw model retrain`: what the schedule runs.
+
+use super::train::{self, TrainArgs};
+use super::{ModelCommandError, validate, wait};
+use crate::cli::{CliError, ConfigArg, OutputArg, Ui};
+use crate::config::{self, Environment, ServiceSettings};
+use clap::Args;
+use openclaw_learning::artifact::ModelName;
+use openclaw_learning::schedule::Outcome;
+use openclaw_learning::validate::Report;
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+/// Fewer rows teach nothing that the plain estimator doesn't know.
+const ROWS_MIN: usize = 5_000;
+/// Reports of past runs that are kept.
+const REPORTS_MAX: usize = 60;
+/// Where runs are, in the data folder.
+const FOLDER: &str = "training";
+
+/// Arguments of `openclaw model retrain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: openclaw model retrain --config /etc/openclaw/openclaw.yaml\n\n\
+    A running service does this by itself, as `training` in its settings says, and begins the rollout of what is\n\
+    published. Reports are in `training/reports` of the data folder.")]
+pub(crate) struct RetrainArgs {
+    /// What random numbers begin with
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    output: OutputArg,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// How a run ended.
+enum Ended {
+    TooLittle { rows: usize },
+    Refused(Report),
+    Published { name: ModelName, report: Report },
+}
+
+pub(super) fn run(args: &RetrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    let service = config::load_service(&args.config.file, environment)?;
+    keep_out_of_the_way(service.training.memory_bytes);
+    let ended = made(args, &service, environment, ui)?;
+    if args.output.is_json() {
+        return ui.json(&match ended {
+            Ended::TooLittle { rows } => json!({ "outcome": Outcome::TooLittle, "rows": rows }),
+            Ended::Refused(report) => {
+                let failed: Vec<&str> = report.failed().map(|gate| gate.name.as_str()).collect();
+                json!({ "outcome": Outcome::Refused, "model": report.model, "failed": failed })
+            }
+            Ended::Published { name, .. } => json!({ "outcome": Outcome::Published, "model": name }),
+        });
+    }
+    match ended {
+        Ended::TooLittle { rows } => {
+            ui.line(format_args!("{rows} recorded windows are too few to learn from: {ROWS_MIN} are needed"))
+        }
+        Ended::Refused(report) => {
+            validate::show(&report, ui)?;
+            let failed = report.failed().count();
+            Err(ModelCommandError::Gates { model: report.model, failed }.into())
+        }
+        Ended::Published { name, report } => {
+            validate::show(&report, ui)?;
+            ui.line(format_args!("{name} is published"))
+        }
+    }
+}
+
+fn made(
+    args: &RetrainArgs,
+    service: &ServiceSettings,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<Ended, CliError> {
+    let (folder, training) = (service.data.join(FOLDER), &service.training);
+    let work = folder.join("work");
+    let config = args.config.file.clone();
+    let settings = TrainArgs::scheduled(config, work.clone(), training.days, training.quantile, args.seed);
+    let gathered = train::from_telemetry(&settings, environment, ui)?;
+    if gathered.rows.len() < ROWS_MIN {
+        return Ok(Ended::TooLittle { rows: gathered.rows.len() });
+    }
+    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
+    // Whatever is there is of a run that came to no end, on other windows.
+    let _ = fs::remove_dir_all(&work);
+    let learned = train::learn_from(&gathered, &settings, wait(repository.names())?, ui)?;
+    drop(gathered);
+    let report = validate::asked(&learned.model, service)?;
+    validate::write(&folder.join("reports").join(&report.model), &report)?;
+    forget_old(&folder.join("reports"));
+    if !report.is_passed() {
+        return Ok(Ended::Refused(report));
+    }
+    let pushed = wait(repository.push(&learned.model))?;
+    Ok(Ended::Published { name: pushed.name, report })
+}
+
+/// Decisions go first, and memory that others need is not taken.
+fn keep_out_of_the_way(memory_bytes: u64) {
+    // Where the system doesn't let us, we train all the same.
+    let _ = nice(19);
+    let limit = getrlimit(Resource::Data);
+    let current = Some(limit.maximum.map_or(memory_bytes, |most| most.min(memory_bytes)));
+    let _ = setrlimit(Resource::Data, Rlimit { current, maximum: limit.maximum });
+    let _ = fs::write("/proc/self/oom_score_adj", "900");
+}
+
+/// Names of models are in the order of time.
+fn forget_old(reports: &Path) {
+    let name = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<ModelName>().ok();
+    let mut names: Vec<ModelName> =
+        fs::read_dir(reports).into_iter().flatten().flatten().filter_map(name).collect();
+    names.sort_unstable();
+    let old = names.len().saturating_sub(REPORTS_MAX);
+    for name in &names[..old] {
+        // It is tried again after the next run.
+        let _ = fs::remove_dir_all(reports.join(name.to_string()));
+    }
+}

@@ -1,0 +1,209 @@
+//! `openclaw model train`
+
+use super::{LearnError, learn, wait};
+use crate::cli::{CliError, Ui, now};
+use crate::config::{self, Environment};
+use clap::Args;
+use openclaw_learning::Random;
+use openclaw_learning::artifact::{Card, Model, ModelName, Scaling};
+use openclaw_learning::traces;
+use openclaw_learning::train::{Fit, Gathered, Settings, service};
+use openclaw_telemetry::{Day, Store, WindowsQuery};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Looks at a row, all epochs together, that are worth half a minute.
+const LOOKS: u64 = 60_000_000;
+const EPOCHS: (u64, u64) = (3, 30);
+/// Epochs without getting better after which it stops.
+const PATIENCE: u32 = 6;
+/// Of a series of arrivals.
+const COPIES: usize = 8;
+const MS_A_DAY: i64 = 86_400_000;
+const HELD_OUT_DAYS: u32 = 3;
+const ROWS_MAX: u64 = 7_200_000;
+const HIDDEN: usize = 32;
+
+/// Arguments of `openclaw model train`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: openclaw model train --config /etc/openclaw/openclaw.yaml --days 30 --output models\n\n\
+    Works beside a running server. The same windows, settings and seed give the same model, bit for bit."
+)]
+pub(crate) struct TrainArgs {
+    /// The main settings file: names the data folder whose recorded windows are learned from
+    #[arg(long, default_value = "openclaw.yaml", value_name = "FILE")]
+    config: PathBuf,
+    /// Learn from this file of arrivals instead: JSON lines, gzip or plain
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "days", "held_out_days"])]
+    arrivals: Option<PathBuf>,
+    /// Write the model's files into this folder
+    #[arg(long, default_value = "models", value_name = "DIR")]
+    output: PathBuf,
+    /// How many days back, today among them
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// The last days, to stop by when it gets no better
+    #[arg(long, default_value_t = HELD_OUT_DAYS, value_parser = clap::value_parser!(u32).range(0..=365))]
+    held_out_days: u32,
+    /// About as many windows at most; of more, those of some clients are taken
+    #[arg(long, value_name = "ROWS", default_value_t = ROWS_MAX, value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
+    max_rows: u64,
+    /// Go on where a run that was broken off has stopped
+    #[arg(long)]
+    resume: bool,
+    /// What random numbers begin with
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How often each window is looked at, at most [default: as often as takes half a minute]
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Hidden units; 0 for a linear model
+    #[arg(long, default_value_t = HIDDEN)]
+    hidden: usize,
+    /// Share of windows to cover: one for rate and burst, or one for each
+    #[arg(long, value_delimiter = ',', num_args = 1..=2, default_value = "0.99", value_name = "SHARE")]
+    quantile: Vec<f32>,
+}
+
+/// A model that was learned, and how that went.
+pub(super) struct Learned {
+    pub(super) model: Model,
+    fitted: Fit,
+}
+
+impl TrainArgs {
+    /// What a run by schedule does.
+    pub(super) fn scheduled(config: PathBuf, output: PathBuf, days: u32, quantile: f32, seed: u64) -> Self {
+        Self {
+            config,
+            arrivals: None,
+            output,
+            days,
+            held_out_days: HELD_OUT_DAYS.min(days - 1),
+            max_rows: ROWS_MAX,
+            resume: true,
+            seed,
+            epochs: None,
+            hidden: HIDDEN,
+            quantile: vec![quantile],
+        }
+    }
+}
+
+pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    let gathered = match &args.arrivals {
+        Some(file) => from_arrivals(file, args)?,
+        None => from_telemetry(args, environment, ui)?,
+    };
+    let names = match &args.arrivals {
+        Some(_) => Vec::new(),
+        None => wait(super::repository(&args.config, environment)?.names())?,
+    };
+    let learned = learn_from(&gathered, args, names, ui)?;
+    tell(&learned, &args.output, ui)
+}
+
+/// Learns and writes the model's files; `names` are taken elsewhere.
+pub(super) fn learn_from(
+    gathered: &Gathered,
+    args: &TrainArgs,
+    names: Vec<ModelName>,
+    ui: &mut Ui,
+) -> Result<Learned, CliError> {
+    ui.note(format_args!(
+        "{} windows of {} clients, {} more held out",
+        gathered.rows.len(),
+        gathered.clients(),
+        gathered.held_out.len()
+    ))?;
+    fs::create_dir_all(&args.output)
+        .map_err(|source| CliError::Folder { path: args.output.clone(), source })?;
+    let settings = settings(args, gathered.rows.len());
+    let checkpoint = args.output.join("training.checkpoint");
+    let fitted = learn::learn(gathered, settings, &checkpoint, args.resume, ui)?;
+    let name = ModelName::next(now(), taken(&args.output).into_iter().chain(names));
+    let model = model(name, args, gathered, settings, &fitted)?;
+    model.save(&args.output).map_err(LearnError::from)?;
+    // It has served; one that stays is refused by the next run.
+    fs::remove_file(&checkpoint).ok();
+    Ok(Learned { model, fitted })
+}
+
+fn from_arrivals(file: &Path, args: &TrainArgs) -> Result<Gathered, LearnError> {
+    let (mut random, mut gathered) = (Random::new(args.seed), Gathered::default());
+    for trace in traces::read(file)? {
+        service::add_trace(&trace, trace.counts.len(), COPIES, &mut random, &mut gathered);
+    }
+    Ok(gathered)
+}
+
+pub(super) fn from_telemetry(
+    args: &TrainArgs,
+    environment: &Environment,
+    ui: &mut Ui,
+) -> Result<Gathered, CliError> {
+    let service = config::load_service(&args.config, environment)?;
+    let to = Day::of(now());
+    let query = WindowsQuery { tenant: None, from: to.minus(args.days - 1), to, rows_max: args.max_rows };
+    let windows = Store::at(service.data.join("telemetry")).windows(&query).map_err(LearnError::from)?;
+    let end_ms = now().nanos() / 1_000_000;
+    let mut gathered = Gathered::holding_out_from(end_ms - i64::from(args.held_out_days) * MS_A_DAY);
+    let mut random = Random::new(args.seed);
+    for series in windows {
+        service::add_series(&series.map_err(LearnError::from)?, &mut random, &mut gathered);
+        if gathered.clients().is_multiple_of(10_000) {
+            ui.note(format_args!("{} clients so far", gathered.clients()))?;
+        }
+    }
+    Ok(gathered)
+}
+
+fn settings(args: &TrainArgs, rows: usize) -> Settings {
+    let worth = LOOKS / (rows as u64).max(1);
+    let quantiles = [args.quantile[0], *args.quantile.last().unwrap_or(&args.quantile[0])];
+    Settings {
+        hidden: args.hidden,
+        quantiles,
+        epochs: args.epochs.unwrap_or(worth.clamp(EPOCHS.0, EPOCHS.1) as u32),
+        patience: Some(PATIENCE),
+        seed: args.seed,
+        ..Settings::default()
+    }
+}
+
+fn model(
+    name: ModelName,
+    args: &TrainArgs,
+    gathered: &Gathered,
+    settings: Settings,
+    fitted: &Fit,
+) -> Result<Model, LearnError> {
+    let mut card = Card::new(name, now(), settings.quantiles.map(f64::from));
+    card.scaling = Some(Scaling { mean: fitted.scaling.mean, deviation: fitted.scaling.deviation });
+    card.data = gathered.data();
+    card.seed = Some(args.seed);
+    card.git_revision = option_env!("OPENCLAW_REVISION").map(str::to_owned);
+    card.metrics.insert("train_pinball".to_owned(), fitted.loss);
+    card.metrics.extend(fitted.held_out.map(|loss| ("held_out_pinball".to_owned(), loss)));
+    card.metrics.insert("epochs".to_owned(), f64::from(fitted.epochs));
+    Ok(Model::new(card, fitted.weights.clone())?)
+}
+
+/// Names of the models in a folder.
+fn taken(folder: &Path) -> Vec<ModelName> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let name = |file: fs::DirEntry| file.path().file_stem()?.to_str()?.parse().ok();
+    files.filter_map(name).collect()
+}
+
+fn tell(Learned { model, fitted }: &Learned, folder: &Path, ui: &mut Ui) -> Result<(), CliError> {
+    let loss = fitted.held_out.map_or(String::new(), |loss| format!(", {loss:.5} on held-out days"));
+    ui.line(format_args!(
+        "{} in `{}`: loss {:.5}{loss} after {} epochs",
+        model.name(),
+        folder.display(),
+        fitted.loss,
+        fitted.epochs
+    ))
+}

@@ -1,0 +1,71 @@
+//! What it costs those who hand over rows, and what reading back holds.
+
+use crate::made::{BEGIN_MS, DAY_MS, Hand, observation, recorder, tenant, window};
+use openclaw_telemetry::{Dropped, Kind, Store};
+use std::time::Instant;
+
+/// `cargo test --release -p openclaw-telemetry -- --ignored --nocapture cost`
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_an_observation() {
+    let folder = tempfile::tempdir().unwrap();
+    let hand = Hand::at(BEGIN_MS);
+    let recorder = recorder(folder.path(), &hand);
+    let (name, client) = (tenant("acme"), observation("a client of some length", BEGIN_MS, 1.5));
+    for threads in [1, 2] {
+        let (rows, turns) = (1000_u32, 300);
+        let mut best = f64::MAX;
+        for _ in 0..turns {
+            let begin = Instant::now();
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        for _ in 0..rows {
+                            let row = openclaw_telemetry::ObservationRow {
+                                client_id: (*client.client_id).into(),
+                                ..client.clone()
+                            };
+                            recorder.observation(&name, row);
+                        }
+                    });
+                }
+            });
+            best = best.min(begin.elapsed().as_nanos() as f64 / f64::from(rows));
+            recorder.flush();
+        }
+        eprintln!("{threads} threads: {best:.0} ns an observation");
+    }
+    assert_eq!(recorder.counts().dropped(Kind::Observations, Dropped::QueueFull), 0);
+}
+
+/// Writes two million windows, merges them, reads them back.
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_reading_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let hand = Hand::at(BEGIN_MS + DAY_MS / 2);
+    let recorder = recorder(folder.path(), &hand);
+    let begin = Instant::now();
+    for turn in 0..400_i64 {
+        let id = |client: u64| client.wrapping_mul(0x1234_5678_9abd) & 0xffff_ffff_ffff;
+        let rows = (0..5000).map(|client| (tenant("acme"), window(id(client), BEGIN_MS + turn * 12_000)));
+        recorder.windows(rows.collect());
+        recorder.flush();
+    }
+    recorder.stop();
+    drop(recorder);
+    eprintln!("written after {:?}", begin.elapsed());
+    let store = Store::at(folder.path());
+    let begin = Instant::now();
+    let tended = store.tend(openclaw_alert::Timestamp::from_nanos((BEGIN_MS + 2 * DAY_MS) * 1_000_000), 90);
+    eprintln!("merged after {:?}: {tended:?}", begin.elapsed());
+    let begin = Instant::now();
+    let mut rows = 0;
+    for series in store.windows(&crate::made::query(u64::MAX)).unwrap() {
+        rows += series.unwrap().rows.len();
+    }
+    eprintln!("{rows} windows read back after {:?}", begin.elapsed());
+    assert_eq!(rows, 2_000_000);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    eprintln!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
+}

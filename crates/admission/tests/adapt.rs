@@ -280,7 +280,7 @@ proptest! {
     }
 }
 
-/// How long a million clients take. Run it by
+/// How long a million clients take, from the 26th tick on with two models. Run it by
 /// `cargo test --release -p openclaw-admission --test adapt -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures, in a release build"]
@@ -294,7 +294,7 @@ fn a_million_clients_within_half_a_second() {
     limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
     let mut policies = AdaptivePolicies::default();
     policies.set(POLICY, policy(true));
-    let mut adapter = Adapter::new(Box::new(Plain));
+    let mut adapter = Adapter::new(Box::new(trial::network("a")));
     let keys: Vec<Key> = (0..1_000_000_u32).map(|client| limiter.key(1, &client.to_le_bytes())).collect();
     let learned = keys.iter().filter(|key| limiter.learn(POLICY, **key, rate, SECOND).is_ok()).count();
     assert!(learned > 990_000, "{learned}");
@@ -303,6 +303,10 @@ fn a_million_clients_within_half_a_second() {
         for (at, key) in keys.iter().enumerate() {
             let ask = Ask { policy: POLICY, key: *key, cost: 1 + (at as u64 * tick % 7) as u32 };
             let _ = limiter.decide(CORE, ask, tick * SECOND);
+        }
+        if tick == 26 {
+            adapter.try_out(Box::new(trial::network("b")), 7);
+            adapter.set_part(openclaw_admission::Part::of_percent(25.0));
         }
         let began = std::time::Instant::now();
         adapter.tick(&limiter, &policies, Vec::new(), |_| Backend::default(), tick * SECOND);

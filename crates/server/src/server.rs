@@ -175,21 +175,17 @@ impl Server {
         let listeners = Listeners::open(options.http, options.grpc, options.inherited)?;
         let clock = Arc::new(options.clock);
         // What waits for the disk, and certificates, beside the rest.
-        let journal = JournalParts::new(&options.data, options.journal, listeners.follows, &clock);
-        let journal = tokio::spawn(journal.open());
+        let parts = JournalParts::new(&options.data, options.journal, listeners.follows, &clock);
+        let journal = tokio::spawn(parts.open());
         let sender = spawn_sender(options.external_url, options.outgoing);
-        let replicas = options.shares.clone().filter(|_| options.trainer.is_some());
-        let replicas = replicas.map(Replicas::new).transpose()?;
+        let replicas = replicas(&options.shares, options.trainer.is_some())?;
         let passes = spawn_passes(&options.data);
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
         // Looking at keys must not wait for what is written through the other.
         let watched = Arc::new(Keys::open(&options.data)?);
-        let leaving = removal::names(&keys)?;
-        let configs = options.tenants.into_iter().filter(|config| !leaving.contains(config.name())).collect();
-        let (tenants, left_out) = registered(&keys, &*options.source, configs);
-        tenants.set_leaving(leaving);
+        let (tenants, left_out) = staying(&keys, &*options.source, options.tenants)?;
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         limits.keep_adapting()?;
@@ -224,8 +220,7 @@ impl Server {
         reloader.left(&left_out);
         let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let shown =
-            Options { public_metrics: options.public_metrics, public_console: options.public_console };
+        let (public_metrics, public_console) = (options.public_metrics, options.public_console);
         let core = Arc::new(Core {
             auth: Arc::clone(&auth),
             tenants,
@@ -234,7 +229,7 @@ impl Server {
             passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
-            options: shown,
+            options: Options { public_metrics, public_console },
             started_at: clock.now(),
         });
         let models = Models::start(options.models, &options.data, &core.limits, &clock)?;
@@ -244,21 +239,16 @@ impl Server {
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
         let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
-        let told = app.core.metrics.trainer.clone();
-        let trainer = options
-            .trainer
-            .map(|trainer| Trainer::start(trainer, &options.data, replicas, Arc::clone(&clock), told));
-        let trainer = trainer.transpose()?;
+        let trainer = trainer(options.trainer, &options.data, replicas, &clock, &app.core)?;
         let mut tasks = keepers(&app, options.snapshots);
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
-        tasks.push(tokio::spawn(Arc::clone(&app.models).keep()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
-        let server = Self { host, app, log, doors, saver, tasks, shares, trainer };
-        Ok((server, Opened { journal: report, recovery }))
+        let opened = Opened { journal: report, recovery };
+        Ok((Self { host, app, log, doors, saver, tasks, shares, trainer }, opened))
     }
 
     /// Comes back with a process that asks to follow on the same sockets.
@@ -459,10 +449,42 @@ pub(crate) async fn wait_until_free(
     }
 }
 
+/// All tenants but those that are being removed.
+fn staying(
+    keys: &Keys,
+    source: &dyn SettingsSource,
+    configs: Vec<TenantConfig>,
+) -> Result<(Arc<Tenants>, Vec<NotInForce>), StartError> {
+    let leaving = removal::names(keys)?;
+    let configs = configs.into_iter().filter(|config| !leaving.contains(config.name())).collect();
+    let (tenants, left_out) = registered(keys, source, configs);
+    tenants.set_leaving(leaving);
+    Ok((tenants, left_out))
+}
+
+/// Who else may train, where somebody does.
+fn replicas(shares: &Option<SharesOptions>, is_trained: bool) -> Result<Option<Replicas>, StartError> {
+    let shares = shares.clone().filter(|_| is_trained);
+    Ok(shares.map(Replicas::new).transpose()?)
+}
+
+fn trainer(
+    options: Option<TrainerOptions>,
+    data: &Path,
+    replicas: Option<Replicas>,
+    clock: &Arc<Clock>,
+    core: &Core,
+) -> Result<Option<Trainer>, StartError> {
+    let told = core.metrics.trainer.clone();
+    let trainer = options.map(|options| Trainer::start(options, data, replicas, Arc::clone(clock), told));
+    Ok(trainer.transpose()?)
+}
+
 /// What partitions and settings need for the life of the server.
 fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
     let (host, reloader) = (|| Arc::clone(&app.host), || Arc::clone(&app.reloader));
     vec![
+        tokio::spawn(Arc::clone(&app.models).keep()),
         tokio::spawn(host().keep_deadlines()),
         tokio::spawn(host().keep_snapshots(snapshots)),
         tokio::spawn(reloader().keep_watch()),

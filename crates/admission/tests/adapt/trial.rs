@@ -1,7 +1,7 @@
 //! Two models at a time.
 
 use super::*;
-use openclaw_admission::{Baseline, CLUSTERS, Cluster, FEATURES, Part};
+use openclaw_admission::{Baseline, CLUSTERS, Cluster, FEATURES, Network, Part, Weights};
 
 struct Always(f32, &'static str);
 
@@ -17,6 +17,17 @@ impl Predictor for Always {
     fn correction_range(&self) -> (f32, f32) {
         (-4.0, 12.0)
     }
+}
+
+/// As large as those that are trained.
+pub(super) fn network(name: &str) -> Network {
+    let weights = Weights::Mlp {
+        hidden_weight: vec![[0.01; FEATURES]; 32],
+        hidden_bias: vec![0.1; 32],
+        weight: [vec![0.01; 32], vec![0.01; 32]],
+        bias: [3.0; 2],
+    };
+    Network::new(name, weights).unwrap()
 }
 
 const CLIENTS: usize = 80;
@@ -84,10 +95,8 @@ fn a_part_has_the_other_models_limits_and_loses_them_within_one_tick() {
 #[test]
 fn a_larger_part_keeps_whom_it_had() {
     let (alone, mut tried) = both(6.0, Part::of_percent(5.0));
-    let had = |tried: &World| {
-        let differ = rates(&alone).iter().zip(rates(tried)).map(|(a, b)| *a != b).collect::<Vec<_>>();
-        differ
-    };
+    let had =
+        |tried: &World| rates(&alone).iter().zip(rates(tried)).map(|(a, b)| *a != b).collect::<Vec<_>>();
     let few = had(&tried);
     tried.adapter.set_part(Part::of_percent(50.0));
     run(&mut tried, 1);

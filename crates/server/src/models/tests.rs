@@ -274,6 +274,8 @@ async fn a_file_from_git_is_followed_and_nothing_else() {
 async fn the_command_line_is_answered() {
     let mut service = Service::new(RolloutMode::Auto).await;
     service.push(&always("model-20260101", 3.0)).await;
+    // Until it is in shadow.
+    service.run(15).await;
     let ask = |service: &Service, wish| {
         let data = service.data.path().to_owned();
         thread::spawn(move || ask_of_models(&data, wish, "command line"))

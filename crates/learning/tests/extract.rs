@@ -86,8 +86,10 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
     limiter.set_adaptive(policy, Some(Adaptive { slo_ms: 200 }));
     let mut policies = AdaptivePolicies::default();
     let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
-    policies
-        .set(policy, AdaptivePolicy { tenant: TenantIndex(0), is_enforced: true, client: CLIENT, bounds });
+    policies.set(
+        policy,
+        AdaptivePolicy { tenant: TenantIndex(0), is_enforced: true, client: CLIENT, bounds, coverage: 0.99 },
+    );
     let name: Arc<str> = "api".into();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let mut adapter = Adapter::new(Box::new(Witness(Arc::clone(&asked))));

@@ -49,7 +49,7 @@ pub(super) fn gates(network: &Network, sources: &[Source]) -> Result<(Vec<Gate>,
         gate(ABUSE, abuse.figure(&model, "abuse") - abuse.figure(&plain, "abuse"), ABUSE_MORE_MAX),
         gate(SLO, slo, 0.0),
         gate(OUTAGE, lost, REFUSED_MORE_MAX),
-        gate(STEADY, of(3).figure(&model, "refused"), 0.0),
+        gate(STEADY, of(3).figure(&model, "innocent"), 0.0),
     ];
     Ok((gates, report))
 }

@@ -84,9 +84,8 @@ fn a_part_has_the_other_models_limits_and_loses_them_within_one_tick() {
 #[test]
 fn a_larger_part_keeps_whom_it_had() {
     let (alone, mut tried) = both(6.0, Part::of_percent(5.0));
-    let had = |tried: &World| {
-        rates(&alone).iter().zip(rates(tried)).map(|(a, b)| *a != b).collect::<Vec<_>>()
-    };
+    let had =
+        |tried: &World| rates(&alone).iter().zip(rates(tried)).map(|(a, b)| *a != b).collect::<Vec<_>>();
     let few = had(&tried);
     tried.adapter.set_part(Part::of_percent(50.0));
     run(&mut tried, 1);

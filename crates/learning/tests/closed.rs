@@ -179,7 +179,7 @@ fn the_same_seed_makes_the_same_world_whatever_abuse_tells() {
 #[test]
 fn too_little_to_try_is_said() {
     let short = Source { counts: vec![1.0; 600], past_windows: 35, day_windows: 0 };
-    let told = World::new(&[short.clone()], &Scenario::default(), 0).unwrap_err();
+    let told = World::new(std::slice::from_ref(&short), &Scenario::default(), 0).unwrap_err();
     assert_eq!(told, WorldError::NoClients { clients: 1 });
     let brief = Scenario { windows: 20, ..Scenario::default() };
     assert_eq!(World::new(&[short], &brief, 0).unwrap_err(), WorldError::TooShort { windows: 20 });

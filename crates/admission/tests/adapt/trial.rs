@@ -173,7 +173,7 @@ fn two_alike_are_told_to_be_alike() {
 }
 
 #[test]
-fn a_tighter_one_is_told_though_it_sets_no_limit() {
+fn a_tighter_one_has_less_room_and_is_kept_from_refusing_by_habit() {
     let mut tried = World::new(true);
     let tick = |world: &mut World| {
         names().for_each(|name| assert_eq!(world.ask(&name, 40), 40));

@@ -13,6 +13,7 @@ mod intake;
 mod isolation;
 mod keys;
 mod lies;
+mod life;
 mod listing;
 mod metrics;
 mod models;

@@ -3,11 +3,16 @@
 use super::*;
 use crate::limits::TestWorld;
 use openclaw_admission::{Adaptation, FEATURES, OUTPUTS, Weights};
-use openclaw_learning::artifact::Model;
+use openclaw_learning::Random;
+use openclaw_learning::artifact::{Card, Model};
 use openclaw_learning::publish::{Place, SigningKey};
 use openclaw_learning::rollout::{Stage, Step};
+use openclaw_learning::traces::{self, Trace};
+use openclaw_learning::train::{self, Gathered};
+use openclaw_learning::validate::{Evidence, validate};
 use serde_json::Value;
 use std::fs;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::TempDir;
@@ -325,4 +330,40 @@ async fn models_are_swapped_under_load_and_no_decision_fails() {
     }
     is_done.store(true, Ordering::Relaxed);
     assert!(deciders.into_iter().all(|thread| thread.join().unwrap() > 1_000));
+}
+
+/// Recorded arrivals where they are at hand, else made-up ones.
+fn arrivals() -> Vec<Trace> {
+    if let Some(folder) = std::env::var_os("OPENCLAW_TEST_DATA") {
+        return traces::read(&Path::new(&folder).join("arrivals.jsonl.gz")).unwrap();
+    }
+    eprintln!("OPENCLAW_TEST_DATA isn't set: learned from made-up arrivals instead");
+    let mut random = Random::new(9);
+    let trace = |client: usize, random: &mut Random| Trace {
+        client: format!("client-{client}"),
+        dataset: "made up".to_owned(),
+        windows_a_day: 0,
+        counts: (0..12_000).map(|_| random.poisson(5.0 + 7.0 * client as f64) as f32).collect(),
+    };
+    (0..8).map(|client| trace(client, &mut random)).collect()
+}
+
+#[tokio::test]
+async fn a_model_learned_from_recorded_arrivals_comes_to_everybody() {
+    let (mut random, mut gathered) = (Random::new(1), Gathered::default());
+    for trace in arrivals() {
+        train::service::add_trace(&trace, trace.counts.len(), 2, &mut random, &mut gathered);
+    }
+    let settings = train::Settings { epochs: 6, ..train::Settings::default() };
+    let fit = train::fit(&gathered.rows, &[], settings, &mut |_| ControlFlow::Continue(())).unwrap();
+    let made = openclaw_alert::Timestamp::from_secs(1_799_000_000);
+    let mut card = Card::new("model-20260101".parse().unwrap(), made, [0.99; OUTPUTS]);
+    card.data = gathered.data();
+    let model = Model::new(card, fit.weights).unwrap();
+    let report = validate(&model, &Evidence::default());
+    assert!(report.is_passed(), "{:?}", report.failed().collect::<Vec<_>>());
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&model).await;
+    service.run_out().await;
+    assert_eq!(service.world.limits.predictor(), "model-20260101", "{:?}", service.audit());
 }

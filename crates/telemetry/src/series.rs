@@ -91,8 +91,7 @@ impl Store {
         }
         let bins = bins(&groups);
         let end = end(&bins, query.rows_max);
-        let mut parts = parts(&bins, end);
-        parts.reverse();
+        let parts = parts(&bins, end);
         Ok(Windows { store: self.clone(), groups, end, parts, rows: Vec::new() })
     }
 
@@ -144,26 +143,40 @@ fn end(bins: &[f64], rows_max: u64) -> u64 {
     PLACES
 }
 
-/// Parts of about as many rows as may be in memory.
+/// Parts of about as many rows as may be in memory, the first one last.
 fn parts(bins: &[f64], end: u64) -> Vec<Range<u64>> {
     let width = PLACES / BINS as u64;
     let (mut parts, mut start, mut sum) = (Vec::new(), 0, 0.0);
     for (at, rows) in bins.iter().enumerate() {
-        let begin = at as u64 * width;
-        if begin >= end {
-            break;
+        // With very many rows there are too many in one of the bins alone.
+        let pieces = ((rows / PART_ROWS as f64).ceil() as u64).clamp(1, width);
+        for piece in 0..pieces {
+            let begin = at as u64 * width + piece * width / pieces;
+            if begin >= end {
+                break;
+            }
+            if sum + rows / pieces as f64 > PART_ROWS as f64 && begin > start {
+                parts.push(start..begin);
+                (start, sum) = (begin, 0.0);
+            }
+            sum += rows / pieces as f64;
         }
-        if sum + rows > PART_ROWS as f64 && begin > start {
-            parts.push(start..begin);
-            (start, sum) = (begin, 0.0);
-        }
-        sum += rows;
     }
     parts.push(start..end);
+    parts.reverse();
     parts
 }
 
 impl Windows {
+    /// Of no greater a share of clients: those who read different days and the
+    /// same share are given the same clients.
+    #[must_use]
+    pub fn at_most(mut self, share: f64) -> Self {
+        self.end = self.end.min((share * PLACES as f64) as u64);
+        self.parts = parts(&bins(&self.groups), self.end);
+        self
+    }
+
     /// The share of clients that are given.
     #[must_use]
     pub fn share(&self) -> f64 {
@@ -243,6 +256,26 @@ impl Iterator for Windows {
                 self.parts.clear();
                 return Some(Err(error));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_has_more_rows_than_there_is_room_for() {
+        let width = PLACES / BINS as u64;
+        for each in [0.5, 100.0, 5e5, 6e5, 5e6, 3e9] {
+            let bins = vec![each; BINS];
+            let wanted = end(&bins, 7_200_000);
+            let parts = parts(&bins, wanted);
+            assert_eq!((parts[parts.len() - 1].start, parts[0].end), (0, wanted));
+            assert!(parts.windows(2).all(|pair| pair[1].end == pair[0].start));
+            let rows = |part: &Range<u64>| (part.end - part.start) as f64 * each / width as f64;
+            let most = parts.iter().map(rows).fold(0.0, f64::max);
+            assert!(most < 1.01 * PART_ROWS as f64, "{most} of {each}");
         }
     }
 }

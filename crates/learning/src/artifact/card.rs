@@ -69,7 +69,7 @@ pub struct FeatureList {
 pub struct Scaling {
     /// Subtracted.
     pub mean: [f32; FEATURES],
-    /// Divided by.
+    /// Divided by; 0 of a feature that never changed, which then has no weight.
     pub deviation: [f32; FEATURES],
 }
 
@@ -202,7 +202,7 @@ impl Card {
             (
                 self.scaling.as_ref().is_none_or(Scaling::is_sound),
                 "scaling",
-                "finite numbers, deviations above 0",
+                "finite numbers, deviations not below 0",
             ),
             (
                 self.data.as_ref().is_none_or(TrainingData::is_sound),
@@ -230,7 +230,7 @@ impl Card {
 impl Scaling {
     fn is_sound(&self) -> bool {
         self.mean.iter().all(|mean| mean.is_finite())
-            && self.deviation.iter().all(|deviation| deviation.is_finite() && *deviation > 0.0)
+            && self.deviation.iter().all(|deviation| deviation.is_finite() && *deviation >= 0.0)
     }
 }
 
@@ -285,6 +285,12 @@ mod tests {
         assert_eq!(Card::from_json(&json).unwrap().to_json().unwrap(), json);
     }
 
+    #[test]
+    fn a_feature_that_never_changed_has_no_deviation() {
+        let scaling = Some(Scaling { mean: [0.5; FEATURES], deviation: [0.0; FEATURES] });
+        assert!(Card { scaling, ..card() }.to_json().is_ok());
+    }
+
     /// The card's JSON with one value replaced, and what is said of it.
     fn refused(pointer: &str, value: Value) -> String {
         let mut json: Value = serde_json::from_slice(&card().to_json().unwrap()).unwrap();
@@ -304,7 +310,7 @@ mod tests {
             refused("/tick_s", json!(60)),
             refused("/quantile/0", json!(1.0)),
             refused("/quantile", json!([0.99])),
-            refused("/scaling/deviation/9", json!(0.0)),
+            refused("/scaling/deviation/9", json!(-1.0)),
             refused("/data/baseline", json!([])),
             refused("/data/baseline/0/shares/0", json!(7.0)),
             refused("/data/from", json!("2027-01-01T00:00:00Z")),

@@ -8,6 +8,7 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -20,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);
 const TAGS_A_PAGE: usize = 1000;
 /// Of a repository with more, the rest isn't seen.
-const PAGES_MAX: usize = 20;
+const PAGES_MAX: usize = 200;
 /// What a registry says is shown up to here.
 const DETAIL_CHARS_MAX: usize = 300;
 
@@ -129,23 +130,24 @@ impl Remote {
     }
 
     pub(super) async fn tags(&self) -> Result<Vec<String>, StoreError> {
-        let mut tags: Vec<String> = Vec::new();
+        let (mut tags, mut last) = (BTreeSet::new(), None);
         for _ in 0..PAGES_MAX {
-            let last = tags.last().cloned();
             let page = self.client.list_tags(&self.name.0, &self.auth, Some(TAGS_A_PAGE), last.as_deref());
             let page = match self.exchange(page).await? {
                 Ok(page) => page.tags,
                 Err(error) if is_unknown(&error) => break,
                 Err(error) => return Err(failed(&self.name, &error)),
             };
-            // A registry that knows no pages gives all at once, again and again.
-            let is_last = page.len() != TAGS_A_PAGE || page.last() == tags.last();
+            // A page may be shorter than what was asked for, and a registry that
+            // knows no pages gives all at once, again and again.
+            let known = tags.len();
+            last = page.last().cloned();
             tags.extend(page);
-            if is_last {
+            if tags.len() == known {
                 break;
             }
         }
-        Ok(tags)
+        Ok(tags.into_iter().collect())
     }
 
     pub(super) async fn manifest(&self, tag: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -25,6 +25,9 @@ pub struct Checkpoint {
     summed: Vec<u64>,
     best: Option<BestBits>,
     loss: u64,
+    /// Of rows that were recorded: those of windows that ended up to then.
+    #[serde(default)]
+    until_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +84,21 @@ impl Checkpoint {
                 epoch: best.epoch,
             }),
             loss: progress.loss.to_bits(),
+            until_ms: None,
         }
+    }
+
+    /// Of windows that ended up to then, in milliseconds since 1970: while
+    /// others are recorded, whoever goes on has to leave them out.
+    #[must_use]
+    pub fn of_windows_until(self, until_ms: i64) -> Self {
+        Self { until_ms: Some(until_ms), ..self }
+    }
+
+    /// Up to when windows had ended, where that is known.
+    #[must_use]
+    pub fn until_ms(&self) -> Option<i64> {
+        self.until_ms
     }
 
     pub(super) fn progress(

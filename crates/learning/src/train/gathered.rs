@@ -2,10 +2,13 @@
 
 use super::Row;
 use crate::artifact::{FeatureBaseline, TrainingData};
-use openclaw_admission::FEATURES;
+use openclaw_admission::{FEATURES, Features};
 use openclaw_alert::{TenantName, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// Windows that the baseline is made of, at most.
+const SEEN_MAX: usize = 1 << 19;
 
 /// Rows to learn from, rows to stop by, and where they are from.
 #[derive(Debug, Default)]
@@ -18,6 +21,40 @@ pub struct Gathered {
     span_ms: Option<(i64, i64)>,
     clients: u64,
     tenants: BTreeSet<TenantName>,
+    seen: Seen,
+}
+
+/// What features were like as recorded: rows have abuse in them that was made
+/// up, and drift from that would be told of traffic that hasn't changed.
+#[derive(Debug)]
+struct Seen {
+    features: Vec<Features>,
+    /// One window in so many is kept.
+    each: u64,
+    windows: u64,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { features: Vec::new(), each: 1, windows: 0 }
+    }
+}
+
+impl Seen {
+    fn add(&mut self, features: impl FnOnce() -> Features) {
+        if self.windows.is_multiple_of(self.each) {
+            self.features.push(features());
+        }
+        self.windows += 1;
+        if self.features.len() >= SEEN_MAX {
+            let mut at = 0_u64;
+            self.features.retain(|_| {
+                at += 1;
+                at % 2 == 1
+            });
+            self.each *= 2;
+        }
+    }
 }
 
 impl Gathered {
@@ -38,6 +75,13 @@ impl Gathered {
         if at_ms < self.held_out_from_ms { self.rows.push(row) } else { self.held_out.push(row) }
     }
 
+    /// What a client's features were before a window, as recorded.
+    pub(super) fn saw(&mut self, features: impl FnOnce() -> Features, at_ms: i64) {
+        if at_ms < self.held_out_from_ms {
+            self.seen.add(features);
+        }
+    }
+
     pub(super) fn met(&mut self, tenant: Option<&TenantName>) {
         self.clients += 1;
         if let Some(tenant) = tenant.filter(|tenant| !self.tenants.contains(*tenant)) {
@@ -56,7 +100,8 @@ impl Gathered {
     pub fn data(&self) -> Option<TrainingData> {
         let (first, last) = self.span_ms?;
         let baseline = |feature: usize| {
-            FeatureBaseline::of(&self.rows.iter().map(|row| row.features[feature]).collect::<Vec<f32>>())
+            let seen = self.seen.features.iter().map(|features| features[feature]);
+            FeatureBaseline::of(&seen.collect::<Vec<f32>>())
         };
         let at = |ms: i64| Timestamp::from_nanos(0).plus(Duration::from_millis(ms.max(0).cast_unsigned()));
         Some(TrainingData {

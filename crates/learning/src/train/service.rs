@@ -97,6 +97,22 @@ fn rows_of(honest: &[PastWindow], shown: &[PastWindow], rows: &mut Gathered) {
     }
 }
 
+/// What the features of a client were like as it was recorded.
+fn saw(past: &[PastWindow], rows: &mut Gathered) {
+    let mut state = ClientState::default();
+    let mut heard = Answers::default();
+    for window in past {
+        if !window.follows {
+            state = ClientState::default();
+        }
+        if state.windows() >= WINDOWS_MIN {
+            rows.saw(|| state.features(heard), window.at_ms);
+        }
+        state.roll(Window::of(window.ticks));
+        heard = window.answers;
+    }
+}
+
 /// Adds rows of a recorded client.
 pub fn add_series(series: &Series, random: &mut Random, rows: &mut Gathered) {
     rows.met(Some(&series.tenant));
@@ -105,6 +121,7 @@ pub fn add_series(series: &Series, random: &mut Random, rows: &mut Gathered) {
 
 /// Of four clients three have abuse in their past.
 fn add(past: &[PastWindow], random: &mut Random, rows: &mut Gathered) {
+    saw(past, rows);
     let is_abused = random.below(HONEST_EACH) > 0;
     if !is_abused || past.len() < WINDOWS_LEAST {
         return rows_of(past, past, rows);
@@ -168,6 +185,7 @@ pub fn add_trace(trace: &Trace, ticks: usize, copies: usize, random: &mut Random
         if past.len() < WINDOWS_LEAST {
             continue;
         }
+        saw(&past, rows);
         let mut shown = past.clone();
         if copy % HONEST_EACH > 0 {
             abuse(&mut shown, random);
@@ -216,6 +234,17 @@ mod tests {
         let faults = |rows: &Gathered| rows.rows.iter().filter(|row| row.features[8] > 0.1).count();
         assert!(most(&abused) <= most(&clean) + 0.5, "{} {}", most(&abused), most(&clean));
         assert!(faults(&abused) > 10 && faults(&clean) == 0, "{}", faults(&abused));
+    }
+
+    /// Nothing has changed, so no drift is told.
+    #[test]
+    fn abuse_that_was_made_up_is_no_part_of_the_baseline() {
+        let (past, mut random, mut rows) = (recorded(1_000), Random::new(9), all());
+        (0..8).for_each(|_| add(&past, &mut random, &mut rows));
+        assert!(rows.rows.iter().any(|row| row.features[8] > 2.0 * FAULTS), "there is abuse in the rows");
+        let baseline = rows.data().unwrap().baseline;
+        let told = baseline[8].psi(&[FAULTS; 1_000]);
+        assert!(told < 0.01, "{told}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod telemetry;
 
 pub use gate::{Bound, Gate, Report, Verdict};
 pub use recorded::Recorded;
-pub use telemetry::{baseline, sources};
+pub use telemetry::{recent, sources};
 
 use crate::artifact::{FeatureBaseline, Model};
 use crate::evaluate::closed::Source;

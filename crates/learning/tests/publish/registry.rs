@@ -113,6 +113,13 @@ fn with_tokens() -> (u16, Arc<Mutex<Vec<String>>>) {
                 "/v2/team/models/tags/list?n=1000" if shows("bearer t0ken") => {
                     ("200 OK", r#"{"name":"team/models","tags":["model-20261122","latest"]}"#)
                 }
+                // A page is shorter than what was asked for, and the next has the newest.
+                "/v2/team/models/tags/list?n=1000&last=latest" if shows("bearer t0ken") => {
+                    ("200 OK", r#"{"name":"team/models","tags":["model-20261123"]}"#)
+                }
+                "/v2/team/models/tags/list?n=1000&last=model-20261123" if shows("bearer t0ken") => {
+                    ("200 OK", r#"{"name":"team/models","tags":[]}"#)
+                }
                 _ => ("401 Unauthorized", r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#),
             };
             let challenge = format!("Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"models\"");
@@ -154,7 +161,8 @@ fn a_registry_with_tokens_is_asked_for_one() {
         };
         wait(repository(&Place::Oci(options), keys.path(), &["ours"]).names())
     };
-    assert_eq!(names("s3cret").unwrap(), ["model-20261122".parse().unwrap()]);
+    let both = ["model-20261123", "model-20261122"].map(|name| name.parse().unwrap());
+    assert_eq!(names("s3cret").unwrap(), both);
     let first_asked = asked.lock().unwrap().join("\n");
     let is_asked = |text: &str| first_asked.contains(text);
     assert!(

@@ -2,21 +2,39 @@
 
 use super::LearnError;
 use crate::cli::{CliError, Ui};
-use openclaw_learning::train::{Checkpoint, Epoch, Fit, Gathered, Settings, Trainer};
+use openclaw_learning::train::{Checkpoint, CheckpointError, Epoch, Fit, Gathered, Settings, Trainer};
 use std::path::Path;
 
 const BAR_CELLS: u32 = 30;
 
+/// What is kept between epochs.
+pub(super) struct Kept<'f> {
+    /// Where.
+    pub(super) file: &'f Path,
+    /// Whether to go on from it.
+    pub(super) resume: bool,
+    /// Up to when windows had ended, in milliseconds since 1970.
+    pub(super) until_ms: i64,
+}
+
+/// Up to when windows had ended that a run was on which is to go on.
+pub(super) fn until_ms(file: &Path, resume: bool) -> Result<Option<i64>, CheckpointError> {
+    match resume && file.exists() {
+        true => Ok(Checkpoint::read(file)?.until_ms()),
+        false => Ok(None),
+    }
+}
+
 pub(super) fn learn(
     gathered: &Gathered,
     settings: Settings,
-    file: &Path,
-    resume: bool,
+    kept: &Kept<'_>,
     ui: &mut Ui,
 ) -> Result<Fit, CliError> {
-    let mut trainer = begin(gathered, settings, resume.then_some(file), ui)?;
+    let mut trainer = begin(gathered, settings, kept.resume.then_some(kept.file), ui)?;
     while let Some(epoch) = trainer.epoch().map_err(LearnError::from)? {
-        trainer.checkpoint().write(file).map_err(LearnError::from)?;
+        let checkpoint = trainer.checkpoint().of_windows_until(kept.until_ms);
+        checkpoint.write(kept.file).map_err(LearnError::from)?;
         ui.progress(line(&epoch), epoch.epoch == epoch.epochs)?;
     }
     Ok(trainer.finish().map_err(LearnError::from)?)

@@ -82,14 +82,15 @@ fn made(
     let work = folder.join("work");
     let config = args.config.file.clone();
     let settings = TrainArgs::scheduled(config, work.clone(), training.days, training.quantile, args.seed);
-    let gathered = train::from_telemetry(&settings, environment, ui)?;
+    let until_ms = train::until_ms(&settings).map_err(CliError::from)?;
+    let gathered = train::from_telemetry(&settings, until_ms, environment, ui)?;
     if gathered.rows.len() < ROWS_MIN {
         return Ok(Ended::TooLittle { rows: gathered.rows.len() });
     }
     let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
     // Whatever is there is of a run that came to no end, on other windows.
     let _ = fs::remove_dir_all(&work);
-    let learned = train::learn_from(&gathered, &settings, wait(repository.names())?, ui)?;
+    let learned = train::learn_from(&gathered, &settings, until_ms, wait(repository.names())?, ui)?;
     drop(gathered);
     let report = validate::asked(&learned.model, service)?;
     validate::write(&folder.join("reports").join(&report.model), &report)?;

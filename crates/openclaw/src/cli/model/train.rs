@@ -4,6 +4,7 @@ use super::{LearnError, learn, wait};
 use crate::cli::{CliError, Ui, now};
 use crate::config::{self, Environment};
 use clap::Args;
+use openclaw_alert::Timestamp;
 use openclaw_learning::Random;
 use openclaw_learning::artifact::{Card, Model, ModelName, Scaling};
 use openclaw_learning::traces;
@@ -20,9 +21,12 @@ const PATIENCE: u32 = 6;
 /// Of a series of arrivals.
 const COPIES: usize = 8;
 const MS_A_DAY: i64 = 86_400_000;
+/// Windows that have ended since may not be written yet.
+const LATE_MS: i64 = 2 * 60_000;
 const HELD_OUT_DAYS: u32 = 3;
 const ROWS_MAX: u64 = 7_200_000;
 const HIDDEN: usize = 32;
+const CHECKPOINT: &str = "training.checkpoint";
 
 /// Arguments of `openclaw model train`.
 #[derive(Debug, Args)]
@@ -82,7 +86,7 @@ impl TrainArgs {
             days,
             held_out_days: HELD_OUT_DAYS.min(days - 1),
             max_rows: ROWS_MAX,
-            resume: true,
+            resume: false,
             seed,
             epochs: None,
             hidden: HIDDEN,
@@ -92,15 +96,16 @@ impl TrainArgs {
 }
 
 pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    let until_ms = until_ms(args)?;
     let gathered = match &args.arrivals {
         Some(file) => from_arrivals(file, args)?,
-        None => from_telemetry(args, environment, ui)?,
+        None => from_telemetry(args, until_ms, environment, ui)?,
     };
     let names = match &args.arrivals {
         Some(_) => Vec::new(),
         None => wait(super::repository(&args.config, environment)?.names())?,
     };
-    let learned = learn_from(&gathered, args, names, ui)?;
+    let learned = learn_from(&gathered, args, until_ms, names, ui)?;
     tell(&learned, &args.output, ui)
 }
 
@@ -108,6 +113,7 @@ pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> R
 pub(super) fn learn_from(
     gathered: &Gathered,
     args: &TrainArgs,
+    until_ms: i64,
     names: Vec<ModelName>,
     ui: &mut Ui,
 ) -> Result<Learned, CliError> {
@@ -120,8 +126,9 @@ pub(super) fn learn_from(
     fs::create_dir_all(&args.output)
         .map_err(|source| CliError::Folder { path: args.output.clone(), source })?;
     let settings = settings(args, gathered.rows.len());
-    let checkpoint = args.output.join("training.checkpoint");
-    let fitted = learn::learn(gathered, settings, &checkpoint, args.resume, ui)?;
+    let checkpoint = args.output.join(CHECKPOINT);
+    let kept = learn::Kept { file: &checkpoint, resume: args.resume, until_ms };
+    let fitted = learn::learn(gathered, settings, &kept, ui)?;
     let name = ModelName::next(now(), taken(&args.output).into_iter().chain(names));
     let model = model(name, args, gathered, settings, &fitted)?;
     model.save(&args.output).map_err(LearnError::from)?;
@@ -138,20 +145,36 @@ fn from_arrivals(file: &Path, args: &TrainArgs) -> Result<Gathered, LearnError> 
     Ok(gathered)
 }
 
+/// Windows that ended up to then are learned from: a run that goes on takes
+/// those that it began with, whatever has been recorded since.
+pub(super) fn until_ms(args: &TrainArgs) -> Result<i64, LearnError> {
+    let kept = learn::until_ms(&args.output.join(CHECKPOINT), args.resume)?;
+    Ok(kept.unwrap_or_else(|| now().millis() - LATE_MS))
+}
+
 pub(super) fn from_telemetry(
     args: &TrainArgs,
+    until_ms: i64,
     environment: &Environment,
     ui: &mut Ui,
 ) -> Result<Gathered, CliError> {
     let service = config::load_service(&args.config, environment)?;
-    let to = Day::of(now());
+    gather(&Store::at(service.data.join("telemetry")), args, until_ms, ui)
+}
+
+fn gather(store: &Store, args: &TrainArgs, until_ms: i64, ui: &mut Ui) -> Result<Gathered, CliError> {
+    let to = Day::of(Timestamp::from_nanos(until_ms.saturating_mul(1_000_000)));
     let query = WindowsQuery { tenant: None, from: to.minus(args.days - 1), to, rows_max: args.max_rows };
-    let windows = Store::at(service.data.join("telemetry")).windows(&query).map_err(LearnError::from)?;
-    let end_ms = now().nanos() / 1_000_000;
-    let mut gathered = Gathered::holding_out_from(end_ms - i64::from(args.held_out_days) * MS_A_DAY);
+    let windows = store.windows(&query).map_err(LearnError::from)?;
+    let mut gathered = Gathered::holding_out_from(until_ms - i64::from(args.held_out_days) * MS_A_DAY);
     let mut random = Random::new(args.seed);
     for series in windows {
-        service::add_series(&series.map_err(LearnError::from)?, &mut random, &mut gathered);
+        let mut series = series.map_err(LearnError::from)?;
+        series.rows.retain(|row| row.at_ms <= until_ms);
+        if series.rows.is_empty() {
+            continue;
+        }
+        service::add_series(&series, &mut random, &mut gathered);
         if gathered.clients().is_multiple_of(10_000) {
             ui.note(format_args!("{} clients so far", gathered.clients()))?;
         }
@@ -206,4 +229,75 @@ fn tell(Learned { model, fitted }: &Learned, folder: &Path, ui: &mut Ui) -> Resu
         fitted.loss,
         fitted.epochs
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openclaw_alert::TenantName;
+    use openclaw_telemetry::{ClientId, Recorder, RecorderOptions, WindowRow};
+    use std::sync::Arc;
+
+    use openclaw_learning::train::Trainer;
+
+    const BEGIN_MS: i64 = 1_772_323_200_000;
+
+    fn window(client: u64, at: i64) -> (TenantName, WindowRow) {
+        let row = WindowRow {
+            client_id: ClientId(client),
+            policy: "api".into(),
+            at_ms: BEGIN_MS + at * 12_000,
+            before: at.min(100) as u8,
+            ticks: [(client + at.unsigned_abs()) as u32 % 17; 12],
+            allowed: 1,
+            refused: 0,
+            cost: 1,
+            rate_per_s: 1.0,
+            burst: 1,
+            advised_rate_per_s: 1.0,
+            advised_burst: 1,
+            is_strained: false,
+            counted: 1.0,
+            counted_burst: 1.0,
+            answered: 0,
+            own_faults: 0,
+            latency: 0.0,
+            model: "plain".into(),
+            weight: 1.0,
+        };
+        (TenantName::new("acme").unwrap(), row)
+    }
+
+    /// More is recorded between the two, as it always is beside a service.
+    #[test]
+    fn a_run_goes_on_with_the_windows_that_it_began_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let (telemetry, output) = (folder.path().join("telemetry"), folder.path().join("models"));
+        let now = Timestamp::from_nanos((BEGIN_MS + 80_000_000) * 1_000_000);
+        let options = RecorderOptions::default();
+        let recorder = Recorder::start(&telemetry, options, Arc::new(move || now)).unwrap();
+        let store = Store::at(&telemetry);
+        recorder.windows((0..5).flat_map(|client| (0..80).map(move |at| window(client, at))).collect());
+        recorder.flush();
+        let mut args = TrainArgs::scheduled("none".into(), output.clone(), 30, 0.99, 0);
+        args.held_out_days = 0;
+        let ui = &mut Ui::of_process();
+        let until = BEGIN_MS + 79 * 12_000;
+        let gathered = gather(&store, &args, until, ui).unwrap();
+        fs::create_dir_all(&output).unwrap();
+        let file = output.join(CHECKPOINT);
+        let settings = settings(&args, gathered.rows.len());
+        let mut first = Trainer::new(&gathered.rows, &gathered.held_out, settings).unwrap();
+        first.epoch().unwrap();
+        first.checkpoint().of_windows_until(until).write(&file).unwrap();
+
+        recorder.windows((0..9).flat_map(|client| (80..160).map(move |at| window(client, at))).collect());
+        recorder.stop();
+        args.resume = true;
+        let until = until_ms(&args).unwrap();
+        let again = gather(&store, &args, until, ui).unwrap();
+        assert_eq!(again.rows, gathered.rows);
+        let kept = learn::Kept { file: &file, resume: true, until_ms: until };
+        assert!(learn::learn(&again, settings, &kept, ui).is_ok());
+    }
 }

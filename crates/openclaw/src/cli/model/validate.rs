@@ -7,7 +7,7 @@ use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_admission::Network;
 use openclaw_learning::artifact::{Model, ModelName};
-use openclaw_learning::validate::{Evidence, Gate, Recorded, Report, Verdict, baseline, sources, validate};
+use openclaw_learning::validate::{Evidence, Gate, Report, Verdict, recent, sources, validate};
 use openclaw_telemetry::Store;
 use serde_json::json;
 use std::fs;
@@ -54,12 +54,9 @@ pub(super) fn run(args: &ValidateArgs, environment: &Environment, ui: &mut Ui) -
 pub(super) fn asked(model: &Model, service: &ServiceSettings) -> Result<Report, CliError> {
     let store = Store::at(service.data.join("telemetry"));
     let running = running(service);
-    let evidence = Evidence {
-        running: running.as_ref(),
-        recent: Recorded::recent(&store, now())?,
-        baseline: baseline(&store, now())?,
-        sources: sources(&store, now())?,
-    };
+    let (recent, baseline) = recent(&store, now())?;
+    let sources = sources(&store, now())?;
+    let evidence = Evidence { running: running.as_ref(), recent, baseline, sources };
     Ok(validate(model, &evidence))
 }
 

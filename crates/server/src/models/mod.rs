@@ -11,6 +11,7 @@ mod change;
 mod gitops;
 mod kept;
 mod loaded;
+mod look;
 #[cfg(test)]
 mod tests;
 mod wish;
@@ -27,6 +28,7 @@ use loaded::{Copies, Made, RowTime};
 use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::{KeyFileError, Repository};
 use openclaw_learning::rollout::Settings;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,8 +37,8 @@ use tokio::sync::Mutex;
 
 /// How the evidence of a rollout is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks between two looks for published models.
-const LOOK_TICKS: u32 = 10;
+/// Between two looks for published models.
+const LOOK: Duration = Duration::from_secs(10);
 /// Ticks between two times that evidence is kept.
 const SAVE_TICKS: u32 = 60;
 /// The key that published models are signed with, where none is given.
@@ -89,6 +91,7 @@ pub(crate) struct Models {
 }
 
 /// What changes.
+#[derive(Default)]
 struct State {
     kept: Kept,
     /// Of the running model and the one on its way.
@@ -97,6 +100,9 @@ struct State {
     time: Option<Arc<RowTime>>,
     /// The running model can't be loaded and another runs in its place.
     is_fallback: bool,
+    /// Those that can't be served, whenever they are asked for. After a restart
+    /// keys and settings may be others.
+    refused: BTreeSet<ModelName>,
     ticks: u32,
 }
 
@@ -137,14 +143,7 @@ impl Models {
             Some(repository) => repository,
             None => Repository::embedded(&folder, &data.join(KEY_FILE))?,
         };
-        let state = State {
-            kept,
-            made: Made::default(),
-            candidate_made: Made::default(),
-            time: None,
-            is_fallback: false,
-            ticks: 0,
-        };
+        let state = State { kept, ..State::default() };
         let models = Self {
             limits: Arc::clone(limits),
             repository,
@@ -161,33 +160,47 @@ impl Models {
     }
 
     fn resumed(mut self) -> Self {
-        let mut state = std::mem::replace(self.state.get_mut(), State::empty());
+        let mut state = std::mem::take(self.state.get_mut());
         self.resume(&mut state);
         self.tell(&state);
         *self.state.get_mut() = state;
         self
     }
 
-    /// Looks at evidence each second, and for what is published.
+    /// Looks at evidence, does what is asked for and looks for what is published.
+    /// None waits for the others: a registry may take its time, and what does
+    /// harm goes back at once all the same.
     pub(crate) async fn keep(self: Arc<Self>) {
+        tokio::join!(self.keep_judging(), self.keep_granting(), self.keep_looking());
+    }
+
+    async fn keep_judging(&self) {
         loop {
             tokio::time::sleep(TICK).await;
             self.tick().await;
         }
     }
 
-    /// One second.
-    pub(crate) async fn tick(&self) {
-        let mut state = self.state.lock().await;
-        state.ticks += 1;
-        self.judge(&mut state);
-        self.take_wish(&mut state).await;
-        if state.ticks % LOOK_TICKS == 1 {
-            match &self.mode {
-                RolloutMode::Auto => self.begin_with_newest(&mut state).await,
-                RolloutMode::Gitops { file } => self.follow(file, &mut state).await,
-            }
+    async fn keep_granting(&self) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.take_wish().await;
         }
+    }
+
+    async fn keep_looking(&self) {
+        tokio::time::sleep(TICK).await;
+        loop {
+            self.look().await;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// One second.
+    async fn tick(&self) {
+        let mut state = self.state.lock().await;
+        state.ticks = state.ticks.wrapping_add(1);
+        self.judge(&mut state);
         if state.ticks.is_multiple_of(SAVE_TICKS) && state.kept.rollout.is_some() {
             self.save(&state.kept);
         }
@@ -207,19 +220,6 @@ impl Models {
             is_fallback: state.is_fallback,
             rollouts: self.steps_done.told(),
         });
-    }
-}
-
-impl State {
-    fn empty() -> Self {
-        Self {
-            kept: Kept::default(),
-            made: Made::default(),
-            candidate_made: Made::default(),
-            time: None,
-            is_fallback: false,
-            ticks: 0,
-        }
     }
 }
 

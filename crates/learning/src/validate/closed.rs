@@ -25,10 +25,8 @@ const ABUSE: Named = ("abuse", "points of abuse let through more than by the pla
 const SLO: Named = ("SLO", "points of ticks beyond the SLO more than 1, or than with the plain estimator");
 const OUTAGE: Named =
     ("outage", "points of requests refused in the five minutes after an outage, more than without limits");
-const STEADY: Named = (
-    "steady clients",
-    "percent refused of clients that never change, while another sends 1 000 at once",
-);
+const STEADY: Named =
+    ("steady clients", "percent refused of clients that never change, while another sends 1 000 at once");
 
 /// Gates on simulated worlds. Clients that are too few or too short make none.
 ///

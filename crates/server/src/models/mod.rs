@@ -26,7 +26,7 @@ use audit::Audit;
 use kept::Kept;
 use loaded::{Copies, Made, RowTime};
 use openclaw_learning::artifact::ModelName;
-use openclaw_learning::publish::{KeyFileError, Repository};
+use openclaw_learning::publish::{KeyFileError, MODELS_FOLDER, Repository, SIGNING_KEY_FILE};
 use openclaw_learning::rollout::Settings;
 use std::collections::BTreeSet;
 use std::io;
@@ -41,8 +41,6 @@ const TICK: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(10);
 /// Ticks between two times that evidence is kept.
 const SAVE_TICKS: u32 = 60;
-/// The key that published models are signed with, where none is given.
-const KEY_FILE: &str = "model-signing-key.pem";
 /// What runs where no model does.
 const PLAIN: &str = "plain";
 
@@ -73,7 +71,7 @@ pub enum RolloutMode {
 /// The model that runs on a data folder, or would; none for the plain estimator.
 #[must_use]
 pub fn running_model(data: &Path) -> Option<ModelName> {
-    Kept::peek(&data.join("models"))?.running
+    Kept::peek(&data.join(MODELS_FOLDER))?.running
 }
 
 /// The models in service.
@@ -134,14 +132,14 @@ impl Models {
         limits: &Arc<Limits>,
         clock: &Arc<Clock>,
     ) -> Result<Self, ModelsStartError> {
-        let folder = data.join("models");
+        let folder = data.join(MODELS_FOLDER);
         let copies = Copies::new(&folder);
         let failed = |source| ModelsStartError::Folder { path: folder.clone(), source };
         copies.make_room().map_err(failed)?;
         let kept = Kept::load(&folder).map_err(failed)?;
         let repository = match options.repository {
             Some(repository) => repository,
-            None => Repository::embedded(&folder, &data.join(KEY_FILE))?,
+            None => Repository::embedded(&folder, &data.join(SIGNING_KEY_FILE))?,
         };
         let state = State { kept, ..State::default() };
         let models = Self {

@@ -4,6 +4,7 @@
 use super::Models;
 use super::change::ModelsError;
 use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::MODELS_FOLDER;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -71,7 +72,7 @@ pub enum WishError {
 /// # Errors
 /// [`WishError`].
 pub fn ask(data: &Path, wish: Wish, by: &str) -> Result<(), WishError> {
-    let folder = data.join("models");
+    let folder = data.join(MODELS_FOLDER);
     let failed = |source| WishError::Folder { folder: folder.clone(), source };
     let number = number().map_err(failed)?;
     fs::create_dir_all(&folder).map_err(failed)?;

@@ -16,6 +16,11 @@ pub use repository::{Listed, Place, Published, Pushed, Repository, Standing};
 use crate::artifact::{CardError, Digest, FileError, ModelError, ModelName};
 use std::path::PathBuf;
 
+/// Where models are in a data folder, unless settings name a registry.
+pub const MODELS_FOLDER: &str = "models";
+/// The key in a data folder that signs them, where none is configured.
+pub const SIGNING_KEY_FILE: &str = "model-signing-key.pem";
+
 /// Why a folder or a registry does not do what it is asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -221,15 +221,26 @@ impl Repository {
             return Ok(Standing::Unsigned);
         };
         let Ok(manifest) = Manifest::from_json(&json) else { return Ok(Standing::Untrusted) };
+        let mut standing = Ok(Standing::Untrusted);
         for layer in signature::layers_of(&manifest) {
             debug_assert!(layer.size <= PAYLOAD_BYTES_MAX as u64);
-            // A signature that can't be fetched counts for nothing; another may hold.
-            let Ok(payload) = self.store.blob(layer).await else { continue };
+            let payload = match self.store.blob(layer).await {
+                Ok(payload) => payload,
+                // Nobody can say just now, unless another holds.
+                Err(
+                    error @ (StoreError::File(_) | StoreError::Remote { .. } | StoreError::Denied { .. }),
+                ) => {
+                    standing = Err(error);
+                    continue;
+                }
+                // It counts for nothing; another may hold.
+                Err(_) => continue,
+            };
             if let Some(key) = signature::signer(layer, &payload, digest, &self.trusted) {
                 return Ok(Standing::Signed(key));
             }
         }
-        Ok(Standing::Untrusted)
+        standing
     }
 
     /// Fetches a model: signed by a trusted key, whole, and of this name; with

@@ -77,6 +77,22 @@ fn layer(manifest: &Value, ending: &str) -> String {
     layer["digest"].as_str().unwrap().to_owned()
 }
 
+/// Whoever asks again may find it signed: it isn't refused for good.
+#[test]
+fn a_signature_that_can_t_be_read_is_no_wrong_one() {
+    let fixture = Fixture::new();
+    let manifest = read_json(&fixture.blob(&fixture.tagged(true)));
+    let payload = fixture.blob(manifest["layers"][0]["digest"].as_str().unwrap());
+    let away = payload.with_extension("away");
+    fs::rename(&payload, &away).unwrap();
+    fs::create_dir(&payload).unwrap();
+    let error = pull(&fixture.repository(), "model-20261122").unwrap_err();
+    assert!(matches!(error, PublishError::Store(_)), "{error}");
+    fs::remove_dir(&payload).unwrap();
+    fs::rename(&away, &payload).unwrap();
+    pull(&fixture.repository(), "model-20261122").unwrap();
+}
+
 #[test]
 fn a_folder_is_a_repository() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,14 +6,11 @@ use super::secret::SecretText;
 use super::values::{Flag, Text};
 use openclaw_delivery::Secret;
 use openclaw_learning::publish::{
-    Place, RemoteOptions, Repository, RepositoryName, SigningKey, VerifyingKey,
+    MODELS_FOLDER, Place, RemoteOptions, Repository, RepositoryName, SIGNING_KEY_FILE, SigningKey,
+    VerifyingKey,
 };
 use std::path::Path;
 
-/// Where models are in the data folder.
-const FOLDER: &str = "models";
-/// The key that signs them, where none is configured.
-const KEY_FILE: &str = "model-signing-key.pem";
 const KEYS_MAX: usize = 32;
 
 section! {
@@ -97,7 +94,7 @@ impl ModelsSettings {
     fn repository_at(&self, place: &Place, data: &Path) -> Result<Repository, ModelsError> {
         let signing = match &self.sign {
             Some(pem) => SigningKey::from_pem(pem.expose()).map_err(ModelsError::SignKey)?,
-            None => SigningKey::load_or_create(&data.join(KEY_FILE))?,
+            None => SigningKey::load_or_create(&data.join(SIGNING_KEY_FILE))?,
         };
         let trusted = self.verify.clone().unwrap_or_else(|| vec![signing.public().clone()]);
         Ok(Repository::new(place, Some(signing), trusted)?)
@@ -105,7 +102,7 @@ impl ModelsSettings {
 }
 
 fn in_data(data: &Path) -> Place {
-    Place::Directory(data.join(FOLDER))
+    Place::Directory(data.join(MODELS_FOLDER))
 }
 
 pub(super) fn checked(section: ModelsSection, cx: &mut Context<'_>) -> ModelsSettings {

@@ -53,8 +53,8 @@ impl From<ModelsError> for Problem {
                 StatusCode::CONFLICT
             }
             ModelsError::Publish(PublishError::Missing { .. }) => StatusCode::NOT_FOUND,
+            ModelsError::Store(_) | ModelsError::Publish(PublishError::Store(_)) => StatusCode::BAD_GATEWAY,
             ModelsError::Publish(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            ModelsError::Store(_) => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, error.to_string())
     }

@@ -5,7 +5,7 @@ use super::kept::Kept;
 use super::loaded::{Loaded, Made};
 use super::{Models, RolloutMode, State, named};
 use openclaw_admission::Plain;
-use openclaw_learning::artifact::{Digest, ModelName};
+use openclaw_learning::artifact::{Model, ModelError, ModelName};
 use openclaw_learning::publish::{PublishError, StoreError};
 use openclaw_learning::rollout::{Event, Figures, Reason, Rollout, Stage};
 use serde_json::{Value, json};
@@ -66,12 +66,12 @@ impl Models {
         loaded.inspect_err(|error| tracing::error!(model = %name, %error, "a model can't be loaded")).ok()
     }
 
-    fn is_gitops(&self) -> bool {
+    pub(super) fn is_gitops(&self) -> bool {
         matches!(self.mode, RolloutMode::Gitops { .. })
     }
 
     /// Goes on with the rollout that is kept.
-    fn try_out(&self, state: &mut State, loaded: Loaded) {
+    pub(super) fn try_out(&self, state: &mut State, loaded: Loaded) {
         let Some(rollout) = &state.kept.rollout else { return };
         let (salt, part) = (rollout.salt(), rollout.stage().part());
         state.time = Some(loaded.time);
@@ -88,7 +88,7 @@ impl Models {
         if let Some(seen) = self.limits.with_adapter(openclaw_admission::Adapter::take_evidence) {
             rollout.observe(&seen);
         }
-        let row_nanos = state.time.as_ref().and_then(|time| time.mean_nanos());
+        let row_nanos = state.time.as_ref().and_then(|time| time.nanos());
         match rollout.step(self.clock.now(), row_nanos) {
             None => {}
             Some(Event::Advanced { to, figures, .. }) => self.advance(state, to, figures),
@@ -124,7 +124,10 @@ impl Models {
 
     fn now_runs(&self, state: &mut State, name: ModelName) {
         let kept = &mut state.kept;
-        kept.previous = kept.running.replace(name);
+        let before = kept.running.replace(name);
+        // What can't be loaded is nothing to go back to.
+        kept.previous =
+            if state.is_fallback { kept.previous.filter(|served| *served != name) } else { before };
         kept.newest = kept.newest.max(Some(name));
         kept.rollout = None;
         (state.time, state.is_fallback) = (None, false);
@@ -143,85 +146,59 @@ impl Models {
         self.forget_others(&state.kept);
     }
 
-    /// Begins with the newest model that is published, if it is newer than all
-    /// before.
-    pub(super) async fn begin_with_newest(&self, state: &mut State) {
-        if state.kept.rollout.is_some() {
-            return;
-        }
-        let names = match self.repository.names().await {
-            Ok(names) => names,
-            Err(error) => return tracing::warn!(%error, "published models can't be listed: tried again"),
-        };
-        let Some(newest) = names.into_iter().next().filter(|name| Some(*name) > state.kept.newest) else {
-            return;
-        };
-        self.begin_or_refuse(state, newest, None).await;
+    /// Makes a model the one that runs, whatever evidence says.
+    pub(crate) async fn promote(&self, name: ModelName, who: &str) -> Result<(), ModelsError> {
+        let done = self.promoted(name, who).await;
+        self.tell(&*self.state.lock().await);
+        done
     }
 
-    /// Begins with a model; one that can't be had is not asked for again.
-    pub(super) async fn begin_or_refuse(&self, state: &mut State, newest: ModelName, digest: Option<Digest>) {
-        if let Err(error) = self.begin_with(state, newest, digest).await {
-            tracing::error!(model = %newest, %error, "the model is left out: it is tried again with a newer one");
-            state.kept.newest = Some(newest);
-            self.save(&state.kept);
-            let why = error.to_string();
-            self.note(&state.kept, Step::new("model.refuse", newest, &why));
+    async fn promoted(&self, name: ModelName, who: &str) -> Result<(), ModelsError> {
+        if self.is_promoted_at_once(&mut *self.state.lock().await, name, who)? {
+            return Ok(());
         }
-    }
-
-    async fn begin_with(
-        &self,
-        state: &mut State,
-        name: ModelName,
-        digest: Option<Digest>,
-    ) -> Result<(), ModelsError> {
-        let loaded = self.pulled(name, digest).await?;
-        let now = self.clock.now();
-        let running = named(state.kept.running);
-        // Another model, other clients first.
-        let salt = now.nanos() as u64;
-        let rollout = Rollout::new(self.steps.clone(), &running, &name.to_string(), salt, now);
-        (state.kept.rollout, state.kept.newest) = (Some(rollout), Some(name));
-        self.save(&state.kept);
-        self.try_out(state, loaded);
-        let step = Step::new("model.shadow", name, "it was published");
-        self.note(&state.kept, step.at(Stage::SHADOW));
+        // Meanwhile others may be judged, and gone back from.
+        let published = self.repository.pull(name, None).await?;
+        let mut state = self.state.lock().await;
+        if self.is_promoted_at_once(&mut state, name, who)? {
+            return Ok(());
+        }
+        let loaded = self.with_copy(&published.model)?;
+        self.put(&mut state, Some(loaded));
+        self.now_runs(&mut state, name);
+        let step = Step::new("model.promote", name, BY_HAND).by(who).at(Stage::ALL);
+        self.note(&state.kept, step);
         Ok(())
     }
 
-    async fn pulled(&self, name: ModelName, digest: Option<Digest>) -> Result<Loaded, ModelsError> {
-        let published = self.repository.pull(name, digest).await?;
-        if let Err(error) = self.copies.keep(&published.model) {
-            return Err(PublishError::Model { name, error: Box::new(error) }.into());
-        }
-        Ok(Loaded::new(&published.model))
-    }
-
-    /// Makes a model the one that runs, whatever evidence says.
-    pub(super) async fn promote_now(
+    /// False where the model has to be fetched first.
+    fn is_promoted_at_once(
         &self,
         state: &mut State,
         name: ModelName,
         who: &str,
-    ) -> Result<(), ModelsError> {
+    ) -> Result<bool, ModelsError> {
         if self.is_gitops() {
             return Err(ModelsError::Gitops);
         }
         if state.kept.running == Some(name) && !state.is_fallback {
             return Err(ModelsError::Running { name });
         }
-        if state.kept.candidate() == Some(name) {
+        let is_candidate = state.kept.candidate() == Some(name);
+        if is_candidate {
             let figures = state.kept.rollout.as_ref().map(Rollout::figures);
             self.promote_candidate(state, who, BY_HAND, figures);
-            return Ok(());
         }
-        let loaded = self.pulled(name, None).await?;
-        self.put(state, Some(loaded));
-        self.now_runs(state, name);
-        let step = Step::new("model.promote", name, BY_HAND).by(who).at(Stage::ALL);
-        self.note(&state.kept, step);
-        Ok(())
+        Ok(is_candidate)
+    }
+
+    /// Ready to be put in force, also where its repository is away.
+    pub(super) fn with_copy(&self, model: &Model) -> Result<Loaded, PublishError> {
+        match self.copies.keep(model) {
+            Ok(()) => Ok(Loaded::new(model)),
+            Err(ModelError::File(error)) => Err(StoreError::File(error).into()),
+            Err(error) => Err(PublishError::Model { name: model.name(), error: Box::new(error) }),
+        }
     }
 
     /// Puts another model in the place of the running one at once.
@@ -239,11 +216,14 @@ impl Models {
 
     /// Ends a rollout, or goes back to the model before the running one, and
     /// without one to the plain estimator.
-    pub(super) fn roll_back_now(&self, state: &mut State, who: &str) -> Result<(), ModelsError> {
+    pub(crate) async fn roll_back(&self, who: &str) -> Result<(), ModelsError> {
         if self.is_gitops() {
             return Err(ModelsError::Gitops);
         }
-        self.go_back(state, who, BY_HAND)
+        let mut state = self.state.lock().await;
+        let done = self.go_back(&mut state, who, BY_HAND);
+        self.tell(&state);
+        done
     }
 
     pub(super) fn go_back(&self, state: &mut State, who: &str, why: &str) -> Result<(), ModelsError> {
@@ -262,22 +242,6 @@ impl Models {
         self.note(&state.kept, step);
         self.forget_others(&state.kept);
         Ok(())
-    }
-
-    /// [`Models::promote_now`].
-    pub(crate) async fn promote(&self, name: ModelName, who: &str) -> Result<(), ModelsError> {
-        let mut state = self.state.lock().await;
-        let done = self.promote_now(&mut state, name, who).await;
-        self.tell(&state);
-        done
-    }
-
-    /// [`Models::roll_back_now`].
-    pub(crate) async fn roll_back(&self, who: &str) -> Result<(), ModelsError> {
-        let mut state = self.state.lock().await;
-        let done = self.roll_back_now(&mut state, who);
-        self.tell(&state);
-        done
     }
 
     /// All that is known, for people.
@@ -315,7 +279,7 @@ impl Models {
         }
     }
 
-    fn note(&self, kept: &Kept, step: Step<'_>) {
+    pub(super) fn note(&self, kept: &Kept, step: Step<'_>) {
         let Step { what, who, model, stage, why, figures } = step;
         self.steps_done.count(what);
         let (model, running) = (named(model), named(kept.running));
@@ -360,7 +324,7 @@ impl StepsDone {
 }
 
 /// What the audit log is told.
-struct Step<'s> {
+pub(super) struct Step<'s> {
     what: &'static str,
     who: &'s str,
     model: Option<ModelName>,
@@ -371,7 +335,7 @@ struct Step<'s> {
 
 impl<'s> Step<'s> {
     /// Of nobody's doing.
-    fn new(what: &'static str, model: impl Into<Option<ModelName>>, why: &'s str) -> Self {
+    pub(super) fn new(what: &'static str, model: impl Into<Option<ModelName>>, why: &'s str) -> Self {
         Self { what, who: BY_ITSELF, model: model.into(), stage: String::new(), why, figures: None }
     }
 
@@ -379,7 +343,7 @@ impl<'s> Step<'s> {
         Self { who, ..self }
     }
 
-    fn at(self, stage: Stage) -> Self {
+    pub(super) fn at(self, stage: Stage) -> Self {
         Self { stage: stage.to_string(), ..self }
     }
 

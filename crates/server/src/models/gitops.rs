@@ -59,30 +59,36 @@ fn plain(value: &str) -> &str {
 impl Models {
     /// Does what the file says: another version is begun with, the one that runs
     /// or ran before is gone back to at once.
-    pub(super) async fn follow(&self, file: &Path, state: &mut State) {
+    pub(super) async fn follow(&self, file: &Path) {
         let Wanted { version, digest } = match read(file) {
             Ok(wanted) => wanted,
             Err(error) => {
                 return tracing::warn!(file = %file.display(), %error, "what runs stays: the file can't be followed");
             }
         };
-        let wanted = Some(version);
-        if wanted == state.kept.candidate() || (wanted == state.kept.running && state.kept.rollout.is_none())
-        {
-            return;
+        if self.is_yet_to_begin(&mut *self.state.lock().await, version) {
+            self.begin_or_refuse(version, digest).await;
         }
-        let is_back = wanted == state.kept.running || wanted == state.kept.previous;
+    }
+
+    /// Goes back where that is what is wanted.
+    fn is_yet_to_begin(&self, state: &mut State, version: ModelName) -> bool {
+        let wanted = Some(version);
+        if wanted == state.kept.candidate() {
+            return false;
+        }
+        let is_before = wanted == state.kept.previous;
         if state.kept.rollout.is_some() {
             self.went_back(state);
         }
         if wanted == state.kept.running {
-            return;
+            return false;
         }
-        if is_back {
+        if is_before {
             self.went_back(state);
-        } else if wanted != state.kept.newest {
-            self.begin_or_refuse(state, version, digest).await;
+            return false;
         }
+        self.is_new(state, version)
     }
 
     fn went_back(&self, state: &mut State) {

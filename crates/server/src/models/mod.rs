@@ -11,6 +11,7 @@ mod change;
 mod gitops;
 mod kept;
 mod loaded;
+mod look;
 #[cfg(test)]
 mod tests;
 mod wish;
@@ -25,8 +26,9 @@ use audit::Audit;
 use kept::Kept;
 use loaded::{Copies, Made, RowTime};
 use openclaw_learning::artifact::ModelName;
-use openclaw_learning::publish::{KeyFileError, Repository};
+use openclaw_learning::publish::{KeyFileError, MODELS_FOLDER, Repository, SIGNING_KEY_FILE};
 use openclaw_learning::rollout::Settings;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,12 +37,10 @@ use tokio::sync::Mutex;
 
 /// How the evidence of a rollout is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks between two looks for published models.
-const LOOK_TICKS: u32 = 10;
+/// Between two looks for published models.
+const LOOK: Duration = Duration::from_secs(10);
 /// Ticks between two times that evidence is kept.
 const SAVE_TICKS: u32 = 60;
-/// The key that published models are signed with, where none is given.
-const KEY_FILE: &str = "model-signing-key.pem";
 /// What runs where no model does.
 const PLAIN: &str = "plain";
 
@@ -71,7 +71,7 @@ pub enum RolloutMode {
 /// The model that runs on a data folder, or would; none for the plain estimator.
 #[must_use]
 pub fn running_model(data: &Path) -> Option<ModelName> {
-    Kept::peek(&data.join("models"))?.running
+    Kept::peek(&data.join(MODELS_FOLDER))?.running
 }
 
 /// The models in service.
@@ -89,6 +89,7 @@ pub(crate) struct Models {
 }
 
 /// What changes.
+#[derive(Default)]
 struct State {
     kept: Kept,
     /// Of the running model and the one on its way.
@@ -97,6 +98,9 @@ struct State {
     time: Option<Arc<RowTime>>,
     /// The running model can't be loaded and another runs in its place.
     is_fallback: bool,
+    /// Those that can't be served, whenever they are asked for. After a restart
+    /// keys and settings may be others.
+    refused: BTreeSet<ModelName>,
     ticks: u32,
 }
 
@@ -128,23 +132,16 @@ impl Models {
         limits: &Arc<Limits>,
         clock: &Arc<Clock>,
     ) -> Result<Self, ModelsStartError> {
-        let folder = data.join("models");
+        let folder = data.join(MODELS_FOLDER);
         let copies = Copies::new(&folder);
         let failed = |source| ModelsStartError::Folder { path: folder.clone(), source };
         copies.make_room().map_err(failed)?;
         let kept = Kept::load(&folder).map_err(failed)?;
         let repository = match options.repository {
             Some(repository) => repository,
-            None => Repository::embedded(&folder, &data.join(KEY_FILE))?,
+            None => Repository::embedded(&folder, &data.join(SIGNING_KEY_FILE))?,
         };
-        let state = State {
-            kept,
-            made: Made::default(),
-            candidate_made: Made::default(),
-            time: None,
-            is_fallback: false,
-            ticks: 0,
-        };
+        let state = State { kept, ..State::default() };
         let models = Self {
             limits: Arc::clone(limits),
             repository,
@@ -161,33 +158,47 @@ impl Models {
     }
 
     fn resumed(mut self) -> Self {
-        let mut state = std::mem::replace(self.state.get_mut(), State::empty());
+        let mut state = std::mem::take(self.state.get_mut());
         self.resume(&mut state);
         self.tell(&state);
         *self.state.get_mut() = state;
         self
     }
 
-    /// Looks at evidence each second, and for what is published.
+    /// Looks at evidence, does what is asked for and looks for what is published.
+    /// None waits for the others: a registry may take its time, and what does
+    /// harm goes back at once all the same.
     pub(crate) async fn keep(self: Arc<Self>) {
+        tokio::join!(self.keep_judging(), self.keep_granting(), self.keep_looking());
+    }
+
+    async fn keep_judging(&self) {
         loop {
             tokio::time::sleep(TICK).await;
             self.tick().await;
         }
     }
 
-    /// One second.
-    pub(crate) async fn tick(&self) {
-        let mut state = self.state.lock().await;
-        state.ticks += 1;
-        self.judge(&mut state);
-        self.take_wish(&mut state).await;
-        if state.ticks % LOOK_TICKS == 1 {
-            match &self.mode {
-                RolloutMode::Auto => self.begin_with_newest(&mut state).await,
-                RolloutMode::Gitops { file } => self.follow(file, &mut state).await,
-            }
+    async fn keep_granting(&self) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.take_wish().await;
         }
+    }
+
+    async fn keep_looking(&self) {
+        tokio::time::sleep(TICK).await;
+        loop {
+            self.look().await;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// One second.
+    async fn tick(&self) {
+        let mut state = self.state.lock().await;
+        state.ticks = state.ticks.wrapping_add(1);
+        self.judge(&mut state);
         if state.ticks.is_multiple_of(SAVE_TICKS) && state.kept.rollout.is_some() {
             self.save(&state.kept);
         }
@@ -207,19 +218,6 @@ impl Models {
             is_fallback: state.is_fallback,
             rollouts: self.steps_done.told(),
         });
-    }
-}
-
-impl State {
-    fn empty() -> Self {
-        Self {
-            kept: Kept::default(),
-            made: Made::default(),
-            candidate_made: Made::default(),
-            time: None,
-            is_fallback: false,
-            ticks: 0,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::limits::TestWorld;
 use openclaw_admission::{Adaptation, FEATURES, OUTPUTS, Weights};
 use openclaw_learning::Random;
 use openclaw_learning::artifact::{Card, Model};
-use openclaw_learning::publish::{Place, SigningKey};
+use openclaw_learning::publish::{Place, RemoteOptions, SigningKey};
 use openclaw_learning::rollout::{Stage, Step};
 use openclaw_learning::traces::{self, Trace};
 use openclaw_learning::train::{self, Gathered};
@@ -82,6 +82,10 @@ impl Service {
                 names.iter().enumerate().map(|(at, name)| (name.as_str(), asked(at))).collect();
             self.world.second(&asks);
             self.models.tick().await;
+            self.models.take_wish().await;
+            if self.seconds % 10 == 1 {
+                self.models.look().await;
+            }
         }
     }
 
@@ -181,12 +185,82 @@ async fn a_model_that_nobody_trusted_has_signed_is_refused() {
     let key = SigningKey::load_or_create(&service.data.path().join("other.key")).unwrap();
     let trusted = vec![key.public().clone()];
     let other = Repository::new(&Place::Directory(service.data.path().join("models")), Some(key), trusted);
-    other.unwrap().push(&always("model-20260101", 3.0)).await.unwrap();
+    // A name that is far ahead, so that none of ours is ever newer.
+    other.unwrap().push(&always("model-20991231", 3.0)).await.unwrap();
     service.run(60).await;
-    assert_eq!(service.audit(), ["model.refuse model-20260101  by rollout"]);
+    assert_eq!(service.audit(), ["model.refuse model-20991231  by rollout"]);
     assert_eq!(service.world.limits.predictor(), "plain");
-    let refused = service.models.promote("model-20260101".parse().unwrap(), "ann").await;
+    let refused = service.models.promote("model-20991231".parse().unwrap(), "ann").await;
     assert!(matches!(refused, Err(ModelsError::Publish(_))), "{refused:?}");
+    service.push(&always("model-20260101", 3.0)).await;
+    service.run(15).await;
+    assert_eq!(service.told().await["rollout"]["candidate"], "model-20260101");
+}
+
+#[tokio::test]
+async fn a_model_that_can_t_be_had_just_now_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.yaml");
+    fs::write(&file, "version: model-20260101\n").unwrap();
+    for mode in [RolloutMode::Auto, RolloutMode::Gitops { file }] {
+        let mut service = Service::new(mode).await;
+        service.push(&always("model-20260101", 3.0)).await;
+        let (blobs, away) = (service.data.path().join("models/blobs"), service.data.path().join("away"));
+        fs::rename(&blobs, &away).unwrap();
+        service.run(30).await;
+        assert_eq!(service.audit(), [""; 0]);
+        fs::rename(&away, &blobs).unwrap();
+        service.run(15).await;
+        assert_eq!(service.audit(), ["model.shadow model-20260101 shadow by rollout"]);
+    }
+}
+
+/// Its registry takes a connection and never answers.
+#[tokio::test]
+async fn nobody_waits_for_a_registry_to_go_back() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    let (first, second) = ("model-20260101".parse().unwrap(), "model-20260102".parse().unwrap());
+    service.models.promote(first, "ann").await.unwrap();
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let repository = format!("{}/models", registry.local_addr().unwrap()).parse().unwrap();
+    let options = RemoteOptions { repository, credentials: None, ca: None, is_plain: true };
+    let repository = Repository::new(&Place::Oci(options), None, Vec::new()).unwrap();
+    service.world = TestWorld::new(Adaptation::On);
+    let options = ModelsOptions { repository: Some(repository), steps: steps(), mode: RolloutMode::Auto };
+    let (world, models) = (&service.world, &mut service.models);
+    *models = Models::start(options, service.data.path(), &world.limits, &world.clock()).unwrap();
+    assert_eq!(world.limits.predictor(), "model-20260101");
+    let goes_back = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        models.tick().await;
+        models.roll_back("ann").await
+    };
+    tokio::select! {
+        () = models.look() => panic!("an answer"),
+        done = models.promote(second, "ben") => panic!("an answer: {done:?}"),
+        done = tokio::time::timeout(Duration::from_secs(10), goes_back) => done.unwrap().unwrap(),
+    }
+    assert_eq!(world.limits.predictor(), "plain");
+}
+
+#[tokio::test]
+async fn what_can_t_be_loaded_is_nothing_to_go_back_to() {
+    for next in ["model-20260102", "model-20260103"] {
+        let mut service = Service::new(RolloutMode::Auto).await;
+        for (name, output) in [("model-20260101", 3.0), ("model-20260102", 3.2)] {
+            service.push(&always(name, output)).await;
+            service.models.promote(name.parse().unwrap(), "ann").await.unwrap();
+        }
+        fs::write(service.data.path().join("models/serving/model-20260102.safetensors"), b"no").unwrap();
+        service.restart();
+        assert_eq!(service.world.limits.predictor(), "model-20260101");
+        service.push(&always("model-20260103", 3.4)).await;
+        service.models.promote(next.parse().unwrap(), "ann").await.unwrap();
+        assert_eq!(service.world.limits.predictor(), next);
+        service.models.roll_back("ann").await.unwrap();
+        assert_eq!(service.world.limits.predictor(), "model-20260101", "before {next}");
+    }
 }
 
 #[tokio::test]

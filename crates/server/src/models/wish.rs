@@ -1,9 +1,10 @@
 //! What the command line asks of the service that runs on a data folder: a file
 //! that it finds within a second, or when it starts.
 
+use super::Models;
 use super::change::ModelsError;
-use super::{Models, State};
 use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::MODELS_FOLDER;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -71,7 +72,7 @@ pub enum WishError {
 /// # Errors
 /// [`WishError`].
 pub fn ask(data: &Path, wish: Wish, by: &str) -> Result<(), WishError> {
-    let folder = data.join("models");
+    let folder = data.join(MODELS_FOLDER);
     let failed = |source| WishError::Folder { folder: folder.clone(), source };
     let number = number().map_err(failed)?;
     fs::create_dir_all(&folder).map_err(failed)?;
@@ -111,7 +112,7 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
 
 impl Models {
     /// Does what the command line has asked for since.
-    pub(super) async fn take_wish(&self, state: &mut State) {
+    pub(super) async fn take_wish(&self) {
         let path = self.folder.join(WISH);
         let asked: Option<Asked> = match read(&path) {
             Ok(asked) => asked,
@@ -123,8 +124,8 @@ impl Models {
             return tracing::warn!(%error, "a wish can't be taken");
         }
         let done = match wish {
-            Wish::Promote(name) => self.promote_now(state, name, &by).await,
-            Wish::RollBack => self.roll_back_now(state, &by),
+            Wish::Promote(name) => self.promote(name, &by).await,
+            Wish::RollBack => self.roll_back(&by).await,
         };
         let refusal = done.err().map(|error: ModelsError| error.to_string());
         if let Err(error) = put(&self.folder, ANSWER, &Answered { number, refusal }) {

@@ -118,6 +118,9 @@ fn nothing_is_left_of_an_erased_tenant() {
     assert!(left.iter().all(|path| !path.to_string_lossy().contains("acme")), "{left:?}");
     assert_eq!(store.tenants(Kind::Windows).unwrap(), [tenant("globex")]);
     assert_eq!(rows(&store), 1);
+    // Nobody writes any more, and it is done all the same.
+    recorder.erase(&tenant("globex")).unwrap();
+    assert_eq!(store.tenants(Kind::Windows).unwrap(), []);
 }
 
 /// What can't be written is counted and the next is tried again.

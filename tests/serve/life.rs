@@ -89,22 +89,18 @@ fn what_was_recorded_becomes_a_model_that_is_begun_with() {
     let server = folder.serve();
     let metrics = || server.get("/metrics", &operator).expect(200).text();
     until("the missed run is caught up", || metrics().contains("openclaw_training_runs_total"));
-    let metrics = metrics();
-    assert!(
-        metrics.contains(r#"openclaw_training_runs_total{outcome="published"} 1"#),
-        "{metrics}\n{}",
-        server.log()
-    );
+    let reports: Vec<_> = std::fs::read_dir(folder.path().join("data/training/reports")).unwrap().collect();
+    let report = reports[0].as_ref().unwrap().path();
+    let gates: Value = serde_json::from_slice(&std::fs::read(report.join("report.json")).unwrap()).unwrap();
+    let published = r#"openclaw_training_runs_total{outcome="published"} 1"#;
+    assert!(metrics().contains(published), "{gates:#}");
+    let html = std::fs::read_to_string(report.join("report.html")).unwrap();
+    assert!(html.contains("Every gate that could be asked passed"), "{html}");
+    let asked = gates["gates"].as_array().unwrap();
+    assert!(asked.iter().all(|gate| gate["left_out"].is_null()), "{gates:#}");
     until("the model is in shadow", || {
         server.get("/api/v1/models", &operator).expect(200).json()["rollout"]["stage"] == "shadow"
     });
-    let reports: Vec<_> = std::fs::read_dir(folder.path().join("data/training/reports")).unwrap().collect();
-    let report = reports[0].as_ref().unwrap().path();
-    let html = std::fs::read_to_string(report.join("report.html")).unwrap();
-    assert!(html.contains("Every gate that could be asked passed"), "{html}");
-    let gates: Value = serde_json::from_slice(&std::fs::read(report.join("report.json")).unwrap()).unwrap();
-    let asked = gates["gates"].as_array().unwrap();
-    assert!(asked.iter().all(|gate| gate["left_out"].is_null()), "{gates:#}");
     server.stop();
 }
 

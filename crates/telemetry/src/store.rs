@@ -82,17 +82,21 @@ impl Store {
     }
 
     /// Takes files away whose rows another has; who knows of them can still
-    /// read them until [`Store::forget_replaced`].
-    pub(crate) fn replace(&self, place: &Place, spans: &[Span]) -> Result<(), TelemetryError> {
+    /// read them where they are now, until these are removed.
+    pub(crate) fn replace(&self, place: &Place, spans: &[Span]) -> Result<Vec<PathBuf>, TelemetryError> {
         let aside = self.replaced(place);
         fs::create_dir_all(&aside).map_err(TelemetryError::file(&aside))?;
+        let mut moved = Vec::new();
         for span in spans {
-            let path = self.path(place, *span);
-            fs::rename(&path, aside.join(span.to_string())).map_err(TelemetryError::file(&path))?;
+            let (path, to) = (self.path(place, *span), aside.join(span.to_string()));
+            fs::rename(&path, &to).map_err(TelemetryError::file(&path))?;
+            moved.push(to);
         }
-        files::sync_folder(&self.folder(place))
+        files::sync_folder(&self.folder(place))?;
+        Ok(moved)
     }
 
+    /// Whatever was moved aside, by whomever.
     pub(crate) fn forget_replaced(&self) -> Result<(), TelemetryError> {
         remove_folder(&self.root.join(REPLACED))
     }

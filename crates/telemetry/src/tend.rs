@@ -5,7 +5,9 @@ use crate::layout::{Day, Kind, Place, Span};
 use crate::rows::{ObservationRow, Stored, WindowRow};
 use crate::store::Store;
 use openclaw_alert::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Rows of a file that is made of several: some 50 MB of memory.
@@ -14,6 +16,8 @@ const RUN_ROWS: u64 = 1 << 18;
 const OPEN_FILES: usize = 32;
 /// How long after its end a day's rows may still come.
 const LATE: Duration = Duration::from_secs(3600);
+/// How long files that were merged are still there for readers who knew them.
+const READ_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
 /// What has been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,20 +44,21 @@ pub(crate) struct Tender {
     retention_days: u32,
     /// Days that are over, with their files, where these are as few as they can be.
     done: HashMap<Place, usize>,
+    /// Files that others have taken the place of, and since when; nothing
+    /// before the first round, since nobody knows how old those are.
+    aside: Option<VecDeque<(Timestamp, PathBuf)>>,
 }
 
 impl Tender {
     pub(crate) fn new(store: Store, retention_days: u32) -> Self {
-        Self { store, retention_days, done: HashMap::new() }
+        Self { store, retention_days, done: HashMap::new(), aside: None }
     }
 
     /// Looks at every folder once; one that fails doesn't keep the others from
     /// it.
     pub(crate) fn tend(&mut self, now: Timestamp) -> Tended {
         let mut tended = Tended::default();
-        if let Err(error) = self.store.forget_replaced() {
-            tracing::warn!(%error, "files of telemetry that have been merged can't be removed");
-        }
+        self.forget_replaced(now);
         for place in self.places() {
             if let Err(error) = self.tend_place(&place, now, &mut tended) {
                 let Place { tenant, day, .. } = &place;
@@ -61,6 +66,27 @@ impl Tender {
             }
         }
         tended
+    }
+
+    fn forget_replaced(&mut self, now: Timestamp) {
+        let Some(aside) = &mut self.aside else {
+            self.aside = Some(VecDeque::new());
+            if let Err(error) = self.store.forget_replaced() {
+                tracing::warn!(%error, "files of telemetry that have been merged can't be removed");
+            }
+            return;
+        };
+        while let Some((_, path)) = aside.pop_front_if(|(since, _)| since.plus(READ_WITHIN) <= now) {
+            // It may have gone with its tenant. Folders go with their last file.
+            let _ = fs::remove_file(&path);
+            let _ = path.parent().map(fs::remove_dir);
+        }
+    }
+
+    fn replace(&mut self, place: &Place, spans: &[Span], now: Timestamp) -> Result<(), TelemetryError> {
+        let moved = self.store.replace(place, spans)?;
+        self.aside.get_or_insert_default().extend(moved.into_iter().map(|path| (now, path)));
+        Ok(())
     }
 
     fn places(&self) -> Vec<Place> {
@@ -97,10 +123,11 @@ impl Tender {
         now: Timestamp,
         tended: &mut Tended,
     ) -> Result<(), TelemetryError> {
-        let turn = self.store.turn();
-        let (spans, left) = self.store.spans(place)?;
+        let store = self.store.clone();
+        let turn = store.turn();
+        let (spans, left) = store.spans(place)?;
         if !left.is_empty() {
-            self.store.replace(place, &left)?;
+            self.replace(place, &left, now)?;
             tended.merged += left.len();
         }
         drop(turn);
@@ -110,7 +137,7 @@ impl Tender {
         }
         let mut files = spans.len();
         for group in self.groups(place, &spans, is_over)? {
-            if self.merge_group::<R>(place, &group)? {
+            if self.merge_group::<R>(place, &group, now)? {
                 tended.merged += group.len();
                 files -= group.len() - 1;
             }
@@ -144,8 +171,14 @@ impl Tender {
     }
 
     /// False where somebody has taken a file away meanwhile.
-    fn merge_group<R: Stored>(&self, place: &Place, group: &[Span]) -> Result<bool, TelemetryError> {
-        let _turn = self.store.turn();
+    fn merge_group<R: Stored>(
+        &mut self,
+        place: &Place,
+        group: &[Span],
+        now: Timestamp,
+    ) -> Result<bool, TelemetryError> {
+        let store = self.store.clone();
+        let _turn = store.turn();
         if group.iter().any(|span| !self.store.path(place, *span).exists()) {
             return Ok(false);
         }
@@ -156,7 +189,44 @@ impl Tender {
         R::sort(&mut rows);
         let span = Span { first: group[0].first, last: group[group.len() - 1].last };
         self.store.write(place, span, &rows)?;
-        self.store.replace(place, group)?;
+        self.replace(place, group, now)?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openclaw_alert::TenantName;
+
+    #[test]
+    fn who_reads_for_long_still_finds_what_was_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        store.prepare().unwrap();
+        let begin = Timestamp::from_secs(1_772_323_200);
+        let (tenant, day) = (TenantName::new("acme").unwrap(), Day::of(begin));
+        let place = Place { kind: Kind::Observations, tenant, day };
+        let row = ObservationRow {
+            client_id: "c".into(),
+            at_ms: begin.millis(),
+            response_time_ms: 1.0,
+            status_code: 200,
+            weight: 1.0,
+        };
+        for number in 0..3 {
+            store.write(&place, Span::one(number), std::slice::from_ref(&row)).unwrap();
+        }
+        let listed = store.spans(&place).unwrap().0;
+        let mut tender = Tender::new(store.clone(), 90);
+        let after = |minutes: u64| begin.plus(Duration::from_secs(26 * 3600 + 60 * minutes));
+        let is_there = || listed.iter().all(|span| store.open(&place, *span, |_| Ok(())).is_ok());
+        assert_eq!(tender.tend(after(0)).merged, 3);
+        for minutes in [10, 60, 119] {
+            let _ = tender.tend(after(minutes));
+            assert!(is_there(), "{minutes}");
+        }
+        let _ = tender.tend(after(120));
+        assert!(!is_there());
     }
 }

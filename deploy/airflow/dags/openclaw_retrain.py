@@ -70,6 +70,8 @@ with DAG(
     )
     train = task(
         "train",
+        # A second try would leave two models, of which only one is pushed.
+        'rm -rf "$WORK/model"\n'
         '"$OPENCLAW" model train --config "$CONFIG" --days "$DAYS" --output "$WORK/model"',
     )
     # A model that doesn't pass will not pass a second time.

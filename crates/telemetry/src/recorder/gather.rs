@@ -31,6 +31,8 @@ pub(super) struct Gather<R> {
     rows: usize,
     /// The next file's number, where one has been written.
     numbers: HashMap<Place, u32>,
+    /// The first day that is kept, when this was last looked at.
+    oldest: Option<Day>,
     told_at: Option<Timestamp>,
 }
 
@@ -42,7 +44,7 @@ struct Waiting<R> {
 impl<R: Stored> Gather<R> {
     pub(super) fn new(store: Store, retention_days: u32) -> Self {
         let (waiting, numbers) = (HashMap::new(), HashMap::new());
-        Self { store, retention_days, waiting, rows: 0, numbers, told_at: None }
+        Self { store, retention_days, waiting, rows: 0, numbers, oldest: None, told_at: None }
     }
 
     /// Takes a row.
@@ -60,6 +62,7 @@ impl<R: Stored> Gather<R> {
 
     /// Writes what has waited long enough, and what there is no room for.
     pub(super) fn write_due(&mut self, now: Timestamp, counts: &Counts) {
+        self.forget_past(now);
         let is_due =
             |waiting: &Waiting<R>| waiting.rows.len() >= FILE_ROWS || now.since(waiting.since) >= WAIT;
         let mut due: Vec<(Timestamp, Place)> = self
@@ -85,8 +88,14 @@ impl<R: Stored> Gather<R> {
         for place in places {
             self.write(&place, now, counts);
         }
+    }
+
+    /// Nothing comes any more of days that are not kept.
+    fn forget_past(&mut self, now: Timestamp) {
         let oldest = Day::of(now).minus(self.retention_days);
-        self.numbers.retain(|place, _| place.day >= oldest);
+        if self.oldest.replace(oldest) != Some(oldest) {
+            self.numbers.retain(|place, _| place.day >= oldest);
+        }
     }
 
     /// Forgets a tenant.
@@ -127,5 +136,32 @@ impl<R: Stored> Gather<R> {
             self.told_at = Some(now);
             tracing::error!(%error, "telemetry can't be written: rows are lost until it can");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::ObservationRow;
+
+    #[test]
+    fn days_that_are_not_kept_any_more_take_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        store.prepare().unwrap();
+        let (mut gather, counts) = (Gather::new(store, 90), Counts::default());
+        for day in 0..200 {
+            let now = Timestamp::from_secs(1_772_323_200 + day * 86_400);
+            let row = ObservationRow {
+                client_id: "c".into(),
+                at_ms: now.millis(),
+                response_time_ms: 1.0,
+                status_code: 200,
+                weight: 1.0,
+            };
+            gather.add(TenantName::new("acme").unwrap(), row, now, &counts);
+            gather.write_due(now.plus(WAIT), &counts);
+        }
+        assert_eq!(gather.numbers.len(), 91);
     }
 }

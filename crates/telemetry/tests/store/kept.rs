@@ -83,7 +83,9 @@ fn few_files_of_a_running_day_are_left_alone() {
     let store = Store::at(folder.path());
     assert_eq!(store.tend(after_days(0), 90).merged, 0);
     written(folder.path(), 1);
-    assert_eq!(store.tend(after_days(0), 90).merged, 32);
+    // Unless whoever wrote the last one has done so already.
+    let _ = store.tend(after_days(0), 90);
+    assert_eq!(files(&folder.path().join("windows")).len(), 1);
     written(folder.path(), 31);
     assert_eq!(store.tend(after_days(0), 90).merged, 0, "what is merged isn't merged anew each time");
     assert_eq!(store.tend(after_days(2), 90).merged, 32);

@@ -59,6 +59,8 @@ pub(crate) enum ModelCommandError {
     Files(#[from] openclaw_learning::artifact::ModelError),
     #[error("`{model}` is not to be published: {failed} gates fail")]
     Gates { model: String, failed: usize },
+    #[error("another run is under way in `{}`; wait until it has ended", folder.display())]
+    Busy { folder: PathBuf },
 }
 
 /// Why no model was made or judged.

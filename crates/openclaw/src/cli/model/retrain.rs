@@ -10,7 +10,7 @@ use openclaw_learning::schedule::Outcome;
 use openclaw_learning::validate::Report;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde_json::json;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
 /// Fewer rows teach nothing that the plain estimator doesn't know.
@@ -79,6 +79,7 @@ fn made(
     ui: &mut Ui,
 ) -> Result<Ended, CliError> {
     let (folder, training) = (service.data.join(FOLDER), &service.training);
+    let _alone = alone(&folder)?;
     let work = folder.join("work");
     let config = args.config.file.clone();
     let settings = TrainArgs::scheduled(config, work.clone(), training.days, training.quantile, args.seed);
@@ -102,6 +103,20 @@ fn made(
     Ok(Ended::Published { name: pushed.name, report })
 }
 
+/// Two runs at once would take each other's files away.
+fn alone(folder: &Path) -> Result<File, CliError> {
+    fs::create_dir_all(folder).map_err(|source| CliError::Folder { path: folder.to_owned(), source })?;
+    let path = folder.join(".lock");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let failed = |source| CliError::File { path: path.clone(), source };
+    let lock = opened.map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ModelCommandError::Busy { folder: folder.to_owned() }.into()),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// Decisions go first, and memory that others need is not taken.
 fn keep_out_of_the_way(memory_bytes: u64) {
     // Where the system doesn't let us, we train all the same.
@@ -122,5 +137,21 @@ fn forget_old(reports: &Path) {
     for name in &names[..old] {
         // It is tried again after the next run.
         let _ = fs::remove_dir_all(reports.join(name.to_string()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let training = folder.path().join(FOLDER);
+        let first = alone(&training).unwrap();
+        let told = alone(&training).unwrap_err().to_string();
+        assert!(told.contains("under way"), "{told}");
+        drop(first);
+        assert!(alone(&training).is_ok());
     }
 }

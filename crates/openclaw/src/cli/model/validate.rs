@@ -7,6 +7,7 @@ use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_admission::Network;
 use openclaw_learning::artifact::{Model, ModelName};
+use openclaw_learning::publish::{PublishError, StoreError};
 use openclaw_learning::validate::{Evidence, Gate, Report, Verdict, recent, sources, validate};
 use openclaw_telemetry::Store;
 use serde_json::json;
@@ -53,19 +54,27 @@ pub(super) fn run(args: &ValidateArgs, environment: &Environment, ui: &mut Ui) -
 /// Every gate, beside what is recorded and what serves.
 pub(super) fn asked(model: &Model, service: &ServiceSettings) -> Result<Report, CliError> {
     let store = Store::at(service.data.join("telemetry"));
-    let running = running(service);
+    let running = running(service)?;
     let (recent, baseline) = recent(&store, now())?;
     let sources = sources(&store, now())?;
     let evidence = Evidence { running: running.as_ref(), recent, baseline, sources };
     Ok(validate(model, &evidence))
 }
 
-/// The model in service. One that can't be loaded is not in service either.
-fn running(service: &ServiceSettings) -> Option<Network> {
-    let name = openclaw_server::running_model(&service.data)?;
-    let repository = service.models.repository(&service.data).ok()?;
-    let published = wait(repository.pull(name, None)).ok()?;
-    Some(published.model.network().clone())
+/// The model in service. One that can't be loaded is not in service either; a
+/// registry that is away says nothing of that.
+fn running(service: &ServiceSettings) -> Result<Option<Network>, CliError> {
+    let Some(name) = openclaw_server::running_model(&service.data) else { return Ok(None) };
+    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
+    wait(async {
+        match repository.pull(name, None).await {
+            Ok(published) => Ok(Some(published.model.network().clone())),
+            Err(PublishError::Store(error @ (StoreError::Denied { .. } | StoreError::Remote { .. }))) => {
+                Err(error)
+            }
+            Err(_) => Ok(None),
+        }
+    })
 }
 
 /// One of a model's files, or the newest model of a folder.
@@ -115,4 +124,28 @@ fn row(gate: &Gate) -> Vec<String> {
         }
     };
     vec![word.to_owned(), gate.name.clone(), seen, gate.bound.to_string()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Else a model that is worse than the one in service would pass.
+    #[test]
+    fn a_registry_that_is_away_is_not_taken_for_no_model_in_service() {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = format!(
+            "data: data\nmodels: {{ oci: {{ repository: \"127.0.0.1:{port}/models\", plain_http: true }} }}\n"
+        );
+        let file = folder.path().join("openclaw.yaml");
+        fs::write(&file, settings).unwrap();
+        let service = config::load_service(&file, &Environment::default()).unwrap();
+        assert!(running(&service).unwrap().is_none());
+        fs::create_dir_all(service.data.join("models")).unwrap();
+        fs::write(service.data.join("models/rollout.json"), r#"{"running":"model-20261122"}"#).unwrap();
+        let told = running(&service).unwrap_err().to_string();
+        assert!(told.contains("refused"), "{told}");
+    }
 }

@@ -10,7 +10,7 @@ use openclaw_learning::schedule::Outcome;
 use openclaw_learning::validate::Report;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use serde_json::json;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
 /// Fewer rows teach nothing that the plain estimator doesn't know.
@@ -79,6 +79,7 @@ fn made(
     ui: &mut Ui,
 ) -> Result<Ended, CliError> {
     let (folder, training) = (service.data.join(FOLDER), &service.training);
+    let _alone = alone_in(&folder)?;
     let work = folder.join("work");
     let config = args.config.file.clone();
     let settings = TrainArgs::scheduled(config, work.clone(), training.days, training.quantile, args.seed);
@@ -101,6 +102,19 @@ fn made(
     Ok(Ended::Published { name: pushed.name, report })
 }
 
+/// Held for as long as the run: one whose service was killed may still go on, and
+/// somebody may begin another by hand.
+fn alone_in(folder: &Path) -> Result<File, ModelCommandError> {
+    let failed = |source| ModelCommandError::Folder { folder: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let lock = File::create(folder.join(".lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ModelCommandError::Busy { folder: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// Decisions go first, and memory that others need is not taken.
 fn keep_out_of_the_way(memory_bytes: u64) {
     // Where the system doesn't let us, we train all the same.
@@ -121,5 +135,20 @@ fn forget_old(reports: &Path) {
     for name in &names[..old] {
         // It is tried again after the next run.
         let _ = fs::remove_dir_all(reports.join(name.to_string()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_never_share_a_folder() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join(FOLDER);
+        let first = alone_in(&folder).unwrap();
+        assert!(matches!(alone_in(&folder), Err(ModelCommandError::Busy { .. })));
+        drop(first);
+        alone_in(&folder).unwrap();
     }
 }

@@ -25,9 +25,12 @@ impl TrainerMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let help = "Runs that make a model, by how they ended";
         registry.register("training_runs", help, self.runs.clone());
-        let help = "When a run last published a model";
-        let published_at = self.published_at.clone();
-        registry.register_with_unit("training_published_timestamp", help, Unit::Seconds, published_at);
+        registry.register_with_unit(
+            "training_published_timestamp",
+            "When a run last published a model",
+            Unit::Seconds,
+            self.published_at.clone(),
+        );
     }
 
     pub(crate) fn ended(&self, outcome: Outcome, at: Timestamp) {

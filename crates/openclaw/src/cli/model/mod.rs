@@ -57,14 +57,10 @@ pub(crate) enum ModelCommandError {
     File { path: PathBuf, error: openclaw_learning::artifact::ModelError },
     #[error(transparent)]
     Files(#[from] openclaw_learning::artifact::ModelError),
-    #[error("another run works in `{}`; wait for its end", folder.display())]
-    Busy { folder: PathBuf },
-    #[error("`{}`: {source}", folder.display())]
-    Folder { folder: PathBuf, source: std::io::Error },
-    #[error("`{model}` is not to be published: {failed} gates fail")]
-    Gates { model: String, failed: usize },
     #[error("another run is under way in `{}`; wait until it has ended", folder.display())]
     Busy { folder: PathBuf },
+    #[error("`{model}` is not to be published: {failed} gates fail")]
+    Gates { model: String, failed: usize },
 }
 
 /// Why no model was made or judged.

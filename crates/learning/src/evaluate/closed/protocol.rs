@@ -48,20 +48,9 @@ pub fn trial(
     }
     let fitted = fit(&gathered.rows, &[], learning, &mut |_| ControlFlow::Continue(()))?;
     let network = Network::new("network", fitted.weights)?;
-    let sources = match tested {
-        None => sources(traces, LEARNED),
-        Some(tested) => sources(tested, PAST),
-    };
+    let (tested, past) = tested.map_or((traces, LEARNED), |tested| (tested, PAST));
+    let sources: Vec<Source> = tested.iter().map(|trace| Source::of(trace, past)).collect();
     Ok(evaluate(&sources, &[&Plain, &network], settings)?)
-}
-
-fn sources(traces: &[Trace], past: f64) -> Vec<Source> {
-    let source = |trace: &Trace| Source {
-        counts: trace.counts.iter().copied().map(f64::from).collect(),
-        past_windows: windows(trace, past),
-        day_windows: trace.windows_a_day,
-    };
-    traces.iter().map(source).collect()
 }
 
 fn windows(trace: &Trace, part: f64) -> usize {

@@ -93,7 +93,7 @@ fn made(
     let _ = fs::remove_dir_all(&work);
     let learned = train::learn_from(&gathered, &settings, until_ms, wait(repository.names())?, ui)?;
     drop(gathered);
-    let report = validate::asked(&learned.model, service)?;
+    let report = validate::asked(&learned.model, service, None)?;
     validate::write(&folder.join("reports").join(&report.model), &report)?;
     forget_old(&folder.join("reports"));
     if !report.is_passed() {

@@ -202,7 +202,7 @@ fn model(
     settings: Settings,
     fitted: &Fit,
 ) -> Result<Model, LearnError> {
-    let mut card = Card::new(name, now(), settings.quantiles.map(f64::from));
+    let mut card = Card::new(name, now(), settings.quantiles.map(as_written));
     card.scaling = Some(Scaling { mean: fitted.scaling.mean, deviation: fitted.scaling.deviation });
     card.data = gathered.data();
     card.seed = Some(args.seed);
@@ -211,6 +211,11 @@ fn model(
     card.metrics.extend(fitted.held_out.map(|loss| ("held_out_pinball".to_owned(), loss)));
     card.metrics.insert("epochs".to_owned(), f64::from(fitted.epochs));
     Ok(Model::new(card, fitted.weights.clone())?)
+}
+
+/// Without the digits that a short number gains as a long one.
+fn as_written(quantile: f32) -> f64 {
+    (f64::from(quantile) * 1e6).round() / 1e6
 }
 
 /// Names of the models in a folder.

@@ -1,18 +1,23 @@
 //! `openclaw model validate`
 
-use super::{ModelCommandError, repository, wait};
+use super::{LearnError, ModelCommandError, repository, wait};
 use crate::cli::clock::now;
 use crate::cli::{CliError, ConfigArg, OutputArg, Ui};
 use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_admission::Network;
 use openclaw_learning::artifact::{Model, ModelName};
+use openclaw_learning::evaluate::closed::Source;
 use openclaw_learning::publish::{PublishError, StoreError};
+use openclaw_learning::traces;
 use openclaw_learning::validate::{Evidence, Gate, Report, Verdict, recent, sources, validate};
 use openclaw_telemetry::Store;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Of a series of arrivals, what limiters know as the past.
+const PAST: f64 = 0.5;
 
 /// Arguments of `openclaw model validate`.
 #[derive(Debug, Args)]
@@ -21,6 +26,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ValidateArgs {
     /// The model: any of its files, a folder with one, or a name in the configured repository
     model: String,
+    /// Make the simulated worlds of this file of arrivals, JSON lines, instead of recorded clients
+    #[arg(long, value_name = "FILE")]
+    arrivals: Option<PathBuf>,
     /// Write the report into this folder, as `report.json` and `report.html`
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -36,7 +44,7 @@ pub(super) fn run(args: &ValidateArgs, environment: &Environment, ui: &mut Ui) -
         Ok(name) => wait(repository(&args.config.file, environment)?.pull(name, None))?.model,
         Err(_) => of_path(Path::new(&args.model))?,
     };
-    let report = asked(&model, &service)?;
+    let report = asked(&model, &service, args.arrivals.as_deref())?;
     if let Some(folder) = &args.report {
         write(folder, &report)?;
     }
@@ -52,11 +60,23 @@ pub(super) fn run(args: &ValidateArgs, environment: &Environment, ui: &mut Ui) -
 }
 
 /// Every gate, beside what is recorded and what serves.
-pub(super) fn asked(model: &Model, service: &ServiceSettings) -> Result<Report, CliError> {
+///
+/// Simulated worlds are made of recorded clients, or of a file of arrivals.
+pub(super) fn asked(
+    model: &Model,
+    service: &ServiceSettings,
+    arrivals: Option<&Path>,
+) -> Result<Report, CliError> {
     let store = Store::at(service.data.join("telemetry"));
     let running = running(service)?;
     let (recent, baseline) = recent(&store, now())?;
-    let sources = sources(&store, now())?;
+    let sources = match arrivals {
+        None => sources(&store, now())?,
+        Some(file) => {
+            let traces = traces::read(file).map_err(LearnError::from)?;
+            traces.iter().map(|trace| Source::of(trace, PAST)).collect()
+        }
+    };
     let evidence = Evidence { running: running.as_ref(), recent, baseline, sources };
     Ok(validate(model, &evidence))
 }

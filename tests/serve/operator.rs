@@ -52,7 +52,11 @@ fn what_a_process_that_is_gone_said_is_taken_back_by_the_next() {
     let server = folder.serve();
     sink.wait_told("/ops", "OpenClawReloadFailed", "resolved");
     pause(Duration::from_millis(1500));
-    assert_eq!(messages(&sink, "OpenClawReloadFailed").len(), 2, "{}", server.log());
+    // What was sent in the moment of the kill may be sent once more.
+    let mut told: Vec<String> =
+        messages(&sink, "OpenClawReloadFailed").into_iter().map(|(status, _)| status.to_string()).collect();
+    told.dedup();
+    assert_eq!(told, ["firing", "resolved"], "{}", server.log());
 }
 
 #[test]

@@ -135,7 +135,8 @@ fn advise_shows_and_enforces_nothing() {
     let client = world.client("steady");
     assert!((client.rate.tokens_per_s() - 100.0).abs() < 0.01, "{client:?}");
     let advised = client.learned.unwrap().advised.unwrap();
-    assert!((30.0..60.0).contains(&advised.rate_per_s), "{advised:?}");
+    // Headroom above what it always asks for.
+    assert!((30.0..90.0).contains(&advised.rate_per_s), "{advised:?}");
     let window = world.figures().window;
     assert!(window.clients == 1 && window.within > 0.9 && window.errors[0] < 0.8, "{window:?}");
 }
@@ -145,7 +146,7 @@ fn on_enforces_and_an_attacker_takes_nothing_from_others() {
     let (mut world, last) = after_minutes(Mode::On);
     assert_eq!(last, [(30, "plain".to_owned())]);
     let before = world.client("steady").rate.tokens_per_s();
-    assert!((30.0..60.0).contains(&before), "{before}");
+    assert!((30.0..90.0).contains(&before), "{before}");
     let mut passed = 0;
     for _ in 0..40 {
         let answers = world.second(&[("attacker", 1200), ("steady", 30)]);

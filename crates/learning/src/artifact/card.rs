@@ -64,7 +64,7 @@ pub struct FeatureList {
 }
 
 /// Mean and deviation of each feature in training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaling {
     /// Subtracted.

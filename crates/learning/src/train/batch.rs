@@ -1,7 +1,8 @@
 //! Rows gathered into blocks, scaled on the way.
 
+use super::Row;
 use super::kernel::{BLOCK, Block, Kernel};
-use super::{Row, Scaling};
+use crate::artifact::Scaling;
 use openclaw_admission::{FEATURES, Features};
 
 /// Rows between two steps of the weights.

@@ -25,7 +25,6 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use gathered::Gathered;
 pub use history::{Known, by_volume, needed, usable_from};
 pub use rows::{Row, TARGET_MAX};
-pub use scaling::Scaling;
 pub use settings::{Settings, TrainError};
 pub use together::together;
 pub use trainer::{Epoch, Fit, Trainer, fit};

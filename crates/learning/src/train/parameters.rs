@@ -1,8 +1,8 @@
 //! A network's numbers in one row: hidden weights unit by unit, hidden biases,
 //! output weights output by output, output biases.
 
-use super::Scaling;
 use crate::Random;
+use crate::artifact::Scaling;
 use openclaw_admission::{FEATURES, OUTPUTS, Weights};
 
 /// How many hidden units, and so where everything is.

@@ -1,20 +1,11 @@
 //! Inputs brought to one size, and the network unburdened of it again.
 
 use super::Row;
+use crate::artifact::Scaling;
 use openclaw_admission::{FEATURES, Features};
 
 /// An input that strays less never changes: nothing can be learned from it.
 const DEVIATION_MIN: f64 = 1e-6;
-
-/// Mean and deviation of each input.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Scaling {
-    /// Means.
-    pub mean: Features,
-    /// Standard deviations; 0 for an input that never changes, which then has
-    /// no weight.
-    pub deviation: Features,
-}
 
 impl Scaling {
     pub(super) fn of(rows: &[Row]) -> Self {

@@ -60,22 +60,13 @@ fn past(series: &Series) -> Vec<PastWindow> {
         let follows = earlier.replace(row).is_some_and(|earlier| WindowRow::follows(row, earlier));
         PastWindow {
             ticks: row.ticks.map(|count| count as f32),
-            answers: answers(row),
+            answers: Answers::of(row.answered, row.own_faults, row.latency),
             follows,
             at_ms: row.at_ms,
             weight: row.weight,
         }
     };
     series.rows.iter().map(window).collect()
-}
-
-fn answers(row: &WindowRow) -> Answers {
-    match row.answered {
-        0 => Answers::default(),
-        answered => {
-            Answers { own_faults: f32::from(row.own_faults) / f32::from(answered), latency: row.latency }
-        }
-    }
 }
 
 /// Rows of a client whose windows are `shown` to the model and should have

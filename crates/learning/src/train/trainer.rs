@@ -6,8 +6,9 @@ use super::checkpoint::Checkpoint;
 use super::kernel::{Kernel, Loss};
 use super::parameters::Shape;
 use super::workers::Work;
-use super::{Row, Scaling, Settings, TrainError, rows};
+use super::{Row, Settings, TrainError, rows};
 use crate::Random;
+use crate::artifact::Scaling;
 use openclaw_admission::{Network, OUTPUTS, Weights};
 use std::ops::ControlFlow;
 

@@ -20,15 +20,16 @@ const STEADY: [u32; 6] = [1, 3, 10, 40, 70, 95];
 
 /// Every probe.
 pub(super) fn all(network: &Network) -> Vec<Gate> {
+    let odd = odd_rows();
     vec![
-        finite(network),
+        finite(network, &odd),
         nobody(network),
         silence(network),
         constant(network),
         burst(network),
         spike(network),
         neighbours(network),
-        latency(network),
+        latency(network, &odd),
     ]
 }
 
@@ -53,10 +54,9 @@ fn odd_rows() -> Vec<Features> {
     rows
 }
 
-fn finite(network: &Network) -> Gate {
-    let rows = odd_rows();
+fn finite(network: &Network, rows: &[Features]) -> Gate {
     let mut outputs = vec![[0.0; 2]; rows.len()];
-    network.predict(&rows, &mut outputs);
+    network.predict(rows, &mut outputs);
     let is_sound = |output: &&f32| output.abs() <= OUTPUT_MAX;
     let odd = outputs.as_flattened().len() - outputs.iter().flatten().filter(is_sound).count();
     let measures = "outputs that are no numbers, or beyond 64 scales, of odd clients";
@@ -155,13 +155,12 @@ fn neighbours(network: &Network) -> Gate {
     Gate::measured("neighbours", measures, f64::from(refused), Bound::AtMost(0.0))
 }
 
-fn latency(network: &Network) -> Gate {
-    let rows = odd_rows();
+fn latency(network: &Network, rows: &[Features]) -> Gate {
     let mut outputs = vec![[0.0; 2]; rows.len()];
     let nanos = (0..ROUNDS)
         .map(|_| {
             let began = Instant::now();
-            network.predict(&rows, &mut outputs);
+            network.predict(rows, &mut outputs);
             std::hint::black_box(&outputs);
             began.elapsed().as_nanos() as f64 / rows.len() as f64
         })

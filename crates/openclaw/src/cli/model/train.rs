@@ -6,7 +6,7 @@ use crate::config::{self, Environment};
 use clap::Args;
 use openclaw_alert::Timestamp;
 use openclaw_learning::Random;
-use openclaw_learning::artifact::{Card, Model, ModelName, Scaling};
+use openclaw_learning::artifact::{Card, Model, ModelName};
 use openclaw_learning::traces;
 use openclaw_learning::train::{Fit, Gathered, Settings, service};
 use openclaw_telemetry::{Day, Store, WindowsQuery};
@@ -203,7 +203,7 @@ fn model(
     fitted: &Fit,
 ) -> Result<Model, LearnError> {
     let mut card = Card::new(name, now(), settings.quantiles.map(as_written));
-    card.scaling = Some(Scaling { mean: fitted.scaling.mean, deviation: fitted.scaling.deviation });
+    card.scaling = Some(fitted.scaling);
     card.data = gathered.data();
     card.seed = Some(args.seed);
     card.git_revision = option_env!("OPENCLAW_REVISION").map(str::to_owned);

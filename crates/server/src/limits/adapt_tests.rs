@@ -27,6 +27,7 @@ fn config(name: &TenantName, adaptation: Mode) -> Arc<TenantConfig> {
         settings: Arc::new(TenantSettings::new(name.clone(), routing)),
         receivers: Vec::new(),
         origins: Vec::new(),
+        takes_alerts: true,
         routing_yaml: String::new(),
         sources: Sources::default(),
         limits: LimitSettings { policies: vec![policy], ..LimitSettings::default() },

@@ -285,9 +285,8 @@ impl Adapter {
         learned: &Learned,
         now_nanos: u64,
     ) -> bool {
-        let is_freed = self.lines.to_free > 0
-            && !policy.is_enforced
-            && policies.forget(limiter, learned, now_nanos);
+        let is_freed =
+            self.lines.to_free > 0 && !policy.is_enforced && policies.forget(limiter, learned, now_nanos);
         if is_freed {
             self.lines.to_free -= 1;
             self.lines.counted -= 1;

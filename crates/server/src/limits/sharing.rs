@@ -5,7 +5,9 @@ use super::adapt::LEARNED;
 use super::demand::{Demand, Limit};
 use arc_swap::ArcSwap;
 use openclaw_admission::shares::{HOT_MAX, Replica, Share, SharedKey};
-use openclaw_admission::{Adaptation, AdaptivePolicies, ClientBucket, CommonBucket, Note, PolicySet, SetsRates, part};
+use openclaw_admission::{
+    Adaptation, AdaptivePolicies, ClientBucket, CommonBucket, Note, PolicySet, SetsRates, part,
+};
 use openclaw_limiter::{
     Ask, CoreId, Decision, Key, Learned, LearnedId, LevelId, Limiter, NoRoom, PolicyId, RefusedBy, Verdict,
 };

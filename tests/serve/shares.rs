@@ -22,13 +22,13 @@ const MUCH: u32 = 80;
 /// Any answer of a test build on a busy machine; no time-out of Redis fits in.
 const ANSWER: Duration = Duration::from_millis(250);
 
-struct Redis {
+pub(crate) struct Redis {
     child: Child,
     address: SocketAddr,
 }
 
 impl Redis {
-    fn start(address: SocketAddr) -> Option<Self> {
+    pub(crate) fn start(address: SocketAddr) -> Option<Self> {
         Self::with(address, &["--port", &address.port().to_string()])
     }
 
@@ -53,7 +53,7 @@ impl Redis {
         Some(redis)
     }
 
-    fn stop(mut self) -> SocketAddr {
+    pub(crate) fn stop(mut self) -> SocketAddr {
         self.end();
         self.address
     }

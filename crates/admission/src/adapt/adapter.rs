@@ -41,6 +41,8 @@ pub struct AdaptivePolicy {
 pub trait SetsRates: std::fmt::Debug + Send + Sync {
     /// Puts the rate in force that a client has where it learns nothing.
     fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64);
+    /// Lines that it may hold now, beyond those for clients that learn.
+    fn lines(&self) -> u32;
     /// Takes a client's line away, unless it is of use; tells whether.
     fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool;
 }
@@ -49,18 +51,33 @@ pub trait SetsRates: std::fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct AdaptivePolicies {
     policies: Vec<Option<AdaptivePolicy>>,
-    beside: Option<Arc<dyn SetsRates>>,
+    beside: Option<Beside>,
+}
+
+/// Who sets rates too, and the lines that those who learn may have.
+#[derive(Debug, Clone)]
+struct Beside {
+    sets: Arc<dyn SetsRates>,
+    learners_max: u32,
 }
 
 impl AdaptivePolicies {
-    /// Where somebody else sets rates, too.
-    pub fn set_beside(&mut self, beside: Arc<dyn SetsRates>) {
-        self.beside = Some(beside);
+    /// Where somebody else sets rates, too, who needs lines of the limiter that
+    /// those who learn leave free.
+    pub fn set_beside(&mut self, sets: Arc<dyn SetsRates>, learners_max: u32) {
+        self.beside = Some(Beside { sets, learners_max });
+    }
+
+    /// Lines that may be in use; the limiter's own bound where nobody else needs
+    /// any.
+    fn lines_max(&self) -> u32 {
+        let sum = |beside: &Beside| beside.learners_max.saturating_add(beside.sets.lines());
+        self.beside.as_ref().map_or(u32::MAX, sum)
     }
 
     fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
         match &self.beside {
-            Some(beside) => beside.forget(limiter, client, now_nanos),
+            Some(beside) => beside.sets.forget(limiter, client, now_nanos),
             None => limiter.forget(client.id, now_nanos),
         }
     }
@@ -97,6 +114,15 @@ pub struct Adapter {
     pub(super) model: Arc<str>,
     ticks: u64,
     without_room: u64,
+    lines: LinesInUse,
+}
+
+/// The limiter's lines, as far as others need some of them.
+#[derive(Debug, Default)]
+struct LinesInUse {
+    known: u32,
+    counted: u32,
+    to_free: u32,
 }
 
 impl std::fmt::Debug for Adapter {
@@ -138,6 +164,7 @@ impl Adapter {
             ended: Ended::default(),
             ticks: 0,
             without_room: 0,
+            lines: LinesInUse::default(),
         }
     }
 
@@ -182,10 +209,17 @@ impl Adapter {
         now_nanos: u64,
     ) -> TickProgress {
         self.settling = std::mem::take(&mut self.unsettled);
+        let lines_max = policies.lines_max();
+        self.lines.to_free = self.lines.known.saturating_sub(lines_max);
         for Candidate { policy: id, key } in self.candidates.tick(candidates) {
             let Some(policy) = policies.get(id) else { continue };
+            if self.lines.known >= lines_max {
+                self.without_room += 1;
+                continue;
+            }
             match limiter.learn_new(id, key, rate(policy.client), now_nanos) {
                 Ok(learned) => {
+                    self.lines.known += 1;
                     *self.client_mut(learned) = ClientState::default();
                     self.forget_on_trial(learned);
                 }
@@ -208,10 +242,12 @@ impl Adapter {
         let mut count = 0;
         for learned in limiter.learned(range, progress.now_nanos) {
             count += 1;
+            self.lines.counted += 1;
             if self.client_mut(learned.id).belong_to(learned.key) {
                 self.forget_on_trial(learned.id);
             }
             match policies.get(learned.policy) {
+                Some(policy) if self.freed(limiter, policies, policy, &learned, progress.now_nanos) => {}
                 Some(policy) => self.take_in(limiter, policies, policy, learned, progress.now_nanos),
                 None => self.let_go(limiter, policies, &learned, progress.now_nanos),
             }
@@ -224,6 +260,7 @@ impl Adapter {
     /// Ends a tick.
     pub fn finish(&mut self, mut backend: impl FnMut(TenantIndex) -> Backend) {
         self.ticks += 1;
+        self.lines.known = std::mem::take(&mut self.lines.counted);
         let ends_window = self.ticks.is_multiple_of(TICKS as u64);
         for (index, tenant) in self.tenants.iter_mut().enumerate() {
             let heard = backend(TenantIndex(index as u32));
@@ -235,6 +272,28 @@ impl Adapter {
                 tenant.end_window();
             }
         }
+    }
+
+    /// Takes back a line that somebody else no longer needs and whose client
+    /// would learn now, where those who learn have all of theirs. Whoever is held
+    /// to what it has learned keeps it.
+    fn freed(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        policy: &AdaptivePolicy,
+        learned: &Learned,
+        now_nanos: u64,
+    ) -> bool {
+        let is_freed =
+            self.lines.to_free > 0 && !policy.is_enforced && policies.forget(limiter, learned, now_nanos);
+        if is_freed {
+            self.lines.to_free -= 1;
+            self.lines.counted -= 1;
+            *self.client_mut(learned.id) = ClientState::default();
+            self.forget_on_trial(learned.id);
+        }
+        is_freed
     }
 
     fn client_mut(&mut self, id: LearnedId) -> &mut ClientState {
@@ -451,7 +510,7 @@ impl Adapter {
             (true, false) if policy.bounds.hold_rate(learned.rate) => return,
             (true, false) => policy.client,
             (false, _) => match &policies.beside {
-                Some(beside) => return beside.put(limiter, learned, now_nanos),
+                Some(beside) => return beside.sets.put(limiter, learned, now_nanos),
                 None => policy.client,
             },
         };

@@ -212,7 +212,7 @@ impl Windows {
                 (Arc::clone(&group.place), WindowRow { weight, ..row })
             }));
         }
-        self.rows.sort_by(|(a_place, a), (b_place, b)| {
+        self.rows.sort_unstable_by(|(a_place, a), (b_place, b)| {
             let order = (b.client_id.place(), b.client_id).cmp(&(a.client_id.place(), a.client_id));
             let order = order.then_with(|| b_place.tenant.cmp(&a_place.tenant));
             order.then_with(|| (&b.policy, b.at_ms, b.before).cmp(&(&a.policy, a.at_ms, a.before)))

@@ -4,7 +4,8 @@
 //! one. What others have written beside our keys stays where it is.
 
 use crate::artifact::{Digest, ModelName};
-use crate::validate::{Report, Verdict};
+use crate::validate::{Gate, Report, Verdict};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// What stands for no model: the plain estimator.
@@ -12,6 +13,8 @@ const PLAIN: &str = "plain";
 /// The keys that are ours.
 const KEYS: [&str; 5] = ["version", "digest", "previous", "gates", "figures"];
 const HEAD: &str = "# Which model sets clients' limits here. Written when one is published or taken back; other lines stay.\n";
+/// The one of them that stays where the version does.
+const PREVIOUS: usize = 2;
 /// Figures that are told.
 const FIGURES_MAX: usize = 32;
 
@@ -36,7 +39,7 @@ pub struct Wanted {
 }
 
 /// What a model was asked, in short.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateSummary {
     /// Of the whole report.
     pub report: Digest,
@@ -55,7 +58,7 @@ impl GateSummary {
     #[must_use]
     pub fn of(report: &Report, json: &[u8]) -> Self {
         let count = |verdict| report.gates.iter().filter(|gate| gate.verdict() == verdict).count();
-        let figure = |gate: &crate::validate::Gate| Some((gate.name.clone(), gate.value?));
+        let figure = |gate: &Gate| Some((gate.name.clone(), gate.value.filter(|value| value.is_finite())?));
         Self {
             report: Digest::of(json),
             passed: count(Verdict::Passed),
@@ -137,11 +140,9 @@ impl Entry {
                 continue;
             }
             let key = KEYS.iter().position(|key| value_of(line, key).is_some());
-            is_replaced = key.is_some();
-            match key {
-                Some(at) => text.push_str(&ours[at].take().unwrap_or_default()),
-                None => text.push_str(line),
-            }
+            let new = key.and_then(|at| (at != PREVIOUS || previous.is_some()).then(|| ours[at].take()));
+            is_replaced = new.is_some();
+            text.push_str(new.as_ref().map_or(line, |new| new.as_deref().unwrap_or_default()));
         }
         let missing: String = ours.into_iter().flatten().collect();
         if !missing.is_empty() && !text.is_empty() && !text.ends_with('\n') {
@@ -184,19 +185,10 @@ impl GateSummary {
     }
 }
 
-/// The same on every machine, and not longer than it says anything.
+/// Four digits: what people compare.
 fn number(value: f64) -> String {
-    if value.is_finite() { format!("{:e}", Rounded(value)) } else { ".nan".to_owned() }
-}
-
-/// Four digits.
-struct Rounded(f64);
-
-impl std::fmt::LowerExp for Rounded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let rounded: f64 = format!("{:.3e}", self.0).parse().unwrap_or(self.0);
-        write!(f, "{rounded}")
-    }
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    rounded.to_string()
 }
 
 /// Whether a line belongs to the key above it.
@@ -229,8 +221,9 @@ mod tests {
         let digest = digest(1);
         let is = wanted("model-20261122.1", Some(digest));
         assert_eq!(Wanted::parse(&format!("version: model-20261122.1\ndigest: {digest}\n")), Ok(is));
-        let quoted =
-            format!("# ours\r\ndigest: \"{digest}\"  # pinned\r\nversion: 'model-20261122.1'\r\ngates: {{}}\n");
+        let quoted = format!(
+            "# ours\r\ndigest: \"{digest}\"  # pinned\r\nversion: 'model-20261122.1'\r\ngates: {{}}\n"
+        );
         assert_eq!(Wanted::parse(&quoted), Ok(is));
         assert_eq!(Wanted::parse("version: model-20261122.1"), Ok(Wanted { digest: None, ..is }));
         assert_eq!(Wanted::parse("version: plain"), Ok(Wanted { version: None, digest: None }));
@@ -289,11 +282,7 @@ mod tests {
             let is = entry("model-20261122");
             let text = is.written(Some(&before));
             prop_assert_eq!(Wanted::parse(&text), Ok(is.wanted));
-            let again = is.written(Some(&text));
-            let but_previous = |text: &str| -> Vec<String> {
-                text.lines().filter(|line| !line.starts_with("previous")).map(str::to_owned).collect()
-            };
-            prop_assert_eq!(but_previous(&again), but_previous(&text));
+            prop_assert_eq!(&is.written(Some(&text)), &text);
             let others = |text: &str| -> Vec<String> {
                 text.lines().filter(|line| line.starts_with("other") || line.starts_with("kind") || line.starts_with('#'))
                     .map(|line| line.trim_end().to_owned()).collect()

@@ -6,6 +6,7 @@ mod git;
 mod key;
 mod layout;
 mod manifest;
+mod proposal;
 mod remote;
 mod repository;
 mod signature;
@@ -17,6 +18,7 @@ pub use git::{
 };
 pub use key::{KeyError, KeyFileError, KeyId, SigningError, SigningKey, VerifyingKey};
 pub use manifest::{ARTIFACT_TYPE, ManifestError};
+pub use proposal::{Proposal, Replaces, Revert};
 pub use remote::{RemoteOptions, RepositoryName, RepositoryNameError};
 pub use repository::{Listed, Place, Published, Pushed, Repository, Standing};
 

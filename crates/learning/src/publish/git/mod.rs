@@ -95,7 +95,9 @@ impl fmt::Debug for GitCredentials {
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// `git` is missing.
-    #[error("there is no program `git`; install it (Debian: `apt install git`, and `openssh-client` for `ssh://`)")]
+    #[error(
+        "there is no program `git`; install it (Debian: `apt install git`, and `openssh-client` for `ssh://`)"
+    )]
     NoProgram,
     /// No process.
     #[error("`git` can't be run: {0}")]

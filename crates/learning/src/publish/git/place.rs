@@ -159,7 +159,10 @@ impl GitBranch {
     pub fn parse(text: &str) -> Result<Self, GitPlaceError> {
         let is_char = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
         let is_part = |part: &str| {
-            !part.is_empty() && !part.starts_with(['.', '-']) && !part.ends_with('.') && !part.ends_with(".lock")
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with('.')
+                && !part.ends_with(".lock")
         };
         let is_one = text.len() <= NAME_BYTES_MAX
             && text.chars().all(is_char)
@@ -192,8 +195,7 @@ impl GitPath {
             !matches!(part, "" | "." | "..") && !part.eq_ignore_ascii_case(".git") && !part.starts_with('-')
         };
         let is_odd = |c: char| c.is_control() || "\\\":*?[".contains(c);
-        let is_one =
-            text.len() <= PATH_BYTES_MAX && !text.contains(is_odd) && text.split('/').all(is_part);
+        let is_one = text.len() <= PATH_BYTES_MAX && !text.contains(is_odd) && text.split('/').all(is_part);
         if is_one { Ok(Self(text.to_owned())) } else { Err(GitPlaceError::Path) }
     }
 
@@ -225,7 +227,9 @@ impl GitAuthor {
         let (name, mail) = parts.ok_or(GitPlaceError::Author)?;
         let (name, mail) = (name.trim(), mail.trim());
         let is_one = |text: &str| {
-            (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.contains(['<', '>']) && !text.contains(char::is_control)
+            (1..=NAME_BYTES_MAX).contains(&text.len())
+                && !text.contains(['<', '>'])
+                && !text.contains(char::is_control)
         };
         if !is_one(name) || !is_one(mail) || mail.contains(char::is_whitespace) {
             return Err(GitPlaceError::Author);
@@ -262,8 +266,16 @@ mod tests {
             assert_eq!(way(text), Ok((is, as_text.to_owned())), "{text}");
         }
         let refused = [
-            "", "-u", "--upload-pack=sh", "ext::sh -c x", "git://host/x", "http://example.com/x", "https:///x",
-            "ssh://-oProxyCommand=x/y", "a\nb", "ftp://host/x",
+            "",
+            "-u",
+            "--upload-pack=sh",
+            "ext::sh -c x",
+            "git://host/x",
+            "http://example.com/x",
+            "https:///x",
+            "ssh://-oProxyCommand=x/y",
+            "a\nb",
+            "ftp://host/x",
         ];
         refused.into_iter().for_each(|text| assert_eq!(parse(text), Err(GitPlaceError::Remote), "{text}"));
         for text in ["https://me:secret@host/x", "https://token@host/x", "ssh://me:secret@host/x"] {
@@ -275,10 +287,12 @@ mod tests {
     fn names_are_only_names() {
         let branches = ["main", "env/prod", "release-1.2"];
         assert!(branches.into_iter().all(|text| GitBranch::parse(text).is_ok()));
-        let others = ["", "-f", "a..b", "a/.b", "a.lock", "a b", "+main", "main:other", "/a", "a/", "a//b", "@{u}"];
+        let others =
+            ["", "-f", "a..b", "a/.b", "a.lock", "a b", "+main", "main:other", "/a", "a/", "a//b", "@{u}"];
         others.into_iter().for_each(|text| assert!(GitBranch::parse(text).is_err(), "{text}"));
         assert!(GitPath::parse("environments/prod eu/model.yaml").is_ok());
-        let others = ["", "/etc/passwd", "../x", "a/../b", "a//b", ".git/config", "a/.GIT/x", ":(top)x", "a\nb", "*"];
+        let others =
+            ["", "/etc/passwd", "../x", "a/../b", "a//b", ".git/config", "a/.GIT/x", ":(top)x", "a\nb", "*"];
         others.into_iter().for_each(|text| assert!(GitPath::parse(text).is_err(), "{text}"));
         let author = GitAuthor::parse("Model Bot <bot@example.com>").unwrap();
         assert_eq!((&*author.name, &*author.mail), ("Model Bot", "bot@example.com"));

@@ -128,7 +128,10 @@ fn who_was_slower_builds_on_who_was_faster() {
             let (mut file, add) = (team.file(name), &add);
             scope.spawn(move || {
                 for _ in 0..EACH {
-                    assert!(matches!(file.change(&|before| add(name, before), &go()), Ok(Changed::Committed(_))));
+                    assert!(matches!(
+                        file.change(&|before| add(name, before), &go()),
+                        Ok(Changed::Committed(_))
+                    ));
                 }
             });
         }
@@ -249,7 +252,9 @@ fn answer(stream: &mut TcpStream, root: &Path, let_in: &AtomicUsize) {
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let header = |name: &str| {
-        let of = |line: &String| Some(line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name))?.1.to_owned());
+        let of = |line: &String| {
+            Some(line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name))?.1.to_owned())
+        };
         head.iter().find_map(of)
     };
     if header("Authorization").as_deref() != Some(ALLOWED) {

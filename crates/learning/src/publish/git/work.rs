@@ -40,11 +40,7 @@ impl Drop for Work<'_> {
 }
 
 impl<'w> Work<'w> {
-    pub(super) fn begin(
-        options: &'w GitOptions,
-        folder: &'w Path,
-        stop: &'w Stop,
-    ) -> Result<Self, GitError> {
+    pub(super) fn begin(options: &'w GitOptions, folder: &'w Path, stop: &'w Stop) -> Result<Self, GitError> {
         let failed = |source| GitError::Folder { path: folder.to_owned(), source };
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -165,7 +161,9 @@ impl<'w> Work<'w> {
     /// One that changes the file alone.
     pub(super) fn commit(&self, edit: &Edit, parent: Option<&CommitId>) -> Result<CommitId, GitError> {
         let failed = |source| GitError::Folder { path: self.folder.to_owned(), source };
-        self.keep("content", &edit.text).and_then(|()| self.keep("message", &edit.message)).map_err(failed)?;
+        self.keep("content", &edit.text)
+            .and_then(|()| self.keep("message", &edit.message))
+            .map_err(failed)?;
         let [content, message] = ["content", "message"].map(|name| self.folder.join(name));
         let (content, message) = (content.to_string_lossy(), message.to_string_lossy());
         let blob = self.id("hash-object", &["hash-object", "-w", "--no-filters", "--", &content])?;
@@ -192,12 +190,7 @@ impl<'w> Work<'w> {
         CommitId::parse(text(&said).trim()).ok_or_else(|| self.failed(what, b"it gave no id"))
     }
 
-    fn git(
-        &self,
-        what: &'static str,
-        arguments: &[&str],
-        time_max: Duration,
-    ) -> Result<Vec<u8>, GitError> {
+    fn git(&self, what: &'static str, arguments: &[&str], time_max: Duration) -> Result<Vec<u8>, GitError> {
         let mut command = run::git();
         // By `-c`, which a remote on the same disk doesn't hear: its hooks are its own.
         command.args(["-c", "core.hooksPath=/dev/null"]).args(arguments);

@@ -141,7 +141,8 @@ impl Revert {
     }
 
     fn message(&self) -> String {
-        let why: String = self.why.chars().take(WHY_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let why: String =
+            self.why.chars().take(WHY_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
         let (from, to) = (self.from, self.to.name());
         let digest = self.to.digest.map_or_else(String::new, |digest| format!("digest: {digest}\n"));
         format!(

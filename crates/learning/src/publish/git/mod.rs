@@ -202,7 +202,9 @@ impl GitFile {
     /// `folder` is made, emptied and removed at will.
     #[must_use]
     pub fn new(options: GitOptions, folder: &Path) -> Self {
-        Self { options, folder: folder.to_owned() }
+        // `git` is told of paths and runs in another folder.
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        Self { options, folder }
     }
 
     /// The branch's newest commit: quicker than reading.

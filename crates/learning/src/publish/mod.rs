@@ -1,6 +1,7 @@
 //! Models signed, stored and fetched: an OCI image layout in a folder, or a
 //! registry. What is fetched was signed by a trusted key, or it is refused.
 
+mod bundle;
 mod environment;
 mod git;
 mod key;
@@ -11,6 +12,7 @@ mod remote;
 mod repository;
 mod signature;
 
+pub use bundle::{BUNDLE_BYTES_MAX, Bundle};
 pub use environment::{Entry as EnvironmentEntry, EnvironmentError, GateSummary, Wanted};
 pub use git::{
     Changed, CommitId, Edit, GitAuthor, GitBranch, GitCredentials, GitError, GitFile, GitOptions, GitPath,

@@ -109,7 +109,9 @@ impl fmt::Display for GitRemote {
     }
 }
 
+/// Whole, since `git` runs in another folder.
 fn path(path: PathBuf) -> Result<String, GitPlaceError> {
+    let path = std::path::absolute(path).map_err(|_| GitPlaceError::Remote)?;
     path.into_os_string().into_string().map_err(|_| GitPlaceError::Remote)
 }
 
@@ -255,7 +257,7 @@ mod tests {
         for (text, is, as_text) in [
             ("/srv/git/team.git", Way::File, "/srv/git/team.git"),
             ("team.git", Way::File, "/etc/openclaw/team.git"),
-            ("./a:b.git", Way::File, "/etc/openclaw/./a:b.git"),
+            ("./a:b.git", Way::File, "/etc/openclaw/a:b.git"),
             ("file:///srv/team.git", Way::File, "file:///srv/team.git"),
             ("https://git.example.com/team.git", Way::Https, "https://git.example.com/team.git"),
             ("http://127.0.0.1:3000/team.git", Way::Http, "http://127.0.0.1:3000/team.git"),

@@ -125,6 +125,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
     let ServiceSettings { http, grpc, metrics_public, .. } = settings.service;
     let (shares, upstream) = (settings.service.shares.clone(), settings.service.upstream.clone());
     let (data, outgoing) = (settings.service.data.clone(), settings.service.outgoing.clone());
+    let trusted = settings.service.models.trusted();
     EdgeOptions {
         http,
         grpc: Some(grpc),
@@ -140,6 +141,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
         io_threads: io_threads(),
         shares,
         upstream,
+        trusted,
     }
 }
 

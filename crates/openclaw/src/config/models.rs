@@ -91,6 +91,11 @@ impl ModelsSettings {
         self.repository_at(&in_data(data), data)
     }
 
+    /// Whose models are loaded, where settings say it.
+    pub(crate) fn trusted(&self) -> Vec<VerifyingKey> {
+        self.verify.clone().unwrap_or_default()
+    }
+
     fn repository_at(&self, place: &Place, data: &Path) -> Result<Repository, ModelsError> {
         let signing = match &self.sign {
             Some(pem) => SigningKey::from_pem(pem.expose()).map_err(ModelsError::SignKey)?,

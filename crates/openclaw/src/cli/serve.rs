@@ -201,7 +201,9 @@ fn trainer(settings: &Settings, config: &Path) -> Option<TrainerOptions> {
     let schedule = training.schedule.clone().filter(|_| training.is_enabled)?;
     let program = std::env::current_exe().ok()?;
     let arguments = ["model", "retrain", "--output", "json", "--config"].map(OsString::from);
-    let command = [program.into()].into_iter().chain(arguments).chain([config.into()]).collect();
+    let parent = ["--parent".into(), std::process::id().to_string().into()];
+    let arguments = arguments.into_iter().chain([config.into()]).chain(parent);
+    let command = [program.into()].into_iter().chain(arguments).collect();
     Some(TrainerOptions { schedule, command, time_max: training.run_max })
 }
 

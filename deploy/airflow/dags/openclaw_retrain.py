@@ -10,6 +10,7 @@ Airflow variables, all optional:
   openclaw_work      folder for what is under way (default `/var/tmp/openclaw-retrain`)
   openclaw_days      days of telemetry (default 30)
   openclaw_schedule  cron pattern (default `0 3 * * *`)
+  openclaw_commit    `true` where `rollout.gitops` says which model runs: names each in Git
 """
 
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ def variable(name, default):
 ENVIRONMENT = {
     "OPENCLAW": variable("openclaw_bin", "openclaw"),
     "CONFIG": variable("openclaw_config", "/etc/openclaw/openclaw.yaml"),
+    "COMMIT": str(variable("openclaw_commit", "false")).lower(),
     "DAYS": str(variable("openclaw_days", "30")),
     # A folder for each run, so that runs don't meet.
     "WORK": variable("openclaw_work", "/var/tmp/openclaw-retrain") + "/{{ run_id | replace(':', '-') | replace('+', '-') }}",
@@ -82,7 +84,10 @@ with DAG(
     )
     push = task(
         "push",
-        '"$OPENCLAW" model push --config "$CONFIG" "$WORK"/model/model-*.safetensors\nrm -rf "$WORK"',
+        'pushed=$("$OPENCLAW" model push --config "$CONFIG" "$WORK"/model/model-*.safetensors)\n'
+        'echo "$pushed"\n'
+        'if [ "$COMMIT" = true ]; then "$OPENCLAW" model commit --config "$CONFIG" "${pushed%% *}"; fi\n'
+        'rm -rf "$WORK"',
     )
 
     extract >> train >> validate >> push

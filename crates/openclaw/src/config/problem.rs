@@ -84,6 +84,11 @@ pub(crate) enum Problem {
     #[error("tenant `{name}` has no `route`: it could tell nobody")]
     TellsNobody { name: String },
 
+    #[error(transparent)]
+    GitPlace(#[from] openclaw_learning::publish::GitPlaceError),
+    #[error("`{key}` goes with a remote that begins with `{way}`")]
+    GitCredential { key: &'static str, way: &'static str },
+
     // Tenants.
     #[error("the tenants' folder cannot be read: {source}")]
     NoTenantsFolder { source: io::Error },

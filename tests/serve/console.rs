@@ -55,7 +55,13 @@ fn limits_and_models_are_shown() {
     let asked = [&acme, &acme, &acme, &globex].map(|key| server.get("/api/v1/rate?client=a", key).status);
     assert_eq!(asked, [200, 200, 429, 200]);
     let own = server.get("/console", &acme).expect(200).text();
-    for part in ["<b>api</b>", "<td class=\"number\">2</td>", "<td class=\"number mid\">1</td>", "33.3 %"] {
+    for part in [
+        "none: it has limits alone",
+        "<b>api</b>",
+        "<td class=\"number\">2</td>",
+        "<td class=\"number mid\">1</td>",
+        "33.3 %",
+    ] {
         assert!(own.contains(part), "{part}: {own}");
     }
     assert!(!own.contains("globex") && !own.contains("Models that"), "{own}");

@@ -153,7 +153,11 @@ async fn tenant_row(handle: &TenantHandle) -> Result<TenantRow, Problem> {
     let waiting = gauges.as_ref().map_or(0, |gauges| gauges.waiting);
     Ok(TenantRow {
         name: handle.name().to_string(),
-        mode: if matches!(rating.mode, RatingMode::Enforce(_)) { "enforce" } else { "observe" },
+        mode: match rating.mode {
+            _ if !handle.config().takes_alerts => "none",
+            RatingMode::Enforce(_) => "enforce",
+            RatingMode::Observe => "observe",
+        },
         threshold: rating.threshold,
         firing: firing - waiting.min(firing),
         waiting,

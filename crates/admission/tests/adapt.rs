@@ -39,7 +39,7 @@ impl World {
         let limiter = Limiter::new(sizes, Seed::new([7; 16])).with_learned(256);
         let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
         limiter.set_policy(POLICY, Policy { rate, within: [None; 2] }, SECOND);
-        limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
+        limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200, common: None }));
         let mut policies = AdaptivePolicies::default();
         policies.set(POLICY, policy(is_enforced));
         let adapter = Adapter::new(predictor);
@@ -291,7 +291,7 @@ fn a_million_clients_within_half_a_second() {
     let limiter = Limiter::new(sizes, Seed::new([7; 16])).with_learned(COUNT);
     let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
     limiter.set_policy(POLICY, Policy { rate, within: [None; 2] }, SECOND);
-    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
+    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200, common: None }));
     let mut policies = AdaptivePolicies::default();
     policies.set(POLICY, policy(true));
     let mut adapter = Adapter::new(Box::new(trial::network("a")));

@@ -7,9 +7,11 @@
 
 use crate::cell::{self, FULL_AT};
 use crate::lines::{Line, Lines, WORDS};
+use crate::policy::LEVELS_MAX;
 use crate::sync::AtomicU64;
+use crate::word::Parity;
 use crate::{Bucket, CoreId, Rate};
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// A shared bucket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +41,7 @@ pub(crate) struct Levels {
 
 impl Levels {
     pub(crate) fn new(count: usize, cores: u16) -> Self {
-        let cores = cores.max(1);
+        let (count, cores) = (count.min(LEVELS_MAX), cores.max(1));
         let lease_lines_a_core = count.div_ceil(WORDS);
         let leases = Lines::new(lease_lines_a_core * usize::from(cores));
         Self { levels: Lines::new(count), leases, lease_lines_a_core, cores }
@@ -66,6 +68,17 @@ impl Levels {
         cell::set_rate(level, rate, now_nanos);
         if level[LEASE].swap(self.lease_tokens(rate), AcqRel) > 0 {
             self.give_back(level, id, |_| true);
+        }
+    }
+
+    /// Nobody waits for it any more. One caller at a time.
+    pub(crate) fn unset(&self, id: LevelId) {
+        let Some(level) = self.level(id) else { return };
+        if level[LEASE].swap(0, AcqRel) > 0 {
+            self.give_back(level, id, |_| true);
+        }
+        for parity in [Parity::FIRST, Parity::FIRST.other()] {
+            level[parity.index()].store(0, Release);
         }
     }
 
@@ -108,6 +121,20 @@ impl Levels {
             return Ok(());
         }
         take_alone(level, cost, now_nanos)
+    }
+
+    /// Takes whatever the cost: what the bucket never holds is owed.
+    ///
+    /// # Errors
+    /// Nanoseconds until there are tokens.
+    pub(crate) fn take_any(&self, core: CoreId, id: LevelId, cost: u64, now_nanos: u64) -> Result<(), u64> {
+        let Some((rate, _)) = self.get(id) else { return Ok(()) };
+        let at_once = cost.min(rate.burst());
+        self.take(core, id, at_once, now_nanos)?;
+        if at_once < cost {
+            self.charge(id, cost - at_once, now_nanos);
+        }
+        Ok(())
     }
 
     /// Puts tokens back that a decision took a moment ago.

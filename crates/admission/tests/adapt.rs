@@ -87,7 +87,7 @@ impl World {
 }
 
 fn policy(is_enforced: bool) -> AdaptivePolicy {
-    let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
+    let bounds = Bounds { headroom: 1.0, floor: FLOOR, ceiling: CEILING };
     AdaptivePolicy { tenant: TENANT, is_enforced, client: CLIENT, bounds, coverage: 0.99 }
 }
 

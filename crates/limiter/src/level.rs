@@ -20,6 +20,9 @@ pub struct LevelId(pub u32);
 /// Refill that a lease is worth at most.
 const LEASE_NANOS: u64 = 1_000_000;
 
+/// Refill that is owed at most of what was guaranteed.
+const DEBT_NANOS: u64 = 1_000_000_000;
+
 /// Part of a bucket that all leases together are at most.
 const BUCKETS_A_LEASE: u64 = 8;
 
@@ -132,9 +135,20 @@ impl Levels {
         let at_once = cost.min(rate.burst());
         self.take(core, id, at_once, now_nanos)?;
         if at_once < cost {
-            self.charge(id, cost - at_once, now_nanos);
+            self.owe(id, cost - at_once, now_nanos);
         }
         Ok(())
+    }
+
+    /// Takes whether there is anything or not. What was taken within a second is
+    /// owed in full, however little the bucket holds.
+    pub(crate) fn owe(&self, id: LevelId, cost: u64, now_nanos: u64) {
+        let Some(level) = self.level(id) else { return };
+        cell::change(level, |bucket, rate| {
+            if rate.word() != 0 {
+                bucket.owe(rate, cost, DEBT_NANOS, now_nanos);
+            }
+        });
     }
 
     /// Puts tokens back that a decision took a moment ago.

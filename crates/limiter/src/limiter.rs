@@ -250,7 +250,7 @@ impl Limiter {
             return decided(client, cost, Verdict::Allowed, took);
         };
         if is_guaranteed(common, line, took.rate, cost) {
-            self.levels.charge(level, cost, now_nanos);
+            self.levels.owe(level, cost, now_nanos);
             return decided(client, cost, Verdict::Allowed, took);
         }
         let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };

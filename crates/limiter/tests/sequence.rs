@@ -47,6 +47,13 @@ impl Slow {
         self.full_at = now + (owed + cost * self.per_token()).min(deepest);
     }
 
+    /// What clients have in common is owed up to a second.
+    fn add_in_common(&mut self, cost: i128, now: i128) {
+        let owed = (self.full_at - now).max(0);
+        let deepest = owed.max(self.depth() + 1_000_000_000);
+        self.full_at = now + (owed + cost * self.per_token()).min(deepest);
+    }
+
     fn give(&mut self, cost: i128) {
         self.full_at = (self.full_at - cost * self.per_token()).max(0);
     }
@@ -196,7 +203,7 @@ impl Pair {
         };
         if expected.is_ok() {
             if let Some(common) = self.common.as_mut().filter(|_| self.learned.contains_key(&who)) {
-                common.add(cost.into(), now);
+                common.add_in_common(cost.into(), now);
             }
             self.count(who, cost.into(), true);
         }

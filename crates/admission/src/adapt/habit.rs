@@ -18,7 +18,7 @@ const WITHIN: f32 = 0.95;
 /// A new client's habit is this far above its first window, in log space.
 const ABOVE_FIRST: f32 = 0.1;
 /// Savings of a client at most, in ticks of its habit.
-const SAVED_TICKS_MAX: f32 = 120.0;
+const SAVED_TICKS_MAX: f32 = 100.0;
 /// Part of its habit that a client saves in a tick that stays within.
 const SAVED: f32 = 0.1;
 /// A surge lasts this many ticks at least before savings run out.

@@ -40,7 +40,7 @@ pub struct Common {
 }
 
 /// Time in which a client's own rate refills what it is guaranteed.
-const GUARANTEED_NANOS: u64 = 500_000_000;
+const GUARANTEED_NANOS: u64 = 250_000_000;
 
 impl Common {
     /// Tokens that a client of that rate is guaranteed between two calls of

@@ -299,16 +299,16 @@ fn who_floods_waits_for_what_all_have_and_who_keeps_to_its_own_does_not() {
     // Nobody has said that it holds anything: it holds nobody.
     assert_eq!(at_once(unknown, 500), 500);
     limiter.set_level(common.level, Rate::new(200.0, 60), NOW);
-    // All that is there, of which half a second of its own rate was sure.
+    // All that is there.
     assert_eq!(at_once(flood, 500), 60);
-    assert_eq!(at_once(steady, 500), 50, "half a second of its own rate");
+    assert_eq!(at_once(steady, 500), 25, "a quarter of a second of its own rate");
     assert_eq!(at_once(small, 500), 20, "the floor");
     let refused = limiter.peek(Ask { policy: POLICY, key: small, cost: 1 }, NOW);
     assert!(matches!(refused.verdict, Verdict::Refused { by: RefusedBy::Level(LevelId(0)), .. }));
     assert_eq!(refused.remaining(), 980, "nothing is taken of who has to wait");
     assert_eq!(at_once(unknown, 100), 100, "who has learned nothing has no part in it");
     // The next tick: what is guaranteed is there again, though all is in debt.
-    assert_eq!(limiter.learned(0..3, NOW).map(|learned| learned.window.cost).sum::<u64>(), 60 + 50 + 20);
+    assert_eq!(limiter.learned(0..3, NOW).map(|learned| learned.window.cost).sum::<u64>(), 60 + 25 + 20);
     assert_eq!(at_once(small, 500), 20);
     // What costs more than it ever holds is owed.
     limiter.unset_level(common.level);

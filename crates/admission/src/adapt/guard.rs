@@ -4,7 +4,7 @@ use super::{Backend, BackendTick, Health, Shares};
 use crate::RateSettings;
 
 /// Of what a backend bears in a second, the part that may come at once.
-const AT_ONCE: f32 = 0.03;
+const AT_ONCE: f32 = 0.02;
 const AT_ONCE_MIN: f32 = 10.0;
 
 /// What holds a client beside its own bucket.

@@ -20,7 +20,7 @@ pub struct BackendTick {
 }
 
 /// Latency that is borne: this many times what is usual.
-const TOLERANCE: f32 = 1.6;
+const TOLERANCE: f32 = 1.7;
 /// Failures that are usual.
 const FAILURES_USUAL: f32 = 0.05;
 /// What the backend bears at least and at most, in times of what it usually
@@ -35,6 +35,8 @@ const BACK: f32 = 3.0;
 /// For so long what comes says little of what clients are used to: they have
 /// waited, and ask again.
 const RELIEF_TICKS: u16 = 300;
+/// And so many times more latency is borne.
+const RELIEF: f32 = 2.0;
 /// Else growth in one good tick, up to what is usual.
 const GIVE_BACK: f32 = 2.0;
 /// Answers within a tick that tell something.
@@ -103,7 +105,8 @@ impl Health {
         if self.usual_latency_ms > 2.0 * latency_ms {
             self.usual_latency_ms *= 0.95;
         }
-        let slow = TOLERANCE * self.usual_latency_ms / latency_ms;
+        let relief = if self.is_relieved() { RELIEF } else { 1.0 };
+        let slow = relief * TOLERANCE * self.usual_latency_ms / latency_ms;
         let failed = seen.failures as f32 / seen.answers as f32;
         slow.min(1.0 + FAILURES_USUAL - failed).clamp(0.5, 1.0)
     }

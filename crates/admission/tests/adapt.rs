@@ -20,6 +20,9 @@ const SECOND: u64 = 1_000_000_000;
 #[path = "adapt/trial.rs"]
 mod trial;
 
+#[path = "adapt/together.rs"]
+mod together;
+
 struct World {
     limiter: Limiter,
     policies: AdaptivePolicies,

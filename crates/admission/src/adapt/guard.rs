@@ -101,3 +101,45 @@ impl Guard {
 fn together(bears: f32) -> RateSettings {
     RateSettings { rate_per_s: f64::from(bears), burst: (AT_ONCE * bears).max(AT_ONCE_MIN) as u32 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(guard: &mut Guard, offered: f32, latency_ms: f32, failures: u32) {
+        guard.took(offered, 1e6, offered, 100.0);
+        guard.end_tick(Backend { answers: offered as u32, failures, latency_ms });
+    }
+
+    #[test]
+    fn what_a_backend_bears_is_known_once_it_has_suffered() {
+        let mut guard = Guard::default();
+        (0..500).for_each(|_| tick(&mut guard, 100.0, 50.0, 0));
+        assert_eq!(guard.together(), None);
+        tick(&mut guard, 300.0, 400.0, 0);
+        let most = guard.together().unwrap();
+        assert!((270.0..300.0).contains(&most.rate_per_s) && most.burst == 10, "{most:?}");
+        let before = most.rate_per_s;
+        (0..20).for_each(|_| tick(&mut guard, 200.0, 50.0, 0));
+        let after = guard.together().unwrap().rate_per_s;
+        assert!(after > before && after < 1.2 * before, "{after} after {before}");
+        // Nobody tells of the backend any more.
+        (0..2).for_each(|_| guard.end_tick(Backend::default()));
+        assert_eq!((guard.together(), guard.hold(100.0)), (None, Hold::default()));
+    }
+
+    #[test]
+    fn who_has_waited_for_a_backend_is_relieved_for_a_while() {
+        let mut guard = Guard::default();
+        (0..500).for_each(|_| tick(&mut guard, 100.0, 50.0, 0));
+        (0..60).for_each(|_| tick(&mut guard, 100.0, 2000.0, 90));
+        assert!(!guard.hold(100.0).is_relieved && guard.hold(100.0).share.unwrap() < 50.0);
+        tick(&mut guard, 100.0, 50.0, 0);
+        assert!(guard.is_back());
+        assert_eq!(guard.hold(100.0), Hold { share: None, is_relieved: true });
+        tick(&mut guard, 100.0, 50.0, 0);
+        assert!(!guard.is_back() && guard.hold(100.0).is_relieved);
+        (0..300).for_each(|_| tick(&mut guard, 100.0, 50.0, 0));
+        assert!(!guard.hold(100.0).is_relieved);
+    }
+}

@@ -312,6 +312,7 @@ scalar_schema!(
     Span,
     Size,
     PerSecond,
+    Times,
     Address,
     Url,
     Fraction,

@@ -5,6 +5,7 @@ mod handover;
 mod load;
 mod restart;
 mod role;
+mod sockets;
 mod spool;
 #[path = "../support/mod.rs"]
 mod support;

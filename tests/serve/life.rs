@@ -1,7 +1,7 @@
 //! A night in the life of the model: what was recorded becomes a model that
 //! passes its gates, is published and begun with; drifted traffic stops it.
 
-use crate::support::server::{SILENT, ServeOptions};
+use crate::support::server::{SERVICE, SILENT, ServeOptions};
 use crate::support::{Folder, until};
 use openclaw_admission::{TICKS, Window};
 use openclaw_alert::{TenantName, Timestamp};
@@ -48,8 +48,24 @@ fn row(client: u64, index: u32, at_ms: i64, ticks: [u32; TICKS]) -> WindowRow {
     }
 }
 
+/// Some ninety days of settings, none of training's own, and nobody who trained
+/// last night.
+pub(crate) fn after_a_missed_night(service: &str) -> Folder {
+    let folder = Folder::with_service(service, &[("acme", SILENT)]);
+    record_nights(&folder);
+    let since = r#"{"since":"2026-01-01T00:00:00Z","last":null}"#;
+    std::fs::write(folder.path().join("data/training.json"), since).unwrap();
+    folder
+}
+
+/// What a good model can be learned from.
+pub(crate) fn record_nights(folder: &Folder) {
+    record(folder, 6, 400, |_| 1.0);
+    record(folder, 1, 300, |_| 1.0);
+}
+
 /// Windows of every client from so many days ago on; `times` what they usually ask.
-fn record(folder: &Folder, days_ago: i64, windows: u32, times: impl Fn(u32) -> f64) {
+pub(crate) fn record(folder: &Folder, days_ago: i64, windows: u32, times: impl Fn(u32) -> f64) {
     let now = now_ms();
     let clock = Arc::new(move || Timestamp::from_nanos(now * 1_000_000));
     let options = RecorderOptions { retention_days: 90, max_rows_per_s: NonZeroU32::new(1 << 20).unwrap() };
@@ -68,24 +84,10 @@ fn record(folder: &Folder, days_ago: i64, windows: u32, times: impl Fn(u32) -> f
     recorder.stop();
 }
 
-/// Some ninety days of settings, none of training's own.
-fn recorded() -> Folder {
-    let folder = Folder::new(&[("acme", SILENT)]);
-    record(&folder, 6, 400, |_| 1.0);
-    record(&folder, 1, 300, |_| 1.0);
-    folder
-}
-
 #[test]
 fn what_was_recorded_becomes_a_model_that_is_begun_with() {
-    let folder = recorded();
+    let folder = after_a_missed_night(SERVICE);
     let operator = folder.operator_key();
-    // Nobody trained last night.
-    std::fs::write(
-        folder.path().join("data/training.json"),
-        r#"{"since":"2026-01-01T00:00:00Z","last":null}"#,
-    )
-    .unwrap();
     let server = folder.serve();
     let metrics = || server.get("/metrics", &operator).expect(200).text();
     until("the missed run is caught up", || metrics().contains("openclaw_training_runs_total"));

@@ -35,4 +35,5 @@ mod support;
 mod telemetry;
 mod tls;
 mod tokens;
+mod trainers;
 mod way_back;

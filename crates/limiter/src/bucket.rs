@@ -49,6 +49,18 @@ impl Bucket {
         Ok(())
     }
 
+    /// What is left after [`Bucket::take`] of at least one token, at a time so
+    /// early that no sum overflows.
+    #[inline]
+    pub(crate) fn less(self, rate: Rate, cost: u64, now_nanos: u64) -> Option<Self> {
+        // Of 0 tokens the greatest number.
+        if cost.wrapping_sub(1) >= rate.burst() {
+            return None;
+        }
+        let full_at_nanos = self.full_at_nanos.max(now_nanos) + rate.nanos_per_token() * cost;
+        (full_at_nanos <= now_nanos + rate.depth_nanos()).then_some(Self { full_at_nanos })
+    }
+
     /// Whether a bucket in which so much was missing has to come back first.
     #[inline]
     pub(crate) fn is_ahead(rate: Rate, cost: u64, missing_nanos: u64) -> bool {

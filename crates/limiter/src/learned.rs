@@ -5,7 +5,8 @@
 //! has it again; whoever meets the mark finishes the move.
 
 use crate::cell::{self, FULL_AT};
-use crate::lines::{Line, Lines};
+use crate::lines::Line;
+use crate::sync::zeroed;
 use crate::word::{self, LineUse, Tag};
 use crate::{Key, PolicyId, Rate};
 use std::ops::Range;
@@ -75,7 +76,7 @@ const OWN_FAULTS_AT: u32 = 32;
 const OBSERVED_AT: u32 = 48;
 
 #[derive(Debug)]
-pub(crate) struct LearnedLines(Lines);
+pub(crate) struct LearnedLines(Box<[Line]>);
 
 /// Which lines are free.
 #[derive(Debug, Default)]
@@ -101,11 +102,11 @@ impl Free {
 
 impl LearnedLines {
     pub(crate) fn new(count: usize) -> Self {
-        Self(Lines::new(count))
+        Self(zeroed(count))
     }
 
     pub(crate) fn count(&self) -> u32 {
-        self.0.count() as u32
+        self.0.len() as u32
     }
 
     #[inline]

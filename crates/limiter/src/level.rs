@@ -6,9 +6,9 @@
 //! core, together at most an eighth of the bucket.
 
 use crate::cell::{self, FULL_AT};
-use crate::lines::{Line, Lines, WORDS};
+use crate::lines::{Line, WORDS};
 use crate::policy::LEVELS_MAX;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, zeroed};
 use crate::word::Parity;
 use crate::{Bucket, CoreId, Rate};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -35,31 +35,35 @@ const USED: u64 = 1 << 32;
 /// All shared buckets, by number.
 #[derive(Debug)]
 pub(crate) struct Levels {
-    levels: Lines,
+    levels: Box<[Line]>,
     /// Core by core a word a level.
-    leases: Lines,
-    lease_lines_a_core: usize,
+    leases: Box<[Line]>,
+    leases_a_core: usize,
     cores: u16,
 }
 
 impl Levels {
     pub(crate) fn new(count: usize, cores: u16) -> Self {
         let (count, cores) = (count.min(LEVELS_MAX), cores.max(1));
-        let lease_lines_a_core = count.div_ceil(WORDS);
-        let leases = Lines::new(lease_lines_a_core * usize::from(cores));
-        Self { levels: Lines::new(count), leases, lease_lines_a_core, cores }
+        // A line between cores, which write.
+        let lines_a_core = count.div_ceil(WORDS) + 1;
+        let leases = zeroed(lines_a_core * usize::from(cores));
+        Self { levels: zeroed(count), leases, leases_a_core: lines_a_core * WORDS, cores }
     }
 
     fn level(&self, id: LevelId) -> Option<&Line> {
         self.levels.get(id.0 as usize)
     }
 
+    pub(crate) fn is_there(&self, id: LevelId) -> bool {
+        self.level(id).is_some()
+    }
+
     #[inline]
     fn lease(&self, core: CoreId, id: LevelId) -> Option<&AtomicU64> {
         // A division only where it is needed.
         let core = if core.0 < self.cores { core.0 } else { core.0 % self.cores };
-        let line = usize::from(core) * self.lease_lines_a_core + id.0 as usize / WORDS;
-        self.leases.get(line)?.get(id.0 as usize % WORDS)
+        self.leases.as_flattened().get(usize::from(core) * self.leases_a_core + id.0 as usize)
     }
 
     /// Puts a rate in force; what is left stays. One caller at a time.
@@ -189,7 +193,7 @@ impl Levels {
 
     /// Gives back what is lent and wasn't used since the last call.
     pub(crate) fn return_idle(&self) {
-        for number in 0..self.levels.count() {
+        for number in 0..self.levels.len() {
             let id = LevelId(number as u32);
             if let Some(level) = self.level(id) {
                 self.give_back(level, id, |lease| lease & USED == 0);

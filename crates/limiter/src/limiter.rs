@@ -93,6 +93,9 @@ impl Limiter {
             self.clients.bring_over(&changes.unswept);
             changes.unswept.clear();
         }
+        // A lease of what isn't there would be another level's.
+        let within = policy.within.map(|level| level.filter(|level| self.levels.is_there(*level)));
+        let policy = Policy { within, ..policy };
         if self.clients.policies.set(id, policy, now_nanos.min(NOW_MAX_NANOS)) {
             changes.unswept.insert(id);
         }
@@ -126,50 +129,45 @@ impl Limiter {
     /// is decided with an estimate.
     #[inline]
     pub fn decide(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
-        let (cost, client) = (u64::from(ask.cost), self.client(ask.policy, ask.key, now_nanos));
-        if cost > 0
-            && let Some(client) = client
-            && let Some(took) = self.clients.take_near_home(&client, cost)
+        let Ask { policy, key, cost } = ask;
+        if let Some(client) = self.client(policy, key, now_nanos)
+            && let Some(took) = self.clients.take_near_home(client, cost.into())
         {
-            return self.take_within(core, &client, cost, &took);
+            return self.take_within(core, client, cost.into(), took);
         }
-        self.decide_anyhow(core, ask, now_nanos)
+        // Not as it came: a question whose address is asked for would be written
+        // to memory each time.
+        self.decide_anyhow(core, policy, key, cost, now_nanos)
     }
 
     /// Whatever is asked, of whomever.
     #[inline(never)]
-    fn decide_anyhow(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
-        if ask.cost == 0 {
-            return self.peek(ask, now_nanos);
+    fn decide_anyhow(&self, core: CoreId, policy: PolicyId, key: Key, cost: u32, now_nanos: u64) -> Decision {
+        if cost == 0 {
+            return self.peek(Ask { policy, key, cost }, now_nanos);
         }
-        let Some(client) = self.client(ask.policy, ask.key, now_nanos) else {
+        let Some(client) = self.known(policy, key, now_nanos) else {
             return Decision::no_policy(now_nanos);
         };
-        let (cost, now_nanos) = (u64::from(ask.cost), client.now_nanos);
+        let (cost, now_nanos) = (u64::from(cost), client.now_nanos);
         let took =
             self.clients.change(&client, Unknown::Insert, |bucket, rate| bucket.take(rate, cost, now_nanos));
         let Some(took) = took else { return Decision::no_policy(now_nanos) };
         match took.told {
-            Ok(()) => self.take_within(core, &client, cost, &took),
-            Err(missing_nanos) => self.refused(&client, cost, missing_nanos, &took),
+            Ok(()) => self.take_within(core, client, cost, took.told(())),
+            Err(missing_nanos) => self.refused(&client, cost, missing_nanos, took.told(())),
         }
     }
 
-    fn refused<T>(
-        &self,
-        client: &Client<'_>,
-        cost: u64,
-        missing_nanos: u64,
-        took: &Changed<'_, T>,
-    ) -> Decision {
+    fn refused(&self, client: &Client<'_>, cost: u64, missing_nanos: u64, took: Changed<'_, ()>) -> Decision {
         let refused = |retry_after_nanos| Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
         if !Bucket::is_ahead(took.rate, cost, missing_nanos) {
-            return decided(client, cost, refused(missing_nanos), took);
+            return decided(client, cost, refused(missing_nanos), &took);
         }
         let back = |bucket: &mut Bucket, rate| bucket.come_back(rate, client.now_nanos);
         match self.clients.change(client, Unknown::Leave, back) {
             Some(back) => decided(client, cost, refused(back.rate.nanos_per_token() * cost), &back),
-            None => decided(client, cost, refused(missing_nanos), took),
+            None => decided(client, cost, refused(missing_nanos), &took),
         }
     }
 
@@ -182,22 +180,21 @@ impl Limiter {
         }
     }
 
+    /// A client of a policy that may be one that nobody has set.
     #[inline]
     fn client(&self, policy: PolicyId, key: Key, now_nanos: u64) -> Option<Client<'_>> {
-        let terms = self.clients.policies.get(policy)?;
+        let terms = self.clients.policies.any(policy)?;
         Some(Client { terms, tag: Tag::new(policy, key), now_nanos: now_nanos.min(NOW_MAX_NANOS) })
     }
 
+    fn known(&self, policy: PolicyId, key: Key, now_nanos: u64) -> Option<Client<'_>> {
+        self.client(policy, key, now_nanos).filter(|client| client.terms.is_set())
+    }
+
     #[inline]
-    fn take_within<T>(
-        &self,
-        core: CoreId,
-        client: &Client<'_>,
-        cost: u64,
-        took: &Changed<'_, T>,
-    ) -> Decision {
+    fn take_within(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
         if client.terms.is_alone() {
-            return decided(client, cost, Verdict::Allowed, took);
+            return decided(&client, cost, Verdict::Allowed, &took);
         }
         let is_lent =
             |level: Option<LevelId>| level.is_none_or(|level| self.levels.take_lent(core, level, cost));
@@ -213,18 +210,18 @@ impl Limiter {
 
     /// Takes at the levels that are left, beyond what this core has borrowed.
     #[inline(never)]
-    fn take_beyond<T>(
+    fn take_beyond(
         &self,
         core: CoreId,
-        client: &Client<'_>,
+        client: Client<'_>,
         cost: u64,
         levels_taken: usize,
-        took: &Changed<'_, T>,
+        took: Changed<'_, ()>,
     ) -> Decision {
         for (taken, level) in client.terms.within().enumerate().skip(levels_taken) {
             if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
                 let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
-                return self.undo(core, client, cost, taken, took, verdict);
+                return self.undo(core, &client, cost, taken, &took, verdict);
             }
         }
         self.take_common(core, client, cost, took)
@@ -232,39 +229,45 @@ impl Limiter {
 
     /// Takes of what learned clients have in common, once all else allows.
     #[inline]
-    fn take_common<T>(
+    fn take_common(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
+        match client.terms.common().zip(took.line) {
+            Some((common, (_, line))) if !self.levels.take_lent(core, common.level, cost) => {
+                self.take_common_beyond(core, client, cost, (common, line), took)
+            }
+            _ => decided(&client, cost, Verdict::Allowed, &took),
+        }
+    }
+
+    /// The same, beyond what this core has borrowed.
+    #[inline(never)]
+    fn take_common_beyond(
         &self,
         core: CoreId,
-        client: &Client<'_>,
+        client: Client<'_>,
         cost: u64,
-        took: &Changed<'_, T>,
+        (common, line): (Common, &Line),
+        took: Changed<'_, ()>,
     ) -> Decision {
-        let Some((common, (_, line))) = client.terms.common().zip(took.line) else {
-            return decided(client, cost, Verdict::Allowed, took);
-        };
         let (level, now_nanos) = (common.level, client.now_nanos);
-        if self.levels.take_lent(core, level, cost) {
-            return decided(client, cost, Verdict::Allowed, took);
-        }
         let Err(retry_after_nanos) = self.levels.take_any(core, level, cost, now_nanos) else {
-            return decided(client, cost, Verdict::Allowed, took);
+            return decided(&client, cost, Verdict::Allowed, &took);
         };
         if is_guaranteed(common, line, took.rate, cost) {
             self.levels.owe(level, cost, now_nanos);
-            return decided(client, cost, Verdict::Allowed, took);
+            return decided(&client, cost, Verdict::Allowed, &took);
         }
         let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
-        self.undo(core, client, cost, client.terms.within().count(), took, verdict)
+        self.undo(core, &client, cost, client.terms.within().count(), &took, verdict)
     }
 
     #[cold]
-    fn undo<T>(
+    fn undo(
         &self,
         core: CoreId,
         client: &Client<'_>,
         cost: u64,
         levels_taken: usize,
-        took: &Changed<'_, T>,
+        took: &Changed<'_, ()>,
         verdict: Verdict,
     ) -> Decision {
         client.terms.within().take(levels_taken).for_each(|level| self.levels.untake(core, level, cost));
@@ -278,7 +281,7 @@ impl Limiter {
     /// What [`Limiter::decide`] would say; takes nothing.
     #[must_use]
     pub fn peek(&self, ask: Ask, now_nanos: u64) -> Decision {
-        let Some(client) = self.client(ask.policy, ask.key, now_nanos) else {
+        let Some(client) = self.known(ask.policy, ask.key, now_nanos) else {
             return Decision::no_policy(now_nanos);
         };
         let own = self.clients.look(&client);
@@ -321,7 +324,7 @@ impl Limiter {
     /// whether they are there or not (the bucket goes into debt, at most one
     /// full bucket), or gives back as many where negative.
     pub fn settle(&self, _core: CoreId, policy: PolicyId, key: Key, more: i64, now_nanos: u64) {
-        let Some(client) = self.client(policy, key, now_nanos) else { return };
+        let Some(client) = self.known(policy, key, now_nanos) else { return };
         let cost = more.unsigned_abs();
         let unknown = if more < 0 { Unknown::Leave } else { Unknown::Insert };
         let changed = self.clients.change(&client, unknown, |bucket, rate| match more < 0 {
@@ -385,7 +388,7 @@ impl Limiter {
         rate: Rate,
         now_nanos: u64,
     ) -> Result<(LearnedId, Option<&Line>), NoRoom> {
-        let client = self.client(policy, key, now_nanos).ok_or(NoRoom)?;
+        let client = self.known(policy, key, now_nanos).ok_or(NoRoom)?;
         match self.clients.look(&client).and_then(|own| own.line) {
             Some((id, line)) => Ok((id, Some(line))),
             None => Ok((self.clients.learn(&client, rate, &mut changes.free)?, None)),

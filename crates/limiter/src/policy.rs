@@ -1,8 +1,8 @@
 //! What many clients share.
 
-use crate::lines::{Line, Lines};
-use crate::sync::AtomicU64;
-use crate::word::{self, Parity, State, Tag};
+use crate::lines::WORDS;
+use crate::sync::{AtomicU64, zeroed};
+use crate::word::{self, Stamp, State, Tag};
 use crate::{Bucket, LevelId, Rate};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -51,15 +51,17 @@ impl Common {
     }
 }
 
-// Words of an entry's first line. The overflow bucket has a line of its own,
-// since decisions write it.
+/// What there is to know of a policy: two lines. Its two last rates come first.
+type Entry = [AtomicU64; 2 * WORDS];
+
 const STAMP: usize = 2;
 const WITHIN: usize = 3;
 const ADAPTIVE: usize = 4;
-const SHARE_PER_NANO: usize = 5;
-const QUOTA_WINDOW: usize = 6;
-const QUOTA_LIMIT: usize = 7;
-const LINES_EACH: usize = 2;
+/// On another line than what comes before, since decisions write it.
+const OVERFLOW: usize = 8;
+const SHARE_PER_NANO: usize = 9;
+const QUOTA_WINDOW: usize = 10;
+const QUOTA_LIMIT: usize = 11;
 
 /// The word `WITHIN` holds three levels: the inner, the outer, the common one;
 /// each by its number and one, 0 for none.
@@ -74,28 +76,35 @@ const NOTHING: f64 = f64::MIN;
 
 /// All policies, by number.
 #[derive(Debug)]
-pub(crate) struct Policies(Lines);
+pub(crate) struct Policies(Box<[Entry]>);
 
 impl Policies {
     pub(crate) fn new(count: usize) -> Self {
-        Self(Lines::new(count * LINES_EACH))
+        Self(zeroed(count))
     }
 
-    fn entry(&self, id: PolicyId) -> Option<&Line> {
-        self.0.get(usize::from(id.0) * LINES_EACH)
+    #[inline]
+    fn entry(&self, id: PolicyId) -> Option<&Entry> {
+        self.0.get(usize::from(id.0))
+    }
+
+    /// A policy that may be one that nobody has set: its rate gives nothing then.
+    #[inline]
+    pub(crate) fn any(&self, id: PolicyId) -> Option<Terms<'_>> {
+        let entry = self.entry(id)?;
+        let stamp = Stamp::of_word(entry[STAMP].load(Acquire));
+        let rate = entry[stamp.parity().index()].load(Acquire);
+        Some(Terms { entry, stamp, rate: Rate::of_word(rate) })
     }
 
     #[inline]
     pub(crate) fn get(&self, id: PolicyId) -> Option<Terms<'_>> {
-        let entry = self.entry(id)?;
-        let stamp = entry[STAMP].load(Acquire);
-        let rate = entry[stamp_parity(stamp).index()].load(Acquire);
-        (rate != 0).then(|| Terms { entry, stamp, rate: Rate::of_word(rate) })
+        self.any(id).filter(Terms::is_set)
     }
 
     /// A bucket for clients that find no room.
     pub(crate) fn overflow(&self, id: PolicyId) -> Option<&AtomicU64> {
-        Some(&self.0.get(usize::from(id.0) * LINES_EACH + 1)?[0])
+        self.entry(id).map(|entry| &entry[OVERFLOW])
     }
 
     /// Whether there was another rate before, so that clients' buckets have to
@@ -105,18 +114,15 @@ impl Policies {
         let around = level_word(policy.within[0]) | (level_word(policy.within[1]) << LEVEL_BITS);
         entry[WITHIN].store(entry[WITHIN].load(Relaxed) & !AROUND_MASK | around, Relaxed);
         entry[SHARE_PER_NANO].store((1.0 / policy.rate.depth_nanos() as f64).to_bits(), Relaxed);
-        let parity = stamp_parity(entry[STAMP].load(Relaxed));
-        match entry[parity.index()].load(Relaxed) {
-            0 => entry[parity.index()].store(policy.rate.word(), Release),
-            before if before == policy.rate.word() => {}
-            _ => {
-                entry[parity.other().index()].store(policy.rate.word(), Release);
-                let flag = (parity.other().index() as u64) << 63;
-                entry[STAMP].store(flag | now_nanos, Release);
-                return true;
-            }
+        let in_force = Stamp::of_word(entry[STAMP].load(Relaxed)).parity();
+        let before = entry[in_force.index()].load(Relaxed);
+        if before == policy.rate.word() {
+            return false;
         }
-        false
+        let parity = if before == 0 { in_force } else { in_force.other() };
+        entry[parity.index()].store(policy.rate.word(), Release);
+        entry[STAMP].store(Stamp::new(parity, now_nanos).word(), Release);
+        before != 0
     }
 
     pub(crate) fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
@@ -175,48 +181,41 @@ fn level_of(word: u64) -> Option<LevelId> {
     ((word & LEVEL_MASK) as u32).checked_sub(1).map(LevelId)
 }
 
-fn stamp_parity(stamp: u64) -> Parity {
-    Parity::of(stamp >> 63 != 0)
-}
-
 /// A policy as a decision sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'p> {
-    entry: &'p Line,
-    /// Parity of the rate in force, and since when it is.
-    stamp: u64,
+    entry: &'p Entry,
+    stamp: Stamp,
     pub(crate) rate: Rate,
 }
 
 impl Terms<'_> {
+    pub(crate) fn is_set(&self) -> bool {
+        self.rate.word() != 0
+    }
+
     /// A client's bucket, under the rate in force.
     #[inline]
     pub(crate) fn bucket(&self, state: u64) -> Bucket {
         let bucket = word::bucket(state);
-        match word::parity(state) == stamp_parity(self.stamp) {
+        match word::parity(state) == self.stamp.parity() {
             true => bucket,
             false => self.brought_over(bucket),
         }
     }
 
-    /// A client's bucket where that takes no reckoning: one under the rate in
-    /// force, or one that was full when the policy changed. Without a branch,
-    /// since after a change it can't be foreseen which.
+    /// A client's bucket where that takes no reckoning.
     #[inline]
     pub(crate) fn plain_bucket(&self, state: u64) -> Option<Bucket> {
-        let (is_other, full_at) = word::off_parity(state, stamp_parity(self.stamp));
-        let owed = u64::from(full_at > self.stamp & !(1 << 63));
-        let is_plain = (is_other >> 1) | (is_other & owed) == 0;
-        // Of a full bucket any time in the past will do.
-        is_plain.then(|| Bucket::full_at(full_at & is_other.wrapping_sub(1)))
+        self.stamp.plain_bucket(state)
     }
 
     /// As if it had been changed in the moment in which the policy was: what was
     /// left then is left, and a full bucket stays full.
     #[cold]
     fn brought_over(&self, bucket: Bucket) -> Bucket {
-        let before = self.entry[stamp_parity(self.stamp).other().index()].load(Acquire);
-        let since = self.stamp & !(1 << 63);
+        let before = self.entry[self.stamp.parity().other().index()].load(Acquire);
+        let since = self.stamp.since_nanos();
         if before == 0 || bucket.owed_nanos(since) == 0 {
             return Bucket::default();
         }
@@ -225,7 +224,13 @@ impl Terms<'_> {
 
     #[inline]
     pub(crate) fn word(&self, bucket: Bucket) -> u64 {
-        word::of_bucket(stamp_parity(self.stamp), bucket)
+        word::of_bucket(self.stamp.parity(), bucket)
+    }
+
+    /// The same of a bucket from which tokens were just taken.
+    #[inline]
+    pub(crate) fn word_taken(&self, bucket: Bucket) -> u64 {
+        self.stamp.state(bucket)
     }
 
     #[inline]

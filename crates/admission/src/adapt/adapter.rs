@@ -35,6 +35,15 @@ pub struct Adapter {
     pub(super) model: Arc<str>,
     ticks: u64,
     without_room: u64,
+    lines: LinesInUse,
+}
+
+/// The limiter's lines, as far as others need some of them.
+#[derive(Debug, Default)]
+struct LinesInUse {
+    known: u32,
+    counted: u32,
+    to_free: u32,
 }
 
 impl std::fmt::Debug for Adapter {
@@ -76,6 +85,7 @@ impl Adapter {
             ended: Ended::default(),
             ticks: 0,
             without_room: 0,
+            lines: LinesInUse::default(),
         }
     }
 
@@ -120,10 +130,17 @@ impl Adapter {
         now_nanos: u64,
     ) -> TickProgress {
         self.settling = std::mem::take(&mut self.unsettled);
+        let lines_max = policies.lines_max();
+        self.lines.to_free = self.lines.known.saturating_sub(lines_max);
         for Candidate { policy: id, key } in self.candidates.tick(candidates) {
             let Some(policy) = policies.get(id) else { continue };
+            if self.lines.known >= lines_max {
+                self.without_room += 1;
+                continue;
+            }
             match limiter.learn_new(id, key, rate(policy.client), now_nanos) {
                 Ok(learned) => {
+                    self.lines.known += 1;
                     *self.client_mut(learned) = ClientState::default();
                     self.forget_on_trial(learned);
                 }
@@ -146,10 +163,12 @@ impl Adapter {
         let mut count = 0;
         for learned in limiter.learned(range, progress.now_nanos) {
             count += 1;
+            self.lines.counted += 1;
             if self.client_mut(learned.id).belong_to(learned.key) {
                 self.forget_on_trial(learned.id);
             }
             match policies.get(learned.policy) {
+                Some(policy) if self.freed(limiter, policies, policy, &learned, progress.now_nanos) => {}
                 Some(policy) => self.take_in(limiter, policies, policy, learned, progress.now_nanos),
                 None => self.let_go(limiter, policies, &learned, progress.now_nanos),
             }
@@ -169,6 +188,7 @@ impl Adapter {
         now_nanos: u64,
     ) {
         self.ticks += 1;
+        self.lines.known = std::mem::take(&mut self.lines.counted);
         let ends_window = self.ticks.is_multiple_of(TICKS as u64);
         for (index, tenant) in self.tenants.iter_mut().enumerate() {
             let heard = backend(TenantIndex(index as u32));
@@ -212,6 +232,28 @@ impl Adapter {
         let tenant = self.tenants.get(policy.tenant.0 as usize);
         let hold = tenant.map(|tenant| tenant.guard.hold(weight)).unwrap_or_default();
         state.allowance(self.advised(client), &policy.bounds, hold)
+    }
+
+    /// Takes back a line that somebody else no longer needs and whose client
+    /// would learn now, where those who learn have all of theirs. Whoever is held
+    /// to what it has learned keeps it.
+    fn freed(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        policy: &AdaptivePolicy,
+        learned: &Learned,
+        now_nanos: u64,
+    ) -> bool {
+        let is_freed =
+            self.lines.to_free > 0 && !policy.is_enforced && policies.forget(limiter, learned, now_nanos);
+        if is_freed {
+            self.lines.to_free -= 1;
+            self.lines.counted -= 1;
+            *self.client_mut(learned.id) = ClientState::default();
+            self.forget_on_trial(learned.id);
+        }
+        is_freed
     }
 
     fn client_mut(&mut self, id: LearnedId) -> &mut ClientState {

@@ -46,7 +46,7 @@ pub use health::{BackendTick, Health};
 pub use network::{HIDDEN_MAX, Network, OUTPUTS, Weights, WeightsError};
 pub use policies::{AdaptivePolicies, AdaptivePolicy, SetsRates, TenantIndex};
 pub use share::Shares;
-pub use state::{ClientState, WINDOWS_MIN};
+pub use state::{ClientState, WINDOWS_COUNTED, WINDOWS_MIN};
 pub use sums::Decided;
 pub use tally::{TICKS, Ticks, Window};
 pub use tenant::{Backend, TenantFigures};

@@ -28,6 +28,8 @@ pub struct AdaptivePolicy {
 pub trait SetsRates: std::fmt::Debug + Send + Sync {
     /// Puts the rate in force that a client has where it learns nothing.
     fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64);
+    /// Lines that it may hold now, beyond those for clients that learn.
+    fn lines(&self) -> u32;
     /// Takes a client's line away, unless it is of use; tells whether.
     fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool;
 }
@@ -37,18 +39,33 @@ pub trait SetsRates: std::fmt::Debug + Send + Sync {
 pub struct AdaptivePolicies {
     policies: Vec<Option<AdaptivePolicy>>,
     common: Vec<Option<LevelId>>,
-    beside: Option<Arc<dyn SetsRates>>,
+    beside: Option<Beside>,
+}
+
+/// Who sets rates too, and the lines that those who learn may have.
+#[derive(Debug, Clone)]
+struct Beside {
+    sets: Arc<dyn SetsRates>,
+    learners_max: u32,
 }
 
 impl AdaptivePolicies {
-    /// Where somebody else sets rates, too.
-    pub fn set_beside(&mut self, beside: Arc<dyn SetsRates>) {
-        self.beside = Some(beside);
+    /// Where somebody else sets rates, too, who needs lines of the limiter that
+    /// those who learn leave free.
+    pub fn set_beside(&mut self, sets: Arc<dyn SetsRates>, learners_max: u32) {
+        self.beside = Some(Beside { sets, learners_max });
+    }
+
+    /// Lines that may be in use; the limiter's own bound where nobody else needs
+    /// any.
+    pub(super) fn lines_max(&self) -> u32 {
+        let sum = |beside: &Beside| beside.learners_max.saturating_add(beside.sets.lines());
+        self.beside.as_ref().map_or(u32::MAX, sum)
     }
 
     pub(super) fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
         match &self.beside {
-            Some(beside) => beside.forget(limiter, client, now_nanos),
+            Some(beside) => beside.sets.forget(limiter, client, now_nanos),
             None => limiter.forget(client.id, now_nanos),
         }
     }
@@ -67,7 +84,7 @@ impl AdaptivePolicies {
     }
 
     pub(super) fn beside(&self) -> Option<&dyn SetsRates> {
-        self.beside.as_deref()
+        self.beside.as_ref().map(|beside| &*beside.sets)
     }
 
     /// Adds a policy.

@@ -10,8 +10,8 @@ use openclaw_limiter::Key;
 
 /// Windows after which a client is known well enough to be advised.
 pub const WINDOWS_MIN: u8 = 8;
-/// Windows over which the slow level comes to rest.
-const WINDOWS_COUNTED: u8 = 100;
+/// Windows over which the slow level comes to rest; more of them aren't counted.
+pub const WINDOWS_COUNTED: u8 = 100;
 /// Steps of the history's older part; the newest windows are kept exactly.
 const STEPS: f32 = 2048.0;
 

@@ -188,8 +188,9 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
 fn models(settings: &Settings) -> Result<ModelsOptions, CliError> {
     let service = &settings.service;
     let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
-    let RolloutSettings { mode, steps } = service.rollout.clone();
-    Ok(ModelsOptions { repository: Some(repository), steps, mode })
+    let hold_max = service.rollout.hold_max();
+    let RolloutSettings { mode, steps, .. } = service.rollout.clone();
+    Ok(ModelsOptions { repository: Some(repository), steps, hold_max, mode })
 }
 
 /// How this program makes models by itself, as another process of its own.

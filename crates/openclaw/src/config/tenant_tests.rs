@@ -12,6 +12,15 @@ fn good(text: &str, defaults: RatingDefaults) -> TenantConfig {
     config.unwrap()
 }
 
+fn faults(text: &str) -> Vec<String> {
+    let name = TenantName::new("acme").unwrap();
+    let path: Arc<Path> = Path::new("acme.yaml").into();
+    let defaults = RatingDefaults::default();
+    let (_, faults) =
+        parse(text, &path, &name, defaults, Secrets::Fetched, &Reach::Everything, &Environment::default());
+    faults.iter().map(ToString::to_string).collect()
+}
+
 fn plain(more: &str) -> TenantConfig {
     let text = format!("tenant: acme\nreceivers: [{{name: ops}}, {{name: lead}}]\n{more}\n");
     good(&text, RatingDefaults::default())
@@ -108,6 +117,21 @@ fn old_words_mean_what_new_ones_do() {
         "route: { receiver: ops }\ninhibit_rules: [{ source_matchers: [a=1, 'b=~\"^(?:x)$\"'], target_matchers: [c=y] }]",
     );
     assert_eq!(old.routing_yaml, new.routing_yaml);
+}
+
+#[test]
+fn a_tenant_may_have_limits_alone() {
+    let limits = "tenant: acme\nlimits: { policies: { api: { rate: 5/s, burst: 10 } } }\n";
+    let enforce = RatingDefaults { threshold: 0.75, mode: RatingModeName::Enforce };
+    let config = good(limits, enforce);
+    assert!(!config.takes_alerts);
+    assert_eq!(config.routing_yaml, "route:\n  receiver: \"none\"\nreceivers:\n- name: \"none\"\n");
+    // Whoever says anything of alerts must say where they go.
+    for more in ["receivers: [{ name: ops }]", "sources: { prom: { format: json } }", "delivery: live"] {
+        let faults = faults(&format!("{limits}{more}\n"));
+        assert!(faults.iter().any(|fault| fault.contains("`route` is missing")), "{more}: {faults:?}");
+    }
+    assert!(faults("tenant: acme\n").iter().any(|fault| fault.contains("`route` is missing")));
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl Limits {
             table.add(self.adaptation.number(&tenant.name), tenant, share);
         }
         if let Some(sharing) = &self.sharing {
-            table.policies.set_beside(sharing.rates());
+            sharing.stand_beside(&mut table.policies);
         }
         self.adaptation.table.store(Arc::new(table));
     }

@@ -5,7 +5,8 @@ use crate::config::{self, Environment};
 use clap::Args;
 use openclaw_admission::SERVING10;
 use openclaw_alert::TenantName;
-use openclaw_learning::extract::{Recorded, recorded};
+use openclaw_learning::extract::recorded;
+use openclaw_learning::train::Known;
 use openclaw_telemetry::{Day, Store, Table, TelemetryError, WindowsQuery};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -94,11 +95,10 @@ pub(super) fn run(args: &ExtractArgs, environment: &Environment, ui: &mut Ui) ->
     tell(&found, all, share, args, ui)
 }
 
-fn numbers(row: &Recorded) -> impl Iterator<Item = f32> {
-    let known = &row.known;
+fn numbers(known: &Known) -> impl Iterator<Item = f32> {
     let bases = known.base.centre.into_iter().chain(known.base.scale);
-    let window = known.needed.into_iter().chain(row.counted);
-    let answers = [row.answers.own_faults, row.answers.latency, row.weight];
+    let window = known.needed.into_iter().chain(known.counted);
+    let answers = [known.answers.own_faults, known.answers.latency, known.weight];
     known.features.into_iter().chain(bases).chain(window).chain(answers)
 }
 

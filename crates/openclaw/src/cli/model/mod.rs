@@ -1,5 +1,6 @@
 //! `openclaw model`
 
+mod commit;
 mod evaluate;
 mod extract;
 mod inspect;
@@ -38,6 +39,8 @@ pub(crate) enum ModelCommand {
     List(list::ListArgs),
     /// Shows a model's card
     Inspect(inspect::InspectArgs),
+    /// Names a published model in Git, for services that follow it there
+    Commit(commit::CommitArgs),
     /// Makes a model the one that sets clients' limits, at once
     Promote(rollout::PromoteArgs),
     /// Ends a rollout, or goes back to the model before
@@ -51,6 +54,12 @@ pub(crate) enum ModelCommandError {
     Settings(#[from] config::ModelsError),
     #[error(transparent)]
     Wish(#[from] openclaw_server::WishError),
+    #[error(transparent)]
+    Git(#[from] openclaw_learning::publish::GitError),
+    #[error(
+        "no repository says which model runs; set `rollout: {{ mode: gitops, gitops: {{ remote, path }} }}`"
+    )]
+    NoGit,
     #[error(transparent)]
     Publish(#[from] openclaw_learning::publish::PublishError),
     #[error("`{}`: {error}", path.display())]
@@ -101,6 +110,7 @@ pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui)
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
         ModelCommand::List(args) => list::run(&args, environment, ui),
         ModelCommand::Inspect(args) => inspect::run(&args, environment, ui),
+        ModelCommand::Commit(args) => commit::run(&args, environment, ui),
         ModelCommand::Promote(args) => rollout::promote(&args, environment, ui),
         ModelCommand::Rollback(args) => rollout::roll_back(&args, environment, ui),
     }

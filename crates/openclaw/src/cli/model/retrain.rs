@@ -1,11 +1,12 @@
 //! `openclaw model retrain`: what the schedule runs.
 
 use super::train::{self, TrainArgs};
-use super::{ModelCommandError, validate, wait};
+use super::{ModelCommandError, commit, validate, wait};
 use crate::cli::{CliError, ConfigArg, OutputArg, Ui};
 use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::{GateSummary, Proposal, Pushed, Replaces};
 use openclaw_learning::schedule::Outcome;
 use openclaw_learning::validate::Report;
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
@@ -100,7 +101,22 @@ fn made(
         return Ok(Ended::Refused(report));
     }
     let pushed = wait(repository.push(&learned.model))?;
+    propose(service, &pushed, &report, ui)?;
     Ok(Ended::Published { name: pushed.name, report })
+}
+
+/// Names it in Git, where that decides. The model is published whatever comes
+/// of it, and the service tries on.
+fn propose(service: &ServiceSettings, pushed: &Pushed, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
+    let Some(options) = service.rollout.git() else { return Ok(()) };
+    let gates = GateSummary::of(report, validate::json(report).as_bytes());
+    let proposal = Proposal { name: pushed.name, digest: pushed.digest, gates: Some(gates) };
+    proposal.keep(&service.data).map_err(ModelCommandError::from)?;
+    let told = match commit::now(options, service, &proposal, Replaces::Older, "git-trainer") {
+        Ok(told) => told,
+        Err(error) => format!("not committed yet, which the service tries again: {error}"),
+    };
+    ui.note(format_args!("{}: {told}", pushed.name))
 }
 
 /// Two runs at once would take each other's files away.

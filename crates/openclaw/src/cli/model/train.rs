@@ -24,6 +24,8 @@ const MS_A_DAY: i64 = 86_400_000;
 /// Windows that have ended since may not be written yet.
 const LATE_MS: i64 = 2 * 60_000;
 const HELD_OUT_DAYS: u32 = 3;
+/// One part of so many is held out at most.
+const HELD_OUT_PARTS: i64 = 5;
 const ROWS_MAX: u64 = 7_200_000;
 const HIDDEN: usize = 32;
 const CHECKPOINT: &str = "training.checkpoint";
@@ -47,7 +49,7 @@ pub(crate) struct TrainArgs {
     /// How many days back, today among them
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: u32,
-    /// The last days, to stop by when it gets no better
+    /// The last days, to stop by when it gets no better; a fifth of the time where there are few
     #[arg(long, default_value_t = HELD_OUT_DAYS, value_parser = clap::value_parser!(u32).range(0..=365))]
     held_out_days: u32,
     /// About as many windows at most; of more, those of some clients are taken
@@ -166,7 +168,7 @@ fn gather(store: &Store, args: &TrainArgs, until_ms: i64, ui: &mut Ui) -> Result
     let to = Day::of(Timestamp::from_nanos(until_ms.saturating_mul(1_000_000)));
     let query = WindowsQuery { tenant: None, from: to.minus(args.days - 1), to, rows_max: args.max_rows };
     let windows = store.windows(&query).map_err(LearnError::from)?;
-    let mut gathered = Gathered::holding_out_from(until_ms - i64::from(args.held_out_days) * MS_A_DAY);
+    let mut gathered = Gathered::holding_out_from(held_out_from_ms(args, windows.first_ms(), until_ms));
     let mut random = Random::new(args.seed);
     for series in windows {
         let mut series = series.map_err(LearnError::from)?;
@@ -180,6 +182,13 @@ fn gather(store: &Store, args: &TrainArgs, until_ms: i64, ui: &mut Ui) -> Result
         }
     }
     Ok(gathered)
+}
+
+/// The last days are held out; of less than five times as many, a fifth.
+fn held_out_from_ms(args: &TrainArgs, first_ms: Option<i64>, until_ms: i64) -> i64 {
+    let days_ms = i64::from(args.held_out_days) * MS_A_DAY;
+    let there_ms = (until_ms - first_ms.unwrap_or(until_ms)).max(0);
+    until_ms - days_ms.min(there_ms / HELD_OUT_PARTS)
 }
 
 fn settings(args: &TrainArgs, rows: usize) -> Settings {
@@ -273,6 +282,26 @@ mod tests {
         (TenantName::new("acme").unwrap(), row)
     }
 
+    /// On its first days a service has less than what is held out later.
+    #[test]
+    fn of_little_telemetry_a_fifth_is_held_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_nanos((BEGIN_MS + 80_000_000) * 1_000_000);
+        let recorder =
+            Recorder::start(folder.path(), RecorderOptions::default(), Arc::new(move || now)).unwrap();
+        recorder.windows((0..5).flat_map(|client| (0..200).map(move |at| window(client, at))).collect());
+        recorder.stop();
+        let args = TrainArgs::scheduled("none".into(), "none".into(), 30, 0.99, 0);
+        let until = BEGIN_MS + 199 * 12_000;
+        let gathered = gather(&Store::at(folder.path()), &args, until, &mut Ui::of_process()).unwrap();
+        assert_eq!((gathered.rows.len(), gathered.held_out.len()), (5 * (160 - 8), 5 * 40));
+        let from = |first_ms| held_out_from_ms(&args, first_ms, until);
+        let days = |days: i64| days * MS_A_DAY;
+        assert_eq!(from(Some(until - days(30))), until - days(3));
+        assert_eq!(from(Some(until - days(5))), until - days(1));
+        assert_eq!((from(None), from(Some(until + 1))), (until, until));
+    }
+
     /// More is recorded between the two, as it always is beside a service.
     #[test]
     fn a_run_goes_on_with_the_windows_that_it_began_with() {
@@ -302,6 +331,7 @@ mod tests {
         let until = until_ms(&args).unwrap();
         let again = gather(&store, &args, until, ui).unwrap();
         assert_eq!(again.rows, gathered.rows);
+        assert_eq!(again.held_out, gathered.held_out);
         let kept = learn::Kept { file: &file, resume: true, until_ms: until };
         assert!(learn::learn(&again, settings, &kept, ui).is_ok());
     }

@@ -118,8 +118,13 @@ pub(super) fn write(folder: &Path, report: &Report) -> Result<(), CliError> {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|source| CliError::File { path, source })
     };
-    put("report.json", format!("{:#}\n", json!(report)))?;
+    put("report.json", json(report))?;
     put("report.html", report.to_html())
+}
+
+/// As it is kept.
+pub(super) fn json(report: &Report) -> String {
+    format!("{:#}\n", json!(report))
 }
 
 pub(super) fn show(report: &Report, ui: &mut Ui) -> Result<(), CliError> {

@@ -20,6 +20,9 @@ const SECOND: u64 = 1_000_000_000;
 #[path = "adapt/trial.rs"]
 mod trial;
 
+#[path = "adapt/together.rs"]
+mod together;
+
 struct World {
     limiter: Limiter,
     policies: AdaptivePolicies,
@@ -39,7 +42,7 @@ impl World {
         let limiter = Limiter::new(sizes, Seed::new([7; 16])).with_learned(256);
         let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
         limiter.set_policy(POLICY, Policy { rate, within: [None; 2] }, SECOND);
-        limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
+        limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200, common: None }));
         let mut policies = AdaptivePolicies::default();
         policies.set(POLICY, policy(is_enforced));
         let adapter = Adapter::new(predictor);
@@ -87,7 +90,7 @@ impl World {
 }
 
 fn policy(is_enforced: bool) -> AdaptivePolicy {
-    let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
+    let bounds = Bounds { headroom: 1.0, floor: FLOOR, ceiling: CEILING };
     AdaptivePolicy { tenant: TENANT, is_enforced, client: CLIENT, bounds, coverage: 0.99 }
 }
 
@@ -287,7 +290,7 @@ fn a_million_learned() -> (Limiter, AdaptivePolicies, Vec<Key>) {
     let limiter = Limiter::new(sizes, Seed::new([7; 16])).with_learned(COUNT);
     let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
     limiter.set_policy(POLICY, Policy { rate, within: [None; 2] }, SECOND);
-    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
+    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200, common: None }));
     let mut policies = AdaptivePolicies::default();
     policies.set(POLICY, policy(true));
     let keys: Vec<Key> = (0..1_000_000_u32).map(|client| limiter.key(1, &client.to_le_bytes())).collect();

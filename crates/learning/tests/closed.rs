@@ -131,7 +131,7 @@ fn what_is_served_refuses_fewer_honest_requests_than_its_peer_and_lets_less_abus
     let scenario = Scenario { noise, ..Scenario::default() };
     let worlds: Vec<World> = (0..3).map(|seed| World::new(&sources, &scenario, seed).unwrap()).collect();
     let peer = |at| mean(&worlds, at, &|w: &World| Box::new(Composed::new(B::AimdFair, w)));
-    let served = |at| mean(&worlds, at, &|w: &World| Box::new(Served::new(&Plain, w)));
+    let served = |at| mean(&worlds, at, &|w: &World| Box::new(Served::new(&Plain, 1.0, w)));
     // Made-up clients hardly change: there AIMD is hard to beat in what it refuses.
     let is_recorded = sources.len() > 12;
     for (at, name) in
@@ -148,7 +148,7 @@ fn after_an_outage_clients_have_their_limits_back_at_once() {
     let scenario = Scenario { noise, abuse: Abuse::None, has_outage: true, ..Scenario::default() };
     let worlds: Vec<World> = (0..3).map(|seed| World::new(&sources, &scenario, seed).unwrap()).collect();
     let after = |limiter: &dyn Fn(&World) -> Box<dyn Limiter>| mean(&worlds, 7, limiter);
-    let served = after(&|w: &World| Box::new(Served::new(&Plain, w)));
+    let served = after(&|w: &World| Box::new(Served::new(&Plain, 1.0, w)));
     let peer = after(&|w: &World| Box::new(Composed::new(B::GradientFair, w)));
     assert!(served < 12.0 && served < 0.5 * peer, "{served} beside {peer}");
 }
@@ -156,7 +156,7 @@ fn after_an_outage_clients_have_their_limits_back_at_once() {
 #[test]
 fn a_constant_client_is_never_refused_and_a_burst_harms_nobody_else() {
     let world = World::steady();
-    let figures = run(&world, &mut Served::new(&Plain, &world));
+    let figures = run(&world, &mut Served::new(&Plain, 1.0, &world));
     assert_eq!(figures.innocent, 0.0);
     assert!(figures.abuse_passed < 20.0, "{} of the burst", figures.abuse_passed);
     assert_eq!(figures.slo_violated, 0.0);

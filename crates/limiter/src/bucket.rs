@@ -80,8 +80,13 @@ impl Bucket {
     /// Takes `cost` tokens whether they are there or not: what has been spent
     /// already. The debt is at most one full bucket.
     pub fn charge(&mut self, rate: Rate, cost: u64, now_nanos: u64) {
+        self.owe(rate, cost, rate.depth_nanos(), now_nanos);
+    }
+
+    /// The same with a debt of at most so long a refill.
+    pub(crate) fn owe(&mut self, rate: Rate, cost: u64, debt_nanos: u64, now_nanos: u64) {
         let cost_nanos = rate.nanos_per_token().saturating_mul(cost);
-        let deepest = now_nanos.saturating_add(2 * rate.depth_nanos());
+        let deepest = now_nanos.saturating_add(rate.depth_nanos() + debt_nanos);
         let full_at = self.full_at_nanos.max(now_nanos).saturating_add(cost_nanos);
         self.full_at_nanos = full_at.min(deepest.max(self.full_at_nanos));
     }

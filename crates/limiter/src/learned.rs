@@ -157,6 +157,12 @@ pub(crate) fn clear(line: &Line) {
     take_window(line);
 }
 
+/// Tokens spent since the client was last asked after.
+pub(crate) fn spent(line: &Line) -> u64 {
+    let [counts, seen] = [COUNTS, SEEN].map(|word| line[word].load(Relaxed));
+    u64::from(counts as u32) + u64::from(seen as u32)
+}
+
 #[inline]
 pub(crate) fn count(line: &Line, is_allowed: bool, cost: u64) {
     line[COUNTS].fetch_add(if is_allowed { 1 } else { 1 << 32 }, Relaxed);

@@ -9,8 +9,8 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::table::Table;
 use crate::word::{NOW_MAX_NANOS, Tag};
 use crate::{
-    Adaptive, Ask, Bucket, CoreId, Decision, Key, Learned, LearnedId, LevelId, NoRoom, Outcome, Policy,
-    PolicyId, Rate, RefusedBy, Seed, Verdict, cell,
+    Adaptive, Ask, Bucket, Common, CoreId, Decision, Key, Learned, LearnedId, LevelId, NoRoom, Outcome,
+    Policy, PolicyId, Rate, RefusedBy, Seed, Verdict, cell,
 };
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -103,6 +103,7 @@ impl Limiter {
 
     /// Says whether the policy's clients may learn a rate of their own.
     pub fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
+        let _one_at_a_time = self.changes();
         self.clients.policies.set_adaptive(id, adaptive);
     }
 
@@ -110,6 +111,12 @@ impl Limiter {
     pub fn set_level(&self, id: LevelId, rate: Rate, now_nanos: u64) {
         let _one_at_a_time = self.changes();
         self.levels.set(id, rate, now_nanos.min(NOW_MAX_NANOS));
+    }
+
+    /// Takes a shared bucket's rate away: it refuses nobody.
+    pub fn unset_level(&self, id: LevelId) {
+        let _one_at_a_time = self.changes();
+        self.levels.unset(id);
     }
 
     /// Puts what cores have borrowed of shared buckets and not used since the
@@ -198,7 +205,7 @@ impl Limiter {
         if !is_lent(outer) {
             return self.take_beyond(core, client, cost, usize::from(inner.is_some()), took);
         }
-        decided(&client, cost, Verdict::Allowed, &took)
+        self.take_common(core, client, cost, took)
     }
 
     /// Takes at the levels that are left, beyond what this core has borrowed.
@@ -217,7 +224,40 @@ impl Limiter {
                 return self.undo(core, &client, cost, taken, &took, verdict);
             }
         }
-        decided(&client, cost, Verdict::Allowed, &took)
+        self.take_common(core, client, cost, took)
+    }
+
+    /// Takes of what learned clients have in common, once all else allows.
+    #[inline]
+    fn take_common(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
+        match client.terms.common().zip(took.line) {
+            Some((common, (_, line))) if !self.levels.take_lent(core, common.level, cost) => {
+                self.take_common_beyond(core, client, cost, (common, line), took)
+            }
+            _ => decided(&client, cost, Verdict::Allowed, &took),
+        }
+    }
+
+    /// The same, beyond what this core has borrowed.
+    #[inline(never)]
+    fn take_common_beyond(
+        &self,
+        core: CoreId,
+        client: Client<'_>,
+        cost: u64,
+        (common, line): (Common, &Line),
+        took: Changed<'_, ()>,
+    ) -> Decision {
+        let (level, now_nanos) = (common.level, client.now_nanos);
+        let Err(retry_after_nanos) = self.levels.take_any(core, level, cost, now_nanos) else {
+            return decided(&client, cost, Verdict::Allowed, &took);
+        };
+        if is_guaranteed(common, line, took.rate, cost) {
+            self.levels.owe(level, cost, now_nanos);
+            return decided(&client, cost, Verdict::Allowed, &took);
+        }
+        let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
+        self.undo(core, &client, cost, client.terms.within().count(), &took, verdict)
     }
 
     #[cold]
@@ -252,7 +292,7 @@ impl Limiter {
             line: None,
         });
         let (cost, now_nanos) = (u64::from(ask.cost), client.now_nanos);
-        let mut verdict = Verdict::Allowed;
+        let mut verdict = self.peek_common(&client, &own, cost);
         let around = client.terms.within();
         for (level, (rate, mut bucket)) in around.rev().filter_map(|id| Some((id, self.levels.get(id)?))) {
             if let Err(retry_after_nanos) = bucket.take(rate, cost, now_nanos) {
@@ -263,6 +303,21 @@ impl Limiter {
             verdict = Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
         }
         shown(&client, verdict, &own)
+    }
+
+    fn peek_common(&self, client: &Client<'_>, own: &Changed<'_, ()>, cost: u64) -> Verdict {
+        let known = client.terms.common().zip(own.line);
+        let Some((common, line, (rate, mut bucket))) =
+            known.and_then(|(common, (_, line))| Some((common, line, self.levels.get(common.level)?)))
+        else {
+            return Verdict::Allowed;
+        };
+        match bucket.take(rate, cost.min(rate.burst()), client.now_nanos) {
+            Err(retry_after_nanos) if !is_guaranteed(common, line, own.rate, cost) => {
+                Verdict::Refused { by: RefusedBy::Level(common.level), retry_after_nanos }
+            }
+            _ => Verdict::Allowed,
+        }
     }
 
     /// Corrects what was taken before its cost was known: takes `more` tokens
@@ -276,10 +331,12 @@ impl Limiter {
             true => bucket.refund(rate, cost),
             false => bucket.charge(rate, cost, client.now_nanos),
         });
-        if let Some((_, line)) = changed.and_then(|changed| changed.line) {
+        let line = changed.and_then(|changed| changed.line);
+        if let Some((_, line)) = line {
             learned::count_cost(line, more);
         }
-        for level in client.terms.within() {
+        let common = client.terms.common().filter(|_| line.is_some()).map(|common| common.level);
+        for level in client.terms.within().chain(common) {
             match more < 0 {
                 true => self.levels.refund(level, cost),
                 false => self.levels.charge(level, cost, client.now_nanos),
@@ -377,8 +434,8 @@ impl Limiter {
     /// Notes how a request ended, where its client learns.
     pub fn observe(&self, policy: PolicyId, key: Key, outcome: Outcome) {
         let Some(terms) = self.clients.policies.get(policy) else { return };
-        if let Some((adaptive, line)) = terms.adaptive().zip(self.clients.line(Tag::new(policy, key))) {
-            learned::observe(line, outcome, adaptive.slo_ms);
+        if let Some((slo_ms, line)) = terms.slo_ms().zip(self.clients.line(Tag::new(policy, key))) {
+            learned::observe(line, outcome, slo_ms);
         }
     }
 }
@@ -394,6 +451,11 @@ impl Clients {
         // Loads whose result nobody uses would be left out.
         black_box(homes ^ lines);
     }
+}
+
+/// Whether so much more is what the client has of its own in this tick.
+fn is_guaranteed(common: Common, line: &Line, rate: Rate, cost: u64) -> bool {
+    learned::spent(line) + cost <= common.guaranteed(rate)
 }
 
 #[inline]
@@ -419,6 +481,6 @@ fn shown<T>(client: &Client<'_>, verdict: Verdict, own: &Changed<'_, T>) -> Deci
 
 #[inline]
 fn should_learn(terms: &Terms<'_>, verdict: Verdict, bucket: Bucket, now_nanos: u64) -> bool {
-    terms.adaptive().is_some()
+    terms.slo_ms().is_some()
         && (verdict != Verdict::Allowed || bucket.owed_nanos(now_nanos) >= terms.rate.depth_nanos() / 4)
 }

@@ -24,6 +24,31 @@ pub struct Policy {
 pub struct Adaptive {
     /// Latency that their requests should keep to; windows count by it.
     pub slo_ms: u32,
+    /// What all of them take of, beyond what each is guaranteed.
+    pub common: Option<Common>,
+}
+
+/// A shared bucket that refuses nobody what it is guaranteed. Whatever learned
+/// clients take is taken of it; only what goes beyond the guarantee waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Common {
+    /// The bucket.
+    pub level: LevelId,
+    /// Tokens a client may have between two calls of [`crate::Limiter::learned`]
+    /// whatever others take.
+    pub floor: u32,
+}
+
+/// Time in which a client's own rate refills what it is guaranteed.
+const GUARANTEED_NANOS: u64 = 250_000_000;
+
+impl Common {
+    /// Tokens that a client of that rate is guaranteed between two calls of
+    /// [`crate::Limiter::learned`].
+    #[must_use]
+    pub fn guaranteed(self, rate: Rate) -> u64 {
+        (GUARANTEED_NANOS / rate.nanos_per_token()).max(u64::from(self.floor))
+    }
 }
 
 /// What there is to know of a policy: two lines. Its two last rates come first.
@@ -37,6 +62,14 @@ const OVERFLOW: usize = 8;
 const SHARE_PER_NANO: usize = 9;
 const QUOTA_WINDOW: usize = 10;
 const QUOTA_LIMIT: usize = 11;
+
+/// The word `WITHIN` holds three levels: the inner, the outer, the common one;
+/// each by its number and one, 0 for none.
+const LEVEL_BITS: u32 = 21;
+const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
+const AROUND_MASK: u64 = (1 << (2 * LEVEL_BITS)) - 1;
+/// Levels that can be told from each other; the last number is nobody's.
+pub(crate) const LEVELS_MAX: usize = LEVEL_MASK as usize - 1;
 
 /// Loss of what nobody will ask for again.
 const NOTHING: f64 = f64::MIN;
@@ -78,8 +111,8 @@ impl Policies {
     /// be read by both.
     pub(crate) fn set(&self, id: PolicyId, policy: Policy, now_nanos: u64) -> bool {
         let Some(entry) = self.entry(id) else { return false };
-        let word = |level: Option<LevelId>| level.map_or(0, |level| u64::from(level.0) + 1);
-        entry[WITHIN].store(word(policy.within[0]) | (word(policy.within[1]) << 32), Relaxed);
+        let around = level_word(policy.within[0]) | (level_word(policy.within[1]) << LEVEL_BITS);
+        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & !AROUND_MASK | around, Relaxed);
         entry[SHARE_PER_NANO].store((1.0 / policy.rate.depth_nanos() as f64).to_bits(), Relaxed);
         let in_force = Stamp::of_word(entry[STAMP].load(Relaxed)).parity();
         let before = entry[in_force.index()].load(Relaxed);
@@ -93,10 +126,13 @@ impl Policies {
     }
 
     pub(crate) fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
-        let word = adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1)));
-        if let Some(entry) = self.entry(id) {
-            entry[ADAPTIVE].store(word, Relaxed);
-        }
+        let Some(entry) = self.entry(id) else { return };
+        let common = adaptive.and_then(|adaptive| adaptive.common);
+        let slo_ms = adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1)));
+        let floor = common.map_or(0, |common| u64::from(common.floor));
+        entry[ADAPTIVE].store(slo_ms | (floor << 32), Relaxed);
+        let level = level_word(common.map(|common| common.level)) << (2 * LEVEL_BITS);
+        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & AROUND_MASK | level, Relaxed);
     }
 
     /// Notes which window is open, so that slots of past ones can be told.
@@ -134,6 +170,15 @@ impl Policies {
         }
         used as f64 / entry[QUOTA_LIMIT].load(Relaxed).max(1) as f64
     }
+}
+
+fn level_word(level: Option<LevelId>) -> u64 {
+    level.map_or(0, |level| u64::from(level.0.min(LEVELS_MAX as u32)) + 1)
+}
+
+#[inline]
+fn level_of(word: u64) -> Option<LevelId> {
+    ((word & LEVEL_MASK) as u32).checked_sub(1).map(LevelId)
 }
 
 /// A policy as a decision sees it.
@@ -197,18 +242,25 @@ impl Terms<'_> {
     #[inline]
     pub(crate) fn levels(&self) -> [Option<LevelId>; 2] {
         let word = self.entry[WITHIN].load(Relaxed);
-        let level = |word: u32| word.checked_sub(1).map(LevelId);
-        [level(word as u32), level((word >> 32) as u32)]
+        [level_of(word), level_of(word >> LEVEL_BITS)]
+    }
+
+    /// What learned clients take of together.
+    #[inline]
+    pub(crate) fn common(&self) -> Option<Common> {
+        let level = level_of(self.entry[WITHIN].load(Relaxed) >> (2 * LEVEL_BITS))?;
+        Some(Common { level, floor: (self.entry[ADAPTIVE].load(Relaxed) >> 32) as u32 })
     }
 
     pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {
         self.levels().into_iter().flatten()
     }
 
+    /// Latency that clients should keep to, where they learn.
     #[inline]
-    pub(crate) fn adaptive(&self) -> Option<Adaptive> {
+    pub(crate) fn slo_ms(&self) -> Option<u32> {
         let slo_ms = self.entry[ADAPTIVE].load(Relaxed) as u32;
-        (slo_ms != 0).then_some(Adaptive { slo_ms })
+        (slo_ms != 0).then_some(slo_ms)
     }
 
     fn share_per_nano(&self) -> f64 {

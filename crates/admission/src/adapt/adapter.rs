@@ -1,102 +1,23 @@
 //! One tick of everybody who learns, batch by batch.
 
-use super::advice::{Bounds, Grant};
+use super::advice::Grant;
 use super::candidates::{Candidate, Candidates};
 use super::drift::Drift;
 use super::models::Settling;
+use super::policies::{AdaptivePolicies, AdaptivePolicy, TenantIndex};
 use super::tenant::{Backend, TenantFigures, TenantState};
 use super::trial::{Seen, Trial};
 use super::{
-    Answers, ClientState, Correction, Decided, EndedWindow, Features, Heard, Predictor, TICKS, Ticks,
+    Answers, ClientState, Correction, Decided, EndedWindow, Features, Heard, Hold, Predictor, TICKS, Ticks,
 };
 use crate::RateSettings;
-use openclaw_limiter::{Learned, LearnedId, Limiter, PolicyId, Rate};
+use openclaw_limiter::{Learned, LearnedId, Limiter, Rate};
 use std::sync::Arc;
 
 /// Clients that are looked at in one go.
 const BATCH: u32 = 1024;
 /// Least habit that counts when shares are weighed, in tokens a tick.
 const WEIGHT_MIN: f32 = 0.05;
-
-/// A tenant's place among those that adapt; the same for life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TenantIndex(pub u32);
-
-/// A policy whose clients learn.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdaptivePolicy {
-    /// Whose.
-    pub tenant: TenantIndex,
-    /// Whether what is learned is put in force.
-    pub is_enforced: bool,
-    /// Each client's bucket until it is known, and where advice is only shown.
-    pub client: RateSettings,
-    /// Between these.
-    pub bounds: Bounds,
-    /// Share of windows that a client's limit is to cover.
-    pub coverage: f32,
-}
-
-/// Who else sets rates of clients, such as where replicas share limits.
-pub trait SetsRates: std::fmt::Debug + Send + Sync {
-    /// Puts the rate in force that a client has where it learns nothing.
-    fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64);
-    /// Lines that it may hold now, beyond those for clients that learn.
-    fn lines(&self) -> u32;
-    /// Takes a client's line away, unless it is of use; tells whether.
-    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool;
-}
-
-/// The policies whose clients learn, by number.
-#[derive(Debug, Clone, Default)]
-pub struct AdaptivePolicies {
-    policies: Vec<Option<AdaptivePolicy>>,
-    beside: Option<Beside>,
-}
-
-/// Who sets rates too, and the lines that those who learn may have.
-#[derive(Debug, Clone)]
-struct Beside {
-    sets: Arc<dyn SetsRates>,
-    learners_max: u32,
-}
-
-impl AdaptivePolicies {
-    /// Where somebody else sets rates, too, who needs lines of the limiter that
-    /// those who learn leave free.
-    pub fn set_beside(&mut self, sets: Arc<dyn SetsRates>, learners_max: u32) {
-        self.beside = Some(Beside { sets, learners_max });
-    }
-
-    /// Lines that may be in use; the limiter's own bound where nobody else needs
-    /// any.
-    fn lines_max(&self) -> u32 {
-        let sum = |beside: &Beside| beside.learners_max.saturating_add(beside.sets.lines());
-        self.beside.as_ref().map_or(u32::MAX, sum)
-    }
-
-    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
-        match &self.beside {
-            Some(beside) => beside.sets.forget(limiter, client, now_nanos),
-            None => limiter.forget(client.id, now_nanos),
-        }
-    }
-
-    /// Adds a policy.
-    pub fn set(&mut self, id: PolicyId, policy: AdaptivePolicy) {
-        let at = usize::from(id.0);
-        if self.policies.len() <= at {
-            self.policies.resize(at + 1, None);
-        }
-        self.policies[at] = Some(policy);
-    }
-
-    /// A policy, if its clients learn.
-    #[must_use]
-    pub fn get(&self, id: PolicyId) -> Option<&AdaptivePolicy> {
-        self.policies.get(usize::from(id.0))?.as_ref()
-    }
-}
 
 /// All that is learned of clients.
 pub struct Adapter {
@@ -197,7 +118,7 @@ impl Adapter {
     ) {
         let mut progress = self.begin(limiter, policies, candidates, now_nanos);
         while self.step(limiter, policies, &mut progress) {}
-        self.finish(backend);
+        self.finish(limiter, policies, backend, now_nanos);
     }
 
     /// Begins a tick: who was seen for the second time gets a line.
@@ -257,8 +178,15 @@ impl Adapter {
         count > 0 || (progress.next as usize) < self.clients.len()
     }
 
-    /// Ends a tick.
-    pub fn finish(&mut self, mut backend: impl FnMut(TenantIndex) -> Backend) {
+    /// Ends a tick: says what all clients of a tenant may take together, and
+    /// gives back what they had where its backend is there again.
+    pub fn finish(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        mut backend: impl FnMut(TenantIndex) -> Backend,
+        now_nanos: u64,
+    ) {
         self.ticks += 1;
         self.lines.known = std::mem::take(&mut self.lines.counted);
         let ends_window = self.ticks.is_multiple_of(TICKS as u64);
@@ -268,10 +196,42 @@ impl Adapter {
                 trial.heard(heard);
             }
             tenant.guard.end_tick(heard);
+            if let Some(level) = policies.common(TenantIndex(index as u32)) {
+                tenant.put_together(limiter, level, now_nanos);
+            }
             if ends_window {
                 tenant.end_window();
             }
         }
+        if self.tenants.iter().any(|tenant| tenant.guard.is_back()) {
+            self.give_back(limiter, policies, now_nanos);
+        }
+    }
+
+    /// Not only with the next tick's batches: it would be a tick of refusals.
+    fn give_back(&self, limiter: &Limiter, policies: &AdaptivePolicies, now_nanos: u64) {
+        let is_back = |policy: &AdaptivePolicy| {
+            self.tenants.get(policy.tenant.0 as usize).is_some_and(|tenant| tenant.guard.is_back())
+        };
+        for (id, of, key) in limiter.lines(0..self.clients.len() as u32) {
+            let state = &self.clients[id.0 as usize];
+            let Some(policy) = policies.get(of).filter(|policy| policy.is_enforced && is_back(policy)) else {
+                continue;
+            };
+            if state.is_known() && state.belongs_to(key) {
+                let bucket = self.allowance(id.0 as usize, policy);
+                limiter.set_learned_rate(id, of, key, rate(bucket), now_nanos);
+            }
+        }
+    }
+
+    /// The bucket that a client is to have now.
+    fn allowance(&self, client: usize, policy: &AdaptivePolicy) -> RateSettings {
+        let state = &self.clients[client];
+        let weight = state.usual().max(WEIGHT_MIN);
+        let tenant = self.tenants.get(policy.tenant.0 as usize);
+        let hold = tenant.map(|tenant| tenant.guard.hold(weight)).unwrap_or_default();
+        state.allowance(self.advised(client), &policy.bounds, hold)
     }
 
     /// Takes back a line that somebody else no longer needs and whose client
@@ -464,7 +424,7 @@ impl Adapter {
             self.put(limiter, policies, policy, learned, now_nanos);
             let state = &self.clients[at];
             if state.is_known() {
-                let bucket = state.allowance(self.advised(at), &policy.bounds, self.share(policy, state));
+                let bucket = self.allowance(at, policy);
                 self.tenant_mut(policy.tenant).figures.allowed(bucket);
             }
         }
@@ -487,11 +447,6 @@ impl Adapter {
         on_trial.unwrap_or(is_sound)
     }
 
-    fn share(&self, policy: &AdaptivePolicy, state: &ClientState) -> Option<f32> {
-        let weight = state.usual().max(WEIGHT_MIN);
-        self.tenants.get(policy.tenant.0 as usize)?.guard.share(weight)
-    }
-
     /// Puts a client's bucket in force where it isn't: what was learned, or its
     /// policy's where that is only advice.
     fn put(
@@ -505,12 +460,12 @@ impl Adapter {
         let at = learned.id.0 as usize;
         let state = &self.clients[at];
         let wanted = match (policy.is_enforced, state.is_known()) {
-            (true, true) => state.allowance(self.advised(at), &policy.bounds, self.share(policy, state)),
+            (true, true) => self.allowance(at, policy),
             // It may have come back from a restart with what it had learned.
             (true, false) if policy.bounds.hold_rate(learned.rate) => return,
             (true, false) => policy.client,
-            (false, _) => match &policies.beside {
-                Some(beside) => return beside.sets.put(limiter, learned, now_nanos),
+            (false, _) => match policies.beside() {
+                Some(beside) => return beside.put(limiter, learned, now_nanos),
                 None => policy.client,
             },
         };
@@ -538,11 +493,9 @@ impl Adapter {
     pub fn client(&self, id: LearnedId, policy: &AdaptivePolicy) -> Option<ClientView> {
         let at = id.0 as usize;
         let state = self.clients.get(at)?;
-        let (answers, advised) = (state.answers(), self.advised(at));
+        let answers = state.answers();
         Some(ClientView {
-            advised: state
-                .is_known()
-                .then(|| state.allowance(advised, &policy.bounds, self.share(policy, state))),
+            advised: state.is_known().then(|| self.allowance(at, policy)),
             windows: state.windows(),
             features: state.features(answers),
             answers,
@@ -575,7 +528,7 @@ pub struct ClientView {
 /// The bucket that the client had, were its advice in force.
 fn granted(state: &ClientState, advised: [f32; 2], policy: &AdaptivePolicy) -> RateSettings {
     match state.is_known() {
-        true => state.allowance(advised, &policy.bounds, None),
+        true => state.allowance(advised, &policy.bounds, Hold::default()),
         false => policy.client,
     }
 }

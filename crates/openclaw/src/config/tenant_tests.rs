@@ -169,6 +169,7 @@ fn limits_of_the_tenants_own_clients() {
 limits:
   floor: { rate: 5/s, burst: 10 }
   adaptive: "on"
+  headroom: 2.5
   total: { rate: 500/s, burst: 900 }
   exempt: [health, 10.0.0.0/8]
   plans: { gold: [alice, "corp-*"] }

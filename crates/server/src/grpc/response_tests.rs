@@ -26,6 +26,10 @@ impl Numbers for Count {
     fn tenant_level(&mut self) -> LevelId {
         LevelId(1)
     }
+
+    fn backend_level(&mut self) -> LevelId {
+        LevelId(2)
+    }
 }
 
 struct World {

@@ -182,6 +182,48 @@ fn on_enforces_and_an_attacker_takes_nothing_from_others() {
     }
 }
 
+const CROWD: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// A crowd asks at once, before a backend that answers so slowly; gives what each
+/// gets.
+fn crowd(world: &mut World, times: u32, latency_ms: u64) -> Vec<u32> {
+    let tenant = world.limits.of(&world.name).unwrap();
+    let now = world.limits.now_nanos();
+    let latency = Duration::from_millis(latency_ms);
+    for client in CROWD.iter().cycle().take(60) {
+        let observation = Observation { client: client.as_bytes(), status: 200, latency };
+        world.limits.observe(&tenant, &observation, now);
+    }
+    let answers = world.second(&CROWD.map(|client| (client, times)));
+    answers.into_iter().map(|(allowed, _)| allowed).collect()
+}
+
+#[test]
+fn a_crowd_is_held_together_where_limits_are_enforced_alone() {
+    for (adaptation, is_held) in [(Mode::On, true), (Mode::Advise, false)] {
+        let mut world = World::new(adaptation);
+        (0..240).for_each(|_| assert_eq!(crowd(&mut world, 30, 20), [30; 6]));
+        (0..10).for_each(|_| {
+            crowd(&mut world, 60, 900);
+        });
+        (0..10).for_each(|_| {
+            crowd(&mut world, 10, 20);
+        });
+        let got = crowd(&mut world, 100, 20);
+        match is_held {
+            // The floor's burst and a second of its rate; what comes at once is few.
+            true => assert!(got.iter().all(|got| *got >= 15) && got.iter().sum::<u32>() < 200, "{got:?}"),
+            false => assert_eq!(got, [100; 6]),
+        }
+        // Nothing holds them together once nothing is enforced.
+        world.limits.install(&[config(&world.name, Mode::Advise)]);
+        (0..13).for_each(|_| {
+            crowd(&mut world, 10, 20);
+        });
+        assert_eq!(crowd(&mut world, 100, 20), [100; 6]);
+    }
+}
+
 #[derive(Default)]
 struct Noted(Mutex<Vec<(String, u16)>>);
 

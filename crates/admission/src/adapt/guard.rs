@@ -132,6 +132,10 @@ mod tests {
     fn who_has_waited_for_a_backend_is_relieved_for_a_while() {
         let mut guard = Guard::default();
         (0..500).for_each(|_| tick(&mut guard, 100.0, 50.0, 0));
+        // A hiccup is no outage.
+        tick(&mut guard, 30.0, 2000.0, 0);
+        (0..3).for_each(|_| tick(&mut guard, 100.0, 50.0, 0));
+        assert!(!guard.hold(100.0).is_relieved && guard.together().is_some());
         (0..60).for_each(|_| tick(&mut guard, 100.0, 2000.0, 90));
         assert!(!guard.hold(100.0).is_relieved && guard.hold(100.0).share.unwrap() < 50.0);
         tick(&mut guard, 100.0, 50.0, 0);

@@ -32,8 +32,10 @@ const FOLLOWS: f32 = 0.1;
 /// When it answers quickly again it is back, and bears what it did before.
 const GONE: f32 = 0.5;
 const BACK: f32 = 3.0;
-/// For so long what comes says little of what clients are used to: they have
-/// waited, and ask again.
+/// Gone for fewer ticks than this, it was no outage.
+const OUTAGE_TICKS: u16 = 10;
+/// After one, for so long, what comes says little of what clients are used to:
+/// they have waited, and ask again.
 const RELIEF_TICKS: u16 = 300;
 /// And so many times more latency is borne.
 const RELIEF: f32 = 2.0;
@@ -48,6 +50,7 @@ pub struct Health {
     bears: f32,
     usual_latency_ms: f32,
     usual_admitted: f32,
+    gone_ticks: u16,
     relief_ticks: u16,
     is_strained: bool,
 }
@@ -57,6 +60,8 @@ impl Health {
     /// shares doesn't tell what is usual.
     pub fn tick(&mut self, seen: &BackendTick, is_sharing: bool) {
         self.relief_ticks = self.relief_ticks.saturating_sub(1);
+        let is_gone = self.bears < GONE * self.usual_admitted;
+        self.gone_ticks = if is_gone { self.gone_ticks.saturating_add(1) } else { 0 };
         // Without answers nobody says that it suffers.
         let is_told = seen.answers >= ANSWERS_MIN && seen.latency_ms.is_finite();
         let gradient = if is_told { self.gradient(seen) } else { 1.0 };
@@ -83,7 +88,9 @@ impl Health {
         let usual = self.usual_admitted;
         if self.bears < GONE * usual {
             self.bears = BACK * usual;
-            self.relief_ticks = RELIEF_TICKS;
+            if self.gone_ticks >= OUTAGE_TICKS {
+                self.relief_ticks = RELIEF_TICKS;
+            }
         } else if self.bears < usual {
             self.bears = (self.bears * GIVE_BACK).min(usual);
         } else if seen.admitted > 0.5 * self.bears {
@@ -123,13 +130,13 @@ impl Health {
         (self.bears < BEARS.1 * self.usual_admitted).then_some(self.bears)
     }
 
-    /// Whether it has come back within the last tick.
+    /// Whether it has come back from an outage within the last tick.
     #[must_use]
     pub fn is_back(&self) -> bool {
         self.relief_ticks == RELIEF_TICKS
     }
 
-    /// Whether it has come back lately.
+    /// Whether it has come back from an outage lately.
     #[must_use]
     pub fn is_relieved(&self) -> bool {
         self.relief_ticks > 0

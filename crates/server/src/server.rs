@@ -183,7 +183,7 @@ impl Server {
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
-        // Looking at keys must not wait for what is written through the other.
+        // Looking at keys must not wait for what is written.
         let watched = Arc::new(Keys::open(&options.data)?);
         let (tenants, left_out) = staying(&keys, &*options.source, options.tenants)?;
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
@@ -220,7 +220,8 @@ impl Server {
         reloader.left(&left_out);
         let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let (public_metrics, public_console) = (options.public_metrics, options.public_console);
+        let shown =
+            Options { public_metrics: options.public_metrics, public_console: options.public_console };
         let core = Arc::new(Core {
             auth: Arc::clone(&auth),
             tenants,
@@ -229,11 +230,11 @@ impl Server {
             passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
-            options: Options { public_metrics, public_console },
+            options: shown,
             started_at: clock.now(),
         });
-        let models = Models::start(options.models, &options.data, &core.limits, &clock)?;
-        let (seen, strangers, models) = (Seen::default(), Strangers::default(), Arc::new(models));
+        let models = Arc::new(Models::start(options.models, &options.data, &core.limits, &clock)?);
+        let (seen, strangers) = (Seen::default(), Strangers::default());
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, models, seen, strangers });
         restoring.done().await;
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
@@ -241,7 +242,6 @@ impl Server {
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let trainer = trainer(options.trainer, &options.data, replicas, &clock, &app.core)?;
         let mut tasks = keepers(&app, options.snapshots);
-        tasks.push(tokio::task::spawn_blocking(Passes::warm));
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
@@ -485,6 +485,7 @@ fn trainer(
 fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
     let (host, reloader) = (|| Arc::clone(&app.host), || Arc::clone(&app.reloader));
     vec![
+        tokio::task::spawn_blocking(Passes::warm),
         tokio::spawn(Arc::clone(&app.models).keep()),
         tokio::spawn(host().keep_deadlines()),
         tokio::spawn(host().keep_snapshots(snapshots)),

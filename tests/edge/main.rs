@@ -6,6 +6,7 @@ mod load;
 mod models;
 mod restart;
 mod role;
+mod sockets;
 mod spool;
 #[path = "../support/mod.rs"]
 mod support;

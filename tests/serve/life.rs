@@ -1,7 +1,7 @@
 //! A night in the life of the model: what was recorded becomes a model that
 //! passes its gates, is published and begun with; drifted traffic stops it.
 
-use crate::support::server::{SILENT, ServeOptions};
+use crate::support::server::{SERVICE, SILENT, ServeOptions};
 use crate::support::{Folder, until, until_some};
 use openclaw_admission::{TICKS, Window};
 use openclaw_alert::{TenantName, Timestamp};
@@ -50,8 +50,24 @@ fn row(client: u64, index: u32, at_ms: i64, ticks: [u32; TICKS]) -> WindowRow {
     }
 }
 
+/// Some ninety days of settings, none of training's own, and nobody who trained
+/// last night.
+pub(crate) fn after_a_missed_night(service: &str) -> Folder {
+    let folder = Folder::with_service(service, &[("acme", SILENT)]);
+    record_nights(&folder);
+    let since = r#"{"since":"2026-01-01T00:00:00Z","last":null}"#;
+    std::fs::write(folder.path().join("data/training.json"), since).unwrap();
+    folder
+}
+
+/// What a good model can be learned from.
+pub(crate) fn record_nights(folder: &Folder) {
+    record(folder, 6, 400, |_| 1.0);
+    record(folder, 1, 300, |_| 1.0);
+}
+
 /// Windows of every client from so many days ago on; `times` what they usually ask.
-fn record(folder: &Folder, days_ago: i64, windows: u32, times: impl Fn(u32) -> f64) {
+pub(crate) fn record(folder: &Folder, days_ago: i64, windows: u32, times: impl Fn(u32) -> f64) {
     let now = now_ms();
     let clock = Arc::new(move || Timestamp::from_nanos(now * 1_000_000));
     let options = RecorderOptions { retention_days: 90, max_rows_per_s: NonZeroU32::new(1 << 20).unwrap() };
@@ -70,24 +86,10 @@ fn record(folder: &Folder, days_ago: i64, windows: u32, times: impl Fn(u32) -> f
     recorder.stop();
 }
 
-/// Some ninety days of settings, none of training's own.
-fn recorded(folder: Folder) -> Folder {
-    record(&folder, 6, 400, |_| 1.0);
-    record(&folder, 1, 300, |_| 1.0);
-    folder
-}
-
-/// Nobody trained last night.
-fn missed_a_night(folder: &Folder) {
-    let runs = r#"{"since":"2026-01-01T00:00:00Z","last":null}"#;
-    std::fs::write(folder.path().join("data/training.json"), runs).unwrap();
-}
-
 #[test]
 fn what_was_recorded_becomes_a_model_that_is_begun_with() {
-    let folder = recorded(Folder::new(&[("acme", SILENT)]));
+    let folder = after_a_missed_night(SERVICE);
     let operator = folder.operator_key();
-    missed_a_night(&folder);
     let server = folder.serve();
     let metrics = || server.get("/metrics", &operator).expect(200).text();
     until("the missed run is caught up", || metrics().contains("openclaw_training_runs_total"));
@@ -122,14 +124,13 @@ fn trainer_of(parent: u32) -> Option<u32> {
 fn what_is_trained_is_committed_and_a_trainer_ends_with_its_service() {
     const GITOPS: &str = "listen: { http: \"127.0.0.1:0\" }\n\
         rollout: { mode: gitops, gitops: { remote: team.git, path: environments/prod/model.yaml } }\n";
-    let folder = recorded(Folder::with_service(GITOPS, &[("acme", SILENT)]));
+    let folder = after_a_missed_night(GITOPS);
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).current_dir(folder.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
     git(&["init", "--quiet", "--bare", "--initial-branch=main", "team.git"]);
-    missed_a_night(&folder);
     let server = folder.serve();
     let trainer = until_some("it trains", || trainer_of(server.pid()));
     server.kill();

@@ -3,9 +3,10 @@
 
 use openclaw_admission::{
     Adapter, AdaptivePolicies, AdaptivePolicy, Backend, Bounds, Candidate, Features, Plain, Predictor,
-    RateSettings, TenantIndex,
+    RateSettings, TenantIndex, WINDOWS_MIN,
 };
 use openclaw_alert::{TenantName, Timestamp};
+use openclaw_learning::train::{Gathered, Row, service};
 use openclaw_learning::{Random, extract, traces};
 use openclaw_limiter::{Adaptive, Ask, CoreId, Limiter, Outcome, Policy, PolicyId, Rate, Seed, Sizes};
 use openclaw_telemetry::{Day, Recorder, RecorderOptions, Series, Store, WindowsQuery};
@@ -83,9 +84,9 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
         .with_learned(256);
     let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
     limiter.set_policy(policy, Policy { rate, within: [None; 2] }, BEGIN);
-    limiter.set_adaptive(policy, Some(Adaptive { slo_ms: 200 }));
+    limiter.set_adaptive(policy, Some(Adaptive { slo_ms: 200, common: None }));
     let mut policies = AdaptivePolicies::default();
-    let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
+    let bounds = Bounds { headroom: 1.0, floor: FLOOR, ceiling: CEILING };
     policies.set(
         policy,
         AdaptivePolicy { tenant: TenantIndex(0), is_enforced: true, client: CLIENT, bounds, coverage: 0.99 },
@@ -187,6 +188,38 @@ fn training_sees_what_served_to_the_bit() {
     assert!(rows().any(|row| row.answered > 0 && row.own_faults > 0));
 }
 
+/// What is learned from is what had served, and is to cover what serving takes
+/// in: of clients that were held back, too.
+#[test]
+fn rows_to_learn_from_are_what_served_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let tenant = TenantName::new("acme").unwrap();
+    let now = Arc::new(|| Timestamp::from_nanos((BEGIN + 3000 * SECOND).cast_signed()));
+    let recorder = Recorder::start(folder.path(), RecorderOptions::default(), now).unwrap();
+    let served = serve(&recorder, &tenant);
+    recorder.stop();
+    // A stream in whose clients no abuse is made up.
+    let honest = (0..).map(Random::new).find(|random| random.clone().below(4) == 0).unwrap();
+    let mut clipped = 0;
+    for series in read_back(folder.path()) {
+        let mut gathered = Gathered::holding_out_from(i64::MAX);
+        service::add_series(&series, &mut honest.clone(), &mut gathered);
+        let known = extract::after_each(&series.rows).zip(&series.rows).zip(series.rows.iter().skip(1));
+        let known = known.filter(|((_, row), next)| next.before >= WINDOWS_MIN && next.follows(row));
+        let known: Vec<_> = known.collect();
+        assert_eq!(gathered.rows.len(), known.len());
+        for (row, ((after, before), window)) in gathered.rows.iter().zip(known) {
+            let served = &served[&before.at_ms];
+            assert!(served.contains(&bits(&row.features)), "{row:?} of {window:?}");
+            let counted = [libm::log1pf(window.counted), libm::log1pf(window.counted_burst)];
+            let expected = Row::new(after.features, after.base, counted);
+            assert_eq!(row.target.map(f32::to_bits), expected.target.map(f32::to_bits));
+            clipped += usize::from(window.counted < window.ticks.iter().sum::<u32>() as f32);
+        }
+    }
+    assert!(clipped > 100, "{clipped} windows were clipped");
+}
+
 /// Rows to train on are of known clients, and stand in the order of time.
 #[test]
 fn rows_are_of_windows_whose_past_is_known() {
@@ -200,12 +233,12 @@ fn rows_are_of_windows_whose_past_is_known() {
     let stays = |series: &&Series| series.rows.iter().filter(|row| row.before == 0).count() == 1;
     let whole = series.iter().filter(stays).max_by_key(|series| series.rows.len()).unwrap().rows.clone();
     let rows: Vec<_> = extract::recorded(&whole).collect();
-    assert_eq!(rows.len(), whole.len() - usize::from(openclaw_admission::WINDOWS_MIN));
+    assert_eq!(rows.len(), whole.len() - usize::from(WINDOWS_MIN));
     assert!(rows.is_sorted_by_key(|row| row.at_ms));
     // One window is missing: nothing is made of what comes after it.
     let mut gap = whole.clone();
     gap.remove(40);
     let before_gap = extract::recorded(&gap).count();
-    assert_eq!(before_gap, 40 - usize::from(openclaw_admission::WINDOWS_MIN));
+    assert_eq!(before_gap, 40 - usize::from(WINDOWS_MIN));
     assert_eq!(extract::recorded(&whole[..1]).count() + extract::recorded(&[]).count(), 0);
 }

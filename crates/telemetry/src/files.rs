@@ -5,6 +5,7 @@ use crate::error::TelemetryError;
 use crate::rows::{Stored, properties, schema};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use std::fs::{self, File};
 use std::io;
@@ -92,17 +93,18 @@ impl<'p> Reader<'p> {
         self.file.num_row_groups()
     }
 
-    /// Rows of a group, and the least and the largest value of its first
-    /// column, a whole number.
-    pub(crate) fn group(&self, at: usize) -> (u64, Option<(i64, i64)>) {
-        let group = self.file.metadata().row_group(at);
-        let bounds = match group.column(0).statistics() {
-            Some(parquet::file::statistics::Statistics::Int64(bounds)) => {
-                bounds.min_opt().copied().zip(bounds.max_opt().copied())
-            }
+    /// Rows of a group.
+    pub(crate) fn group_rows(&self, at: usize) -> u64 {
+        self.file.metadata().row_group(at).num_rows().max(0).cast_unsigned()
+    }
+
+    /// The least and the largest value of one of a group's columns, where they
+    /// are whole numbers.
+    pub(crate) fn bounds(&self, group: usize, column: usize) -> Option<(i64, i64)> {
+        match self.file.metadata().row_group(group).column(column).statistics()? {
+            Statistics::Int64(bounds) => bounds.min_opt().copied().zip(bounds.max_opt().copied()),
             _ => None,
-        };
-        (group.num_rows().max(0).cast_unsigned(), bounds)
+        }
     }
 
     /// Reads rows of a group.
@@ -125,7 +127,7 @@ impl<'p> Reader<'p> {
     /// All rows, after others.
     pub(crate) fn read_all<R: Stored>(&self, rows: &mut Vec<R>) -> Result<(), TelemetryError> {
         for group in 0..self.groups() {
-            let count = usize::try_from(self.group(group).0).map_err(|_| {
+            let count = usize::try_from(self.group_rows(group)).map_err(|_| {
                 TelemetryError::damaged(self.path)(ParquetError::General("too many rows".to_owned()))
             })?;
             rows.append(&mut self.read(group, 0..count)?);

@@ -22,6 +22,9 @@ const PART_ROWS: u64 = 1 << 19;
 const PLACES: u64 = 1 << 32;
 /// Parts of the places in which rows are counted beforehand.
 const BINS: usize = 4096;
+/// Columns.
+const PLACE: usize = 0;
+const TIMESTAMP: usize = 3;
 
 /// Which windows are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +75,8 @@ struct Group {
     rows: u64,
     /// Of clients' places.
     bounds: Range<u64>,
+    /// When its first window ended.
+    first_ms: Option<i64>,
 }
 
 impl Store {
@@ -109,10 +114,11 @@ impl Store {
 
 impl Group {
     fn of(file: &Reader<'_>, place: &Arc<Place>, span: Span, at: usize) -> Self {
-        let (rows, bounds) = file.group(at);
+        let (rows, bounds) = (file.group_rows(at), file.bounds(at, PLACE));
+        let first_ms = file.bounds(at, TIMESTAMP).map(|(first, _)| first);
         let bound = |bound: i64| bound.max(0).cast_unsigned().min(PLACES - 1);
         let bounds = bounds.map_or(0..PLACES, |(least, most)| bound(least)..bound(most) + 1);
-        Self { place: Arc::clone(place), span, at, rows, bounds }
+        Self { place: Arc::clone(place), span, at, rows, bounds, first_ms }
     }
 }
 
@@ -189,6 +195,12 @@ impl Windows {
         self.groups.iter().map(|group| group.rows).sum()
     }
 
+    /// When the first window ended that there is, in milliseconds since 1970.
+    #[must_use]
+    pub fn first_ms(&self) -> Option<i64> {
+        self.groups.iter().filter_map(|group| group.first_ms).min()
+    }
+
     fn read(&mut self, part: &Range<u64>) -> Result<(), TelemetryError> {
         let least_weight = (PLACES as f64 / self.end.max(1) as f64) as f32;
         let is_within = |group: &&Group| group.bounds.start < part.end && part.start < group.bounds.end;
@@ -200,7 +212,7 @@ impl Windows {
                 (Arc::clone(&group.place), WindowRow { weight, ..row })
             }));
         }
-        self.rows.sort_by(|(a_place, a), (b_place, b)| {
+        self.rows.sort_unstable_by(|(a_place, a), (b_place, b)| {
             let order = (b.client_id.place(), b.client_id).cmp(&(a.client_id.place(), a.client_id));
             let order = order.then_with(|| b_place.tenant.cmp(&a_place.tenant));
             order.then_with(|| (&b.policy, b.at_ms, b.before).cmp(&(&a.policy, a.at_ms, a.before)))

@@ -7,28 +7,12 @@ pub use record::window_row;
 
 use crate::train::Known;
 use libm::log1pf;
-use openclaw_admission::{Answers, Base, ClientState, Features, OUTPUTS, Ticks, Window};
+use openclaw_admission::{Answers, Base, ClientState, Features, Ticks, Window};
 use openclaw_telemetry::WindowRow;
 
 /// Windows after which it doesn't matter any more what was known before the
 /// first: less than one part in 400 of it is left.
 const WINDOWS_FORGOTTEN: u32 = 300;
-
-/// A recorded window.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Recorded {
-    /// What was known before it, and what it needed: all that was asked for.
-    pub known: Known,
-    /// ln(1 + tokens), ln(1 + burst): of what was asked for that which counts,
-    /// at most so many times the client's bucket.
-    pub counted: [f32; OUTPUTS],
-    /// What the client's answers in it were like.
-    pub answers: Answers,
-    /// When it ended, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// For how many windows it stands.
-    pub weight: f32,
-}
 
 /// What was known of a client after a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,16 +39,21 @@ struct Past<'r> {
 
 impl<'r> Past<'r> {
     fn take(&mut self, row: &'r WindowRow) -> After {
-        let follows = self.last.is_some_and(|last| row.follows(last));
-        if row.before == 0 || !follows {
+        if begins(row, self.last) {
             *self = Self { is_whole: row.before == 0, ..Self::default() };
         }
         self.last = Some(row);
         self.windows = self.windows.saturating_add(1);
-        self.state.roll(Window { count: row.counted, burst: row.counted_burst });
+        self.state.roll(counted(row));
         let features = self.state.features(answers(row));
         After { features, base: self.state.base(), is_whole: self.is_whole, windows: self.windows }
     }
+}
+
+/// Whether nothing that is known was known before a window: the client's first,
+/// or one behind a gap.
+pub(crate) fn begins(row: &WindowRow, earlier: Option<&WindowRow>) -> bool {
+    row.before == 0 || !earlier.is_some_and(|earlier| row.follows(earlier))
 }
 
 /// What was known of a client after each of its windows; these are one
@@ -75,7 +64,7 @@ pub fn after_each<'r>(rows: &'r [WindowRow]) -> impl Iterator<Item = After> + us
 }
 
 /// A client's windows of whose past enough is known.
-pub fn recorded(rows: &[WindowRow]) -> impl Iterator<Item = Recorded> {
+pub fn recorded(rows: &[WindowRow]) -> impl Iterator<Item = Known> {
     let pairs = after_each(rows).zip(rows).zip(rows.iter().skip(1));
     pairs.filter_map(|((after, row), next)| {
         let is_known = after.is_whole && next.before >= openclaw_admission::WINDOWS_MIN;
@@ -84,17 +73,25 @@ pub fn recorded(rows: &[WindowRow]) -> impl Iterator<Item = Recorded> {
     })
 }
 
-fn of(after: &After, row: &WindowRow) -> Recorded {
+fn of(after: &After, row: &WindowRow) -> Known {
     let logs = |window: Window| [log1pf(window.count), log1pf(window.burst)];
-    Recorded {
-        known: Known { features: after.features, base: after.base, needed: logs(Ticks(row.ticks).window()) },
-        counted: logs(Window { count: row.counted, burst: row.counted_burst }),
+    Known {
+        features: after.features,
+        base: after.base,
+        needed: logs(Ticks(row.ticks).window()),
+        counted: logs(counted(row)),
         answers: answers(row),
         at_ms: row.at_ms,
         weight: row.weight,
     }
 }
 
-fn answers(row: &WindowRow) -> Answers {
+/// What was taken in of a window.
+pub(crate) fn counted(row: &WindowRow) -> Window {
+    Window { count: row.counted, burst: row.counted_burst }
+}
+
+/// What was heard of a window.
+pub(crate) fn answers(row: &WindowRow) -> Answers {
     Answers::of(row.answered, row.own_faults, row.latency)
 }

@@ -5,9 +5,11 @@
 //! machine's registers are, nothing is fused, and logarithms come from `libm`;
 //! so neither the processor nor the number of threads shows in the weights.
 
+mod abuse;
 mod adam;
 mod batch;
 mod checkpoint;
+mod counted;
 mod gathered;
 mod history;
 mod kernel;

@@ -95,7 +95,7 @@ fn clients(windows: Windows, windows_max: u64) -> Result<Recorded, TelemetryErro
     let each = times.round().max(1.0) as usize;
     let mut clients: Vec<Vec<Known>> = Vec::new();
     for series in windows {
-        clients.push(recorded(&series?.rows).step_by(each).map(|row| row.known).collect());
+        clients.push(recorded(&series?.rows).step_by(each).collect());
     }
     Ok(Recorded { clients })
 }

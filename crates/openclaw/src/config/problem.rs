@@ -81,6 +81,8 @@ pub(crate) enum Problem {
     OpenUrl,
     #[error("there is no tenant `{name}`")]
     UnknownTenant { name: String },
+    #[error("tenant `{name}` has no `route`: it could tell nobody")]
+    TellsNobody { name: String },
 
     #[error(transparent)]
     GitPlace(#[from] openclaw_learning::publish::GitPlaceError),

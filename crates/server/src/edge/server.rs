@@ -3,7 +3,7 @@
 use super::Edge;
 use super::models::{Follower as ModelFollower, take_names};
 use super::spool::{Forwarding, UpstreamError, UpstreamOptions};
-use crate::auth::{Auth, KeyFetcher, keep_uses};
+use crate::auth::{Auth, KeyFetcher, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
 use crate::grpc;
@@ -139,6 +139,7 @@ impl EdgeServer {
         let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = vec![
+            tokio::task::spawn_blocking(Passes::warm),
             tokio::spawn(Arc::clone(&edge).keep_watch()),
             tokio::spawn(keep_keys(Arc::clone(&auth), Arc::new(Keys::open(&options.data)?))),
             tokio::spawn(keep_uses(auth, keys, clock)),

@@ -36,8 +36,8 @@ pub(crate) struct EvaluateArgs {
     /// Clients never learned from [default: those of the protocol]
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     held_out: Option<Vec<String>>,
-    /// Share of windows to cover
-    #[arg(long, default_value_t = 0.98, value_name = "SHARE")]
+    /// Share of windows to cover; with `--closed-loop` it is the one that is served
+    #[arg(long, default_value_t = 0.98, value_name = "SHARE", conflicts_with = "closed_loop")]
     quantile: f32,
     /// How figures are printed
     #[arg(long, value_enum, default_value = "table", alias = "output", value_name = "FORM")]

@@ -5,7 +5,8 @@ use crate::config::{self, Environment};
 use clap::Args;
 use openclaw_admission::SERVING10;
 use openclaw_alert::TenantName;
-use openclaw_learning::extract::{Recorded, recorded};
+use openclaw_learning::extract::recorded;
+use openclaw_learning::train::Known;
 use openclaw_telemetry::{Day, Store, Table, TelemetryError, WindowsQuery};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,9 +34,9 @@ const PROGRESS_CLIENTS: u64 = 10_000;
     Works beside a running server. Each row is a window of a client, with what was known before it (the features that \
     served) and what it then needed.")]
 pub(crate) struct ExtractArgs {
-    /// How many days back, today among them
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: u32,
+    /// How many days back, today among them [default: `training.days` of the settings]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
     /// One tenant's clients alone
     #[arg(long, value_parser = TenantName::new)]
     tenant: Option<TenantName>,
@@ -65,7 +66,7 @@ pub(super) fn run(args: &ExtractArgs, environment: &Environment, ui: &mut Ui) ->
     let to = Day::of(now());
     let query = WindowsQuery {
         tenant: args.tenant.clone(),
-        from: to.minus(args.days - 1),
+        from: to.minus(args.days.unwrap_or(service.training.days) - 1),
         to,
         rows_max: args.max_rows,
     };
@@ -94,11 +95,10 @@ pub(super) fn run(args: &ExtractArgs, environment: &Environment, ui: &mut Ui) ->
     tell(&found, all, share, args, ui)
 }
 
-fn numbers(row: &Recorded) -> impl Iterator<Item = f32> {
-    let known = &row.known;
+fn numbers(known: &Known) -> impl Iterator<Item = f32> {
     let bases = known.base.centre.into_iter().chain(known.base.scale);
-    let window = known.needed.into_iter().chain(row.counted);
-    let answers = [row.answers.own_faults, row.answers.latency, row.weight];
+    let window = known.needed.into_iter().chain(known.counted);
+    let answers = [known.answers.own_faults, known.answers.latency, known.weight];
     known.features.into_iter().chain(bases).chain(window).chain(answers)
 }
 

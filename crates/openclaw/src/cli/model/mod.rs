@@ -98,6 +98,10 @@ pub(crate) enum LearnError {
     Noise(#[from] openclaw_learning::evaluate::closed::NoiseError),
     #[error(transparent)]
     Model(#[from] openclaw_learning::artifact::ModelError),
+    #[error(
+        "{rows} recorded windows are too few to learn from: `--min-rows` asks for {least}; let more be recorded"
+    )]
+    TooLittle { rows: usize, least: usize },
 }
 
 impl From<openclaw_learning::publish::StoreError> for ModelCommandError {

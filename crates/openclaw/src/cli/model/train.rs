@@ -24,12 +24,17 @@ const MS_A_DAY: i64 = 86_400_000;
 /// Windows that have ended since may not be written yet.
 const LATE_MS: i64 = 2 * 60_000;
 const HELD_OUT_DAYS: u32 = 3;
+/// One part of so many is held out at most.
+const HELD_OUT_PARTS: i64 = 5;
 const ROWS_MAX: u64 = 7_200_000;
 const HIDDEN: usize = 32;
+/// Of arrivals, of which no settings say anything.
+const DAYS: u32 = 30;
+const QUANTILE: f32 = 0.99;
 const CHECKPOINT: &str = "training.checkpoint";
 
 /// Arguments of `openclaw model train`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Example: openclaw model train --config /etc/openclaw/openclaw.yaml --days 30 --output models\n\n\
     Works beside a running server. The same windows, settings and seed give the same model, bit for bit."
@@ -44,15 +49,18 @@ pub(crate) struct TrainArgs {
     /// Write the model's files into this folder
     #[arg(long, default_value = "models", value_name = "DIR")]
     output: PathBuf,
-    /// How many days back, today among them
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: u32,
-    /// The last days, to stop by when it gets no better
+    /// How many days back, today among them [default: `training.days` of the settings]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
+    /// The last days, to stop by when it gets no better; a fifth of the time where there are few
     #[arg(long, default_value_t = HELD_OUT_DAYS, value_parser = clap::value_parser!(u32).range(0..=365))]
     held_out_days: u32,
     /// About as many windows at most; of more, those of some clients are taken
     #[arg(long, value_name = "ROWS", default_value_t = ROWS_MAX, value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
     max_rows: u64,
+    /// Fewer windows are too few to learn from, and an error
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    min_rows: usize,
     /// Go on where a run that was broken off has stopped
     #[arg(long)]
     resume: bool,
@@ -65,8 +73,9 @@ pub(crate) struct TrainArgs {
     /// Hidden units; 0 for a linear model
     #[arg(long, default_value_t = HIDDEN)]
     hidden: usize,
-    /// Share of windows to cover: one for rate and burst, or one for each
-    #[arg(long, value_delimiter = ',', num_args = 1..=2, default_value = "0.99", value_name = "SHARE")]
+    /// Share of windows to cover: one for rate and burst, or one for each [default: `training.quantile` of the
+    /// settings; 0.99 of arrivals]
+    #[arg(long, value_delimiter = ',', num_args = 1..=2, value_name = "SHARE")]
     quantile: Vec<f32>,
 }
 
@@ -83,9 +92,10 @@ impl TrainArgs {
             config,
             arrivals: None,
             output,
-            days,
+            days: Some(days),
             held_out_days: HELD_OUT_DAYS.min(days - 1),
             max_rows: ROWS_MAX,
+            min_rows: 0,
             resume: false,
             seed,
             epochs: None,
@@ -93,14 +103,39 @@ impl TrainArgs {
             quantile: vec![quantile],
         }
     }
+
+    /// What the settings say of runs by schedule holds here too, where nothing
+    /// else is said.
+    fn as_configured(&self, environment: &Environment) -> Result<Self, CliError> {
+        let mut args = self.clone();
+        if args.arrivals.is_none() {
+            let training = config::load_service(&args.config, environment)?.training;
+            args.days.get_or_insert(training.days);
+            if args.quantile.is_empty() {
+                args.quantile.push(training.quantile);
+            }
+        }
+        Ok(args)
+    }
+
+    /// Of rate and burst.
+    fn quantiles(&self) -> [f32; 2] {
+        let first = self.quantile.first().copied().unwrap_or(QUANTILE);
+        [first, self.quantile.last().copied().unwrap_or(first)]
+    }
 }
 
 pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    let args = &args.as_configured(environment)?;
     let until_ms = until_ms(args)?;
     let gathered = match &args.arrivals {
         Some(file) => from_arrivals(file, args)?,
         None => from_telemetry(args, until_ms, environment, ui)?,
     };
+    let rows = gathered.rows.len();
+    if rows < args.min_rows {
+        return Err(LearnError::TooLittle { rows, least: args.min_rows }.into());
+    }
     let names = match &args.arrivals {
         Some(_) => Vec::new(),
         None => wait(super::repository(&args.config, environment)?.names())?,
@@ -164,9 +199,14 @@ pub(super) fn from_telemetry(
 
 fn gather(store: &Store, args: &TrainArgs, until_ms: i64, ui: &mut Ui) -> Result<Gathered, CliError> {
     let to = Day::of(Timestamp::from_nanos(until_ms.saturating_mul(1_000_000)));
-    let query = WindowsQuery { tenant: None, from: to.minus(args.days - 1), to, rows_max: args.max_rows };
+    let query = WindowsQuery {
+        tenant: None,
+        from: to.minus(args.days.unwrap_or(DAYS) - 1),
+        to,
+        rows_max: args.max_rows,
+    };
     let windows = store.windows(&query).map_err(LearnError::from)?;
-    let mut gathered = Gathered::holding_out_from(until_ms - i64::from(args.held_out_days) * MS_A_DAY);
+    let mut gathered = Gathered::holding_out_from(held_out_from_ms(args, windows.first_ms(), until_ms));
     let mut random = Random::new(args.seed);
     for series in windows {
         let mut series = series.map_err(LearnError::from)?;
@@ -182,12 +222,18 @@ fn gather(store: &Store, args: &TrainArgs, until_ms: i64, ui: &mut Ui) -> Result
     Ok(gathered)
 }
 
+/// The last days are held out; of less than five times as many, a fifth.
+fn held_out_from_ms(args: &TrainArgs, first_ms: Option<i64>, until_ms: i64) -> i64 {
+    let days_ms = i64::from(args.held_out_days) * MS_A_DAY;
+    let there_ms = (until_ms - first_ms.unwrap_or(until_ms)).max(0);
+    until_ms - days_ms.min(there_ms / HELD_OUT_PARTS)
+}
+
 fn settings(args: &TrainArgs, rows: usize) -> Settings {
     let worth = LOOKS / (rows as u64).max(1);
-    let quantiles = [args.quantile[0], *args.quantile.last().unwrap_or(&args.quantile[0])];
     Settings {
         hidden: args.hidden,
-        quantiles,
+        quantiles: args.quantiles(),
         epochs: args.epochs.unwrap_or(worth.clamp(EPOCHS.0, EPOCHS.1) as u32),
         patience: Some(PATIENCE),
         seed: args.seed,
@@ -273,6 +319,26 @@ mod tests {
         (TenantName::new("acme").unwrap(), row)
     }
 
+    /// On its first days a service has less than what is held out later.
+    #[test]
+    fn of_little_telemetry_a_fifth_is_held_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_nanos((BEGIN_MS + 80_000_000) * 1_000_000);
+        let recorder =
+            Recorder::start(folder.path(), RecorderOptions::default(), Arc::new(move || now)).unwrap();
+        recorder.windows((0..5).flat_map(|client| (0..200).map(move |at| window(client, at))).collect());
+        recorder.stop();
+        let args = TrainArgs::scheduled("none".into(), "none".into(), 30, 0.99, 0);
+        let until = BEGIN_MS + 199 * 12_000;
+        let gathered = gather(&Store::at(folder.path()), &args, until, &mut Ui::of_process()).unwrap();
+        assert_eq!((gathered.rows.len(), gathered.held_out.len()), (5 * (160 - 8), 5 * 40));
+        let from = |first_ms| held_out_from_ms(&args, first_ms, until);
+        let days = |days: i64| days * MS_A_DAY;
+        assert_eq!(from(Some(until - days(30))), until - days(3));
+        assert_eq!(from(Some(until - days(5))), until - days(1));
+        assert_eq!((from(None), from(Some(until + 1))), (until, until));
+    }
+
     /// More is recorded between the two, as it always is beside a service.
     #[test]
     fn a_run_goes_on_with_the_windows_that_it_began_with() {
@@ -302,6 +368,7 @@ mod tests {
         let until = until_ms(&args).unwrap();
         let again = gather(&store, &args, until, ui).unwrap();
         assert_eq!(again.rows, gathered.rows);
+        assert_eq!(again.held_out, gathered.held_out);
         let kept = learn::Kept { file: &file, resume: true, until_ms: until };
         assert!(learn::learn(&again, settings, &kept, ui).is_ok());
     }

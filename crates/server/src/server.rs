@@ -205,7 +205,7 @@ impl Server {
         };
         let host = Host::recover(parts, snapshot.as_ref())?;
         drop(snapshot);
-        let recovery = began.elapsed();
+        let opened = Opened { journal: report, recovery: began.elapsed() };
         metrics.reloaded(left_out.is_empty(), clock.now());
         let reloader = Arc::new(Reloader {
             host: Arc::clone(&host),
@@ -220,7 +220,8 @@ impl Server {
         reloader.left(&left_out);
         let fetcher = KeyFetcher::new(sender, Arc::clone(&tenants), Arc::clone(&metrics));
         let auth = Auth::new(keys.load()?, Arc::clone(&tenants), Arc::clone(&fetcher), Arc::clone(&clock));
-        let (public_metrics, public_console) = (options.public_metrics, options.public_console);
+        let shown =
+            Options { public_metrics: options.public_metrics, public_console: options.public_console };
         let core = Arc::new(Core {
             auth: Arc::clone(&auth),
             tenants,
@@ -229,11 +230,11 @@ impl Server {
             passes: passes.await.map_err(io::Error::other)??,
             anonymous_tenant: options.anonymous_tenant,
             work: tokio::runtime::Handle::current(),
-            options: Options { public_metrics, public_console },
+            options: shown,
             started_at: clock.now(),
         });
-        let models = Models::start(options.models, &options.data, &core.limits, &clock)?;
-        let (seen, strangers, models) = (Seen::default(), Strangers::default(), Arc::new(models));
+        let models = Arc::new(Models::start(options.models, &options.data, &core.limits, &clock)?);
+        let (seen, strangers) = (Seen::default(), Strangers::default());
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, models, seen, strangers });
         restoring.done().await;
         let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
@@ -241,14 +242,12 @@ impl Server {
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let trainer = trainer(options.trainer, &options.data, replicas, &clock, &app.core)?;
         let mut tasks = keepers(&app, options.snapshots);
-        tasks.push(tokio::task::spawn_blocking(Passes::warm));
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
-        let opened = Opened { journal: report, recovery };
         Ok((Self { host, app, log, doors, saver, tasks, shares, trainer }, opened))
     }
 
@@ -494,6 +493,7 @@ fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
         tokio::spawn(reloader().keep_erasures()),
         tokio::spawn(reloader().keep_pruned()),
         tokio::spawn(keep_saying(host(), Arc::clone(&app.reloader.operator))),
+        tokio::task::spawn_blocking(Passes::warm),
     ]
 }
 

@@ -205,7 +205,7 @@ impl Server {
         };
         let host = Host::recover(parts, snapshot.as_ref())?;
         drop(snapshot);
-        let recovery = began.elapsed();
+        let opened = Opened { journal: report, recovery: began.elapsed() };
         metrics.reloaded(left_out.is_empty(), clock.now());
         let reloader = Arc::new(Reloader {
             host: Arc::clone(&host),
@@ -248,7 +248,6 @@ impl Server {
         tasks.push(tokio::spawn(saver.clone().keep_saving()));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&app.core.limits)));
-        let opened = Opened { journal: report, recovery };
         Ok((Self { host, app, log, doors, saver, tasks, shares, trainer }, opened))
     }
 
@@ -495,6 +494,7 @@ fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
         tokio::spawn(reloader().keep_erasures()),
         tokio::spawn(reloader().keep_pruned()),
         tokio::spawn(keep_saying(host(), Arc::clone(&app.reloader.operator))),
+        tokio::task::spawn_blocking(Passes::warm),
     ]
 }
 

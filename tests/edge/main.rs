@@ -3,6 +3,7 @@
 
 mod handover;
 mod load;
+mod models;
 mod restart;
 mod role;
 mod sockets;

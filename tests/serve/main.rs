@@ -1,5 +1,6 @@
 //! `openclaw serve` from outside: HTTP, files and signals.
 
+mod airflow;
 mod bounds;
 mod compare;
 mod console;

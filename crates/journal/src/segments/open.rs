@@ -373,7 +373,8 @@ impl Survey<'_> {
         let header = header.map_err(|_| OpenError::DamagedHeader { file: name.clone() })?;
         if self.fresh != Some(end.segment) {
             let mut cursor = self.cursor(&header)?;
-            let torn = torn_bytes(&mut cursor, end.offset, end.rest, segment_bytes).map_err(failed("reading"))?;
+            let torn =
+                torn_bytes(&mut cursor, end.offset, end.rest, segment_bytes).map_err(failed("reading"))?;
             if torn > 0 {
                 let position = self.geometry.position(end.segment, end.offset);
                 self.report.torn = Some(TornTail { file: name.clone(), position, bytes: torn });

@@ -163,16 +163,25 @@ impl SigningKey {
     /// # Errors
     /// [`KeyFileError`] where it can't be read or made.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
-        match Self::load(path) {
-            Err(KeyFileError::File(error)) if error.is_missing() => {
-                create(path).map_err(|source| FileError::Write { path: path.to_owned(), source })?;
-                Self::load(path)
-            }
-            other => other,
+        if let Some(key) = Self::load(path)? {
+            return Ok(key);
+        }
+        create(path).map_err(|source| FileError::Write { path: path.to_owned(), source })?;
+        Self::read(path)
+    }
+
+    /// The key in a file; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] where it can't be read.
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyFileError> {
+        match Self::read(path) {
+            Err(KeyFileError::File(error)) if error.is_missing() => Ok(None),
+            other => other.map(Some),
         }
     }
 
-    fn load(path: &Path) -> Result<Self, KeyFileError> {
+    fn read(path: &Path) -> Result<Self, KeyFileError> {
         let bytes = read_file(path, PEM_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|_| KeyError::NoPrivateKey);
         let key = text.and_then(|text| Self::from_pem(&text));

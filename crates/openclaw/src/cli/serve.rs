@@ -125,6 +125,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
     let ServiceSettings { http, grpc, metrics_public, .. } = settings.service;
     let (shares, upstream) = (settings.service.shares.clone(), settings.service.upstream.clone());
     let (data, outgoing) = (settings.service.data.clone(), settings.service.outgoing.clone());
+    let trusted = settings.service.models.trusted();
     EdgeOptions {
         http,
         grpc: Some(grpc),
@@ -140,6 +141,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
         io_threads: io_threads(),
         shares,
         upstream,
+        trusted,
     }
 }
 
@@ -199,7 +201,9 @@ fn trainer(settings: &Settings, config: &Path) -> Option<TrainerOptions> {
     let schedule = training.schedule.clone().filter(|_| training.is_enabled)?;
     let program = std::env::current_exe().ok()?;
     let arguments = ["model", "retrain", "--output", "json", "--config"].map(OsString::from);
-    let command = [program.into()].into_iter().chain(arguments).chain([config.into()]).collect();
+    let parent = ["--parent".into(), std::process::id().to_string().into()];
+    let arguments = arguments.into_iter().chain([config.into()]).chain(parent);
+    let command = [program.into()].into_iter().chain(arguments).collect();
     Some(TrainerOptions { schedule, command, time_max: training.run_max })
 }
 

@@ -230,8 +230,7 @@ impl Auth {
             return self.given(&given, Verified::by_key(credential), named);
         }
         let token = self.by_token(given.secret())?;
-        let verified =
-            Verified { who: token.who.clone(), scopes: token.scopes, tenant: Some(&token.tenant) };
+        let verified = Verified { who: token.who.clone(), scopes: token.scopes, tenant: Some(&token.tenant) };
         self.given(&given, verified, named)
     }
 

@@ -88,13 +88,24 @@ impl Call {
             let Ok(data) = data else {
                 return Poll::Ready(Err(Refusal::new(Code::InvalidArgument, "the request was cut off")));
             };
-            // Beyond what is there nothing is given back, which can't be.
-            let _ = self.body.flow_control().release_capacity(data.len());
+            let is_last = self.body.is_end_stream();
+            if !is_last {
+                // Beyond what is there nothing is given back, which can't be.
+                // The last is given back with the stream.
+                let _ = self.body.flow_control().release_capacity(data.len());
+            }
             if self.first.len() + self.more.len() + data.len() > REQUEST_BYTES_MAX {
                 let said = format!("a request of more than {REQUEST_BYTES_MAX} bytes");
                 return Poll::Ready(Err(Refusal::new(Code::ResourceExhausted, said)));
             }
-            if self.first.is_empty() { self.first = data } else { self.more.extend_from_slice(&data) }
+            if self.first.is_empty() {
+                self.first = data
+            } else {
+                self.more.extend_from_slice(&data)
+            }
+            if is_last {
+                break;
+            }
         }
         Poll::Ready(Ok(()))
     }

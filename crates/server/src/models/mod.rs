@@ -9,6 +9,7 @@
 mod audit;
 mod change;
 mod gitops;
+mod handed;
 mod kept;
 mod loaded;
 mod look;
@@ -20,6 +21,8 @@ mod wish;
 
 pub(crate) use change::ModelsError;
 use change::StepsDone;
+pub(crate) use handed::{Names, TOLD_BYTES_MAX, Told};
+pub(crate) use loaded::{Loaded, Made};
 pub use wish::{Wish, WishError, ask as ask_of_models};
 
 use crate::clock::Clock;
@@ -27,7 +30,7 @@ use crate::limits::{Limits, ModelsTold};
 use audit::Audit;
 use gitops::{Elsewhere, Retry};
 use kept::{Kept, LeftOut};
-use loaded::{Copies, Made, RowTime};
+use loaded::{Copies, RowTime};
 use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::{
     GitOptions, KeyFileError, MODELS_FOLDER, Repository, SIGNING_KEY_FILE, Wanted,

@@ -303,6 +303,47 @@ async fn what_is_said_by_hand_is_done_within_one_tick() {
 }
 
 #[tokio::test]
+async fn who_is_promoted_over_another_ends_its_rollout_and_says_so() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    service.push(&always("model-20260102", 3.1)).await;
+    service.run(15).await;
+    service.models.promote("model-20260101".parse().unwrap(), "ann").await.unwrap();
+    assert_eq!(
+        service.audit(),
+        [
+            "model.shadow model-20260102 shadow by rollout",
+            "model.rollback model-20260102 shadow by ann",
+            "model.promote model-20260101 100% by ann",
+        ]
+    );
+    service.restart();
+    assert_eq!(service.world.limits.predictor(), "model-20260101");
+}
+
+/// Nobody comes, so that nothing can be judged.
+#[tokio::test]
+async fn a_rollout_without_traffic_gives_way_to_a_newer_model() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    service.models.look().await;
+    let candidate = async |service: &Service| service.told().await["rollout"]["candidate"].clone();
+    service.world.clock().advance_to(service.world.clock().now().plus(ROLLOUT_HOLD_MAX));
+    service.models.tick().await;
+    service.models.look().await;
+    assert_eq!(candidate(&service).await, "model-20260101", "nobody else wants its place");
+    service.push(&always("model-20260102", 3.0)).await;
+    service.models.look().await;
+    assert_eq!(candidate(&service).await, "model-20260102");
+    assert_eq!(service.audit()[1], "model.rollback model-20260101 shadow by rollout");
+    // It has its own time, and its copy.
+    service.push(&always("model-20260103", 3.0)).await;
+    service.models.look().await;
+    service.restart();
+    assert_eq!(candidate(&service).await, "model-20260102");
+}
+
+#[tokio::test]
 async fn the_one_before_is_kept_and_comes_back_without_its_repository() {
     let mut service = Service::new(RolloutMode::Auto).await;
     for (name, output) in [("model-20260101", 3.0), ("model-20260102", 3.2), ("model-20260103", 3.4)] {

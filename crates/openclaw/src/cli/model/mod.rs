@@ -15,6 +15,7 @@ mod validate;
 use super::{CliError, Ui};
 use crate::config::{self, Environment};
 use clap::Subcommand;
+use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::Repository;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,12 @@ pub(crate) enum ModelCommandError {
         "no repository says which model runs; set `rollout: {{ mode: gitops, gitops: {{ remote, path }} }}`"
     )]
     NoGit,
+    #[error("training can't be made to end with the service: {source}")]
+    Parent { source: std::io::Error },
+    #[error("process {parent}, which has started this one, is gone")]
+    Orphan { parent: i32 },
+    #[error("`{found}` has a card, and `--name {name}` is for models without one: leave it out")]
+    Named { name: ModelName, found: ModelName },
     #[error(transparent)]
     Publish(#[from] openclaw_learning::publish::PublishError),
     #[error("`{}`: {error}", path.display())]
@@ -91,6 +98,10 @@ pub(crate) enum LearnError {
     Noise(#[from] openclaw_learning::evaluate::closed::NoiseError),
     #[error(transparent)]
     Model(#[from] openclaw_learning::artifact::ModelError),
+    #[error(
+        "{rows} recorded windows are too few to learn from: `--min-rows` asks for {least}; let more be recorded"
+    )]
+    TooLittle { rows: usize, least: usize },
 }
 
 impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
@@ -116,10 +127,10 @@ pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui)
     }
 }
 
-/// The repository that a settings file speaks of.
+/// The repository that a settings file speaks of, for those who change nothing.
 fn repository(config: &Path, environment: &Environment) -> Result<Repository, CliError> {
     let service = config::load_service(config, environment)?;
-    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from);
+    let repository = service.models.reading(&service.data).map_err(ModelCommandError::from);
     Ok(repository?)
 }
 

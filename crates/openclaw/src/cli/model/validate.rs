@@ -85,7 +85,7 @@ pub(super) fn asked(
 /// registry that is away says nothing of that.
 fn running(service: &ServiceSettings) -> Result<Option<Network>, CliError> {
     let Some(name) = openclaw_server::running_model(&service.data) else { return Ok(None) };
-    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
+    let repository = service.models.reading(&service.data).map_err(ModelCommandError::from)?;
     wait(async {
         match repository.pull(name, None).await {
             Ok(published) => Ok(Some(published.model.network().clone())),

@@ -14,6 +14,7 @@ use key::PassKey;
 use openclaw_alert::{TenantName, Timestamp};
 use openclaw_state::{Scope, Scopes};
 use serde::Serialize;
+use smallvec::SmallVec;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,17 +73,29 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// A pass that has been signed, and for whom.
+/// Nearly all passes, with whom they are for, need less.
+const BYTES: usize = 768;
+
+/// A pass that has been signed, and for whom. All of it lies in one piece: what
+/// a look costs is waiting for memory.
 struct Pass {
-    tenant: TenantName,
-    who: Who,
-    scopes: Option<Scopes>,
-    client: Box<str>,
     at: Timestamp,
     /// From when on another is signed.
     until: Timestamp,
-    /// As they go out.
-    fields: Box<[u8]>,
+    scopes: Option<Scopes>,
+    /// Whose name stands at the front.
+    name: Name<usize>,
+    /// The name, then the header fields as they go out.
+    bytes: SmallVec<[u8; BYTES]>,
+}
+
+/// What tells bearers of the same scopes apart: the texts, or their lengths.
+#[derive(Clone, Copy)]
+struct Name<T> {
+    client: T,
+    kind: u8,
+    who: T,
+    tenant: T,
 }
 
 impl Passes {
@@ -108,12 +121,12 @@ impl Passes {
         if let Some(known) = self.kept.get(place, bearer)
             && let Some(pass) = known.as_ref().filter(|pass| pass.is_given_at(now))
         {
-            out.extend_from_slice(&pass.fields);
+            out.extend_from_slice(pass.fields());
             return Ok(());
         }
         let given = GIVEN + GIVEN_MORE.mul_f64(place.spread());
-        let pass = Pass::new(bearer, now, given, self.sign(bearer, now)?);
-        out.extend_from_slice(&pass.fields);
+        let pass = Pass::new(bearer, now, given, &self.sign(bearer, now)?);
+        out.extend_from_slice(pass.fields());
         self.kept.put(place, bearer, Arc::new(pass));
         Ok(())
     }
@@ -143,23 +156,29 @@ impl Passes {
 }
 
 impl Pass {
-    fn new(bearer: Bearer<'_>, now: Timestamp, given: Duration, token: String) -> Self {
-        Self {
-            tenant: bearer.tenant.clone(),
-            who: bearer.who.clone(),
-            scopes: bearer.scopes,
-            client: bearer.client.into(),
-            at: now,
-            until: now.plus(given),
-            fields: fields(bearer, &token),
+    fn new(bearer: Bearer<'_>, now: Timestamp, given: Duration, token: &str) -> Self {
+        let Name { client, kind, who, tenant } = bearer.name();
+        let mut bytes = SmallVec::new();
+        for text in [client, who, tenant] {
+            bytes.extend_from_slice(text.as_bytes());
         }
+        write_fields(&mut bytes, bearer, token);
+        let name = Name { client: client.len(), kind, who: who.len(), tenant: tenant.len() };
+        Self { at: now, until: now.plus(given), scopes: bearer.scopes, name, bytes }
     }
 
     fn is_of(&self, bearer: Bearer<'_>) -> bool {
-        *self.client == *bearer.client
-            && self.who == *bearer.who
-            && self.tenant == *bearer.tenant
+        let (lengths, Name { client, kind, who, tenant }) = (self.name, bearer.name());
+        let (own_client, rest) = self.bytes.split_at(lengths.client);
+        let (own_who, rest) = rest.split_at(lengths.who);
+        own_client == client.as_bytes()
+            && (lengths.kind, own_who) == (kind, who.as_bytes())
+            && rest[..lengths.tenant] == *tenant.as_bytes()
             && self.scopes == bearer.scopes
+    }
+
+    fn fields(&self) -> &[u8] {
+        &self.bytes[self.name.client + self.name.who + self.name.tenant..]
     }
 
     /// A clock that was set back doesn't make passes of the future.
@@ -168,25 +187,35 @@ impl Pass {
     }
 }
 
-fn fields(bearer: Bearer<'_>, token: &str) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(token.len() + 256);
+impl<'a> Bearer<'a> {
+    fn name(self) -> Name<&'a str> {
+        let (kind, who) = match self.who {
+            Who::Key(id) => (0, id.as_str()),
+            Who::Token(Some(subject)) => (1, &**subject),
+            Who::Token(None) => (2, ""),
+            Who::Certificate(start) => (3, &**start),
+        };
+        Name { client: self.client, kind, who, tenant: self.tenant.as_str() }
+    }
+}
+
+fn write_fields(out: &mut SmallVec<[u8; BYTES]>, bearer: Bearer<'_>, token: &str) {
     out.extend_from_slice(b"x-openclaw-tenant: ");
     out.extend_from_slice(bearer.tenant.as_str().as_bytes());
     out.extend_from_slice(b"\r\nx-openclaw-client: ");
-    visible(&mut out, bearer.client);
+    for part in visible(bearer.client) {
+        out.extend_from_slice(part.as_bytes());
+    }
     out.extend_from_slice(b"\r\nx-openclaw-token: ");
     out.extend_from_slice(token.as_bytes());
     out.extend_from_slice(b"\r\n");
-    out.into()
 }
 
 /// A client's name as a header's value: bytes that a header can't hold, and
 /// `%`, are percent-encoded.
-fn visible(out: &mut Vec<u8>, name: &str) {
+fn visible(name: &str) -> percent_encoding::PercentEncode<'_> {
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b' ');
-    for part in percent_encoding::utf8_percent_encode(name, KEPT) {
-        out.extend_from_slice(part.as_bytes());
-    }
+    percent_encoding::utf8_percent_encode(name, KEPT)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use super::{Ground, Head, Question, Reply, decide};
 use crate::auth::Denied;
-use crate::limits::TenantLimits;
 use crate::http::problem::{Problem, internal};
 use crate::http::service::{Core, Front, Target};
 use crate::http::threads::Address;
 use crate::http::{BODY_BYTES_MAX, Response, body};
+use crate::limits::TenantLimits;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{AUTHORIZATION, AsHeaderName};

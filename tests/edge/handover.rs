@@ -28,7 +28,7 @@ fn hand_over(folder: &Folder, load: &Load, mut server: Server, options: fn() -> 
     server
 }
 
-fn check(totals: &Totals) {
+pub(crate) fn check(totals: &Totals) {
     assert!(totals.failed.is_empty(), "{} of {}: {:?}", totals.failed.len(), totals.answered, totals.failed);
     assert!(totals.longest < Duration::from_secs(5), "{:?}", totals.longest);
 }

@@ -3,8 +3,10 @@
 
 mod handover;
 mod load;
+mod models;
 mod restart;
 mod role;
+mod sockets;
 mod spool;
 #[path = "../support/mod.rs"]
 mod support;

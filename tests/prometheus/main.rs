@@ -1,6 +1,7 @@
 //! A real Prometheus as the sender, in a hurry: what takes it a minute takes a
 //! second here, and `resolve_timeout` is scaled alike.
 
+mod rules;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -44,3 +44,27 @@ fn it_is_shown_to_those_who_may_read() {
     let page = server.get("/console", &operator).expect(200).text();
     assert!(page.contains("of-acme") && page.contains("of-globex"));
 }
+
+#[test]
+fn limits_and_models_are_shown() {
+    let limited = "limits: { policies: { api: { rate: 1/m, burst: 2 } } }\n";
+    let folder = Folder::new(&[("acme", limited), ("globex", limited)]);
+    let (acme, globex) = (folder.key("acme", "limit,read"), folder.key("globex", "limit"));
+    let operator = folder.operator_key();
+    let server = folder.serve();
+    let asked = [&acme, &acme, &acme, &globex].map(|key| server.get("/api/v1/rate?client=a", key).status);
+    assert_eq!(asked, [200, 200, 429, 200]);
+    let own = server.get("/console", &acme).expect(200).text();
+    for part in [
+        "none: it has limits alone",
+        "<b>api</b>",
+        "<td class=\"number\">2</td>",
+        "<td class=\"number mid\">1</td>",
+        "33.3 %",
+    ] {
+        assert!(own.contains(part), "{part}: {own}");
+    }
+    assert!(!own.contains("globex") && !own.contains("Models that"), "{own}");
+    let all = server.get("/console", &operator).expect(200).text();
+    assert!(all.contains("globex") && all.contains("<td>serving</td>"), "{all}");
+}

@@ -1,5 +1,6 @@
 //! `openclaw serve` from outside: HTTP, files and signals.
 
+mod airflow;
 mod bounds;
 mod compare;
 mod console;
@@ -35,4 +36,5 @@ mod support;
 mod telemetry;
 mod tls;
 mod tokens;
+mod trainers;
 mod way_back;

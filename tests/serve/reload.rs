@@ -354,3 +354,26 @@ fn in_shadow_everything_is_decided_and_nothing_sent() {
     sink.wait_told("/a", "quiet", "firing");
     assert_eq!(metric(&server, &operator, "openclaw_delivery_shadow{tenant=\"acme\"}"), "0");
 }
+
+#[test]
+fn a_tenant_with_limits_alone_takes_no_alerts() {
+    let limits = "limits: { policies: { api: { rate: 1/s, burst: 5 } } }\n";
+    let folder = Folder::new(&[("acme", limits)]);
+    let (key, operator) = (folder.key("acme", "ingest,read,limit"), folder.operator_key());
+    let server = folder.serve();
+    assert_eq!(server.get("/api/v1/rate?client=a", &key).expect(200).json()["limit"], 5);
+    let body = crate::support::alerts::body(&[Alert::new("up")]);
+    for path in ["/api/v2/alerts", "/api/v1/alerts", "/api/v1/ingest/json", "/api/v1/ingest/pagerduty"] {
+        let refused = server.post(path, &key, &body).expect(403).text();
+        assert!(refused.contains("have no `route`"), "{refused}");
+    }
+    assert!(server.alerts(&key).is_empty());
+    folder.tenant("acme", &format!("{limits}{SILENT}"));
+    reload(&server, &operator);
+    server.post_alerts(&key, &[Alert::new("up")]);
+    // What fires is still to be seen once nobody is told any more.
+    folder.tenant("acme", limits);
+    reload(&server, &operator);
+    server.post("/api/v2/alerts", &key, &body).expect(403);
+    assert_eq!(server.alerts(&key).len(), 1);
+}

@@ -2,9 +2,11 @@
 //! what all of them together let pass. Takes some twenty seconds of real time,
 //! since rates are what is measured.
 
+use crate::pki::Ca;
 use crate::support::server::Server;
 use crate::support::{Folder, pause, programs, until};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,15 +22,29 @@ const MUCH: u32 = 80;
 /// Any answer of a test build on a busy machine; no time-out of Redis fits in.
 const ANSWER: Duration = Duration::from_millis(250);
 
-struct Redis {
+pub(crate) struct Redis {
     child: Child,
     address: SocketAddr,
 }
 
 impl Redis {
-    fn start(address: SocketAddr) -> Option<Self> {
+    pub(crate) fn start(address: SocketAddr) -> Option<Self> {
+        Self::with(address, &["--port", &address.port().to_string()])
+    }
+
+    /// For those alone who show a certificate of the folder's `ca.crt`.
+    fn over_tls(address: SocketAddr, folder: &Path) -> Option<Self> {
+        let file = |name: &str| folder.join(name).display().to_string();
+        let (certificate, key, ca) = (file("redis.crt"), file("redis.key"), file("ca.crt"));
+        let port = address.port().to_string();
+        let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
+        Self::with(address, &[["--port", "0", "--tls-port", &port].as_slice(), &files].concat())
+    }
+
+    fn with(address: SocketAddr, arguments: &[&str]) -> Option<Self> {
         let child = Command::new(programs::found("redis-server")?)
-            .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--bind", "127.0.0.1", "--save", ""])
+            .args(arguments)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -37,7 +53,7 @@ impl Redis {
         Some(redis)
     }
 
-    fn stop(mut self) -> SocketAddr {
+    pub(crate) fn stop(mut self) -> SocketAddr {
         self.end();
         self.address
     }
@@ -62,11 +78,15 @@ struct Replica {
 
 impl Replica {
     fn start(redis: SocketAddr, tenant: &str) -> Self {
+        Self::at(&format!("url: \"redis://{redis}/1\""), tenant)
+    }
+
+    fn at(redis: &str, tenant: &str) -> Self {
         let service = format!(
             "listen: {{ http: \"127.0.0.1:0\", grpc: \"127.0.0.1:0\" }}\n\
              journal: {{ embedded: {{ segment_bytes: 1MiB, reserve_bytes: 1MiB }} }}\n\
              metrics: {{ public: true }}\n\
-             buckets: {{ redis: {{ url: \"redis://{redis}/1\", prefix: test, replicas: 4 }} }}\n"
+             buckets: {{ redis: {{ {redis}, prefix: test, replicas: 4 }} }}\n"
         );
         let folder = Folder::with_service(&service, &[("acme", tenant)]);
         let key = folder.key("acme", "limit");
@@ -215,4 +235,47 @@ fn without_redis_a_replica_starts_with_its_part() {
     assert!((100..=102).contains(&admitted), "{admitted}");
     let log = replica.server.stop();
     assert_eq!(log.matches("Redis is away").count(), 1, "{log}");
+}
+
+#[test]
+fn only_over_tls_with_the_right_certificates_is_anything_shared() {
+    let tenant = "limits: { policies: { api: { rate: 1/s, burst: 400 } } }\n";
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (ca, folder) = (Ca::new("redis"), tempfile::tempdir().unwrap());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    ca.server().write(folder.path(), "redis");
+    ca.client("replica", &[], &[]).write(folder.path(), "own");
+    Ca::new("redis").client("replica", &[], &[]).write(folder.path(), "forged");
+    std::fs::write(file("ca.crt"), ca.pem()).unwrap();
+    std::fs::write(file("other.crt"), Ca::new("redis").pem()).unwrap();
+    let Some(_redis) = Redis::over_tls(address, folder.path()) else { return };
+    let replica =
+        |scheme: &str, tls: &str| Replica::at(&format!("url: \"{scheme}://{address}/1\"{tls}"), tenant);
+    let tls = |ca: &str, own: Option<&str>| {
+        let own = own.map(|own| {
+            format!(", cert_file: {}, key_file: {}", file(&format!("{own}.crt")), file(&format!("{own}.key")))
+        });
+        format!(", tls: {{ ca_file: {}{} }}", file(ca), own.unwrap_or_default())
+    };
+    let both: Vec<_> = (0..2).map(|_| replica("rediss", &tls("ca.crt", Some("own")))).collect();
+    until("both know each other", || {
+        both.iter().all(|replica| replica.metric("openclaw_shares_replicas") == 2.0)
+    });
+    assert!(both.iter().all(|replica| replica.metric("openclaw_shares_redis_up") == 1.0));
+    // In plain text, with a certificate of others, with none, and with others to trust.
+    for (scheme, tls) in [
+        ("redis", String::new()),
+        ("rediss", tls("ca.crt", Some("forged"))),
+        ("rediss", tls("ca.crt", None)),
+        ("rediss", tls("other.crt", Some("own"))),
+    ] {
+        let alone = replica(scheme, &tls);
+        assert_eq!(alone.metric("openclaw_shares_redis_up"), 0.0, "{scheme} {tls}");
+        let (admitted, _) = alone.ask(400);
+        assert!((100..=102).contains(&admitted), "the part that it presumes: {admitted}");
+        let log = alone.server.stop();
+        assert_eq!(log.matches("Redis is away").count(), 1, "{log}");
+        assert!(!log.contains("PRIVATE"), "{log}");
+    }
+    assert!(both.iter().all(|replica| replica.metric("openclaw_shares_replicas") == 2.0));
 }

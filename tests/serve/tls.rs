@@ -191,6 +191,44 @@ fn a_certificate_is_a_credential_where_no_header_is() {
     }
 }
 
+/// What is asked most often has a way of its own to its answer.
+#[test]
+fn decisions_take_certificates_as_credentials() {
+    let world = world("optional");
+    let limits = "limits: { policies: { api: { rate: 1/m, burst: 100 } } }\n";
+    let certified = |scopes: &str| {
+        format!("{limits}client_certificates: [{{ dns: prom.acme.example, scopes: [{scopes}] }}]\n")
+    };
+    world.folder.tenant("acme", &certified("limit"));
+    let globex_key = world.folder.key("globex", "limit");
+    let server = world.folder.serve();
+    let acme = Client::new(&world.servers, Some(&world.acme));
+    let mut open = acme.connect(server.address).unwrap();
+    for left in (90..100).rev() {
+        let answer = get("/api/v1/rate?client=a").send_over(&mut open).unwrap().expect(200).json();
+        assert_eq!(answer["remaining"], left);
+    }
+    let batch = Request::post("/api/v1/decisions", r#"[{"client":"a","cost":80},{"client":"a","cost":80}]"#);
+    let answers = batch.send_over(&mut open).unwrap().expect(200).json();
+    assert_eq!([&answers[0]["allowed"], &answers[1]["allowed"]], [true, false]);
+    let vouched = get("/auth").header("X-Client", "a").send_over(&mut open).unwrap().expect(204);
+    assert_eq!(vouched.header("x-openclaw-tenant"), Some("acme"));
+    // A header counts, whatever the certificate says; and over the same connection.
+    let globex = get("/api/v1/rate?client=a").key(&globex_key).send_over(&mut open).unwrap().expect(200);
+    assert_eq!(globex.json()["policy"], "default");
+    assert_eq!(get("/api/v1/rate?client=a").key("ocnonsense").send_over(&mut open).unwrap().status, 401);
+    assert_eq!(get("/t/globex/api/v1/rate?client=a").send_over(&mut open).unwrap().status, 403);
+    let nobody = Client::new(&world.servers, None);
+    assert_eq!(nobody.send(&get("/api/v1/rate?client=a"), server.address).status, 401);
+    let globex = Client::new(&world.servers, Some(&world.globex));
+    assert_eq!(globex.send(&get("/api/v1/rate?client=a"), server.address).status, 403, "no scope `limit`");
+    let rate = get("/api/v1/rate?client=a&cost=0");
+    world.folder.tenant("acme", &certified("read"));
+    until("the scope has gone", || rate.send_over(&mut open).unwrap().status == 403);
+    world.folder.tenant("acme", limits);
+    until("the certificate is nobody's", || rate.send_over(&mut open).unwrap().status == 401);
+}
+
 #[test]
 fn a_page_of_another_site_can_change_nothing_through_a_browsers_certificate() {
     let world = world("optional");

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 
-const SERVICE: &str = r#"
+pub(crate) const SERVICE: &str = r#"
 listen: { http: "127.0.0.1:0" }
 journal: { embedded: { segment_bytes: 1MiB, reserve_bytes: 1MiB } }
 "#;

@@ -17,10 +17,10 @@ pub mod shares;
 pub use adapt::{
     Adapter, AdaptivePolicies, AdaptivePolicy, Answers, Backend, BackendTick, Base, Baseline, Bounds,
     CLUSTERS, Candidate, ClientState, ClientView, Cluster, Correction, Decided, EDGES, EndedWindow, Evidence,
-    FEATURES, Features, Grant, Guard, HIDDEN_MAX, Health, Heard, Network, OUTPUTS, Outcome, PLAIN_OUTPUT,
-    Part, Plain, Predictor, QUANTILES, SERVING10, SetsRates, Shares, TICKS, TenantFigures, TenantIndex,
-    TickProgress, Ticks, UNREPORTED_LATENCY, VOLUME10, WINDOWS_COUNTED, WINDOWS_MIN, Weights, WeightsError,
-    Window, WindowFigures,
+    FEATURES, Features, Grant, Guard, HIDDEN_MAX, Health, Heard, Hold, Network, OUTPUTS, Outcome,
+    PLAIN_OUTPUT, Part, Plain, Predictor, QUANTILES, SERVING10, SetsRates, Shares, TICKS, TenantFigures,
+    TenantIndex, TickProgress, Ticks, UNREPORTED_LATENCY, VOLUME10, WINDOWS_COUNTED, WINDOWS_MIN, Weights,
+    WeightsError, Window, WindowFigures,
 };
 pub use fair::{FairQueue, Full};
 pub use gate::{Gate, Limits};

@@ -34,6 +34,10 @@ impl Numbers for Counted {
     fn tenant_level(&mut self) -> LevelId {
         LevelId(0)
     }
+
+    fn backend_level(&mut self) -> LevelId {
+        LevelId(63)
+    }
 }
 
 fn limiter() -> Limiter {

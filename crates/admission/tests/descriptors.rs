@@ -28,6 +28,10 @@ impl Numbers for Counted {
     fn tenant_level(&mut self) -> LevelId {
         LevelId(0)
     }
+
+    fn backend_level(&mut self) -> LevelId {
+        LevelId(2)
+    }
 }
 
 fn per(requests_per_unit: u32, unit: Unit) -> RuleLimit {

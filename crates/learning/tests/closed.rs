@@ -131,7 +131,7 @@ fn what_is_served_refuses_fewer_honest_requests_than_its_peer_and_lets_less_abus
     let scenario = Scenario { noise, ..Scenario::default() };
     let worlds: Vec<World> = (0..3).map(|seed| World::new(&sources, &scenario, seed).unwrap()).collect();
     let peer = |at| mean(&worlds, at, &|w: &World| Box::new(Composed::new(B::AimdFair, w)));
-    let served = |at| mean(&worlds, at, &|w: &World| Box::new(Served::new(&Plain, w)));
+    let served = |at| mean(&worlds, at, &|w: &World| Box::new(Served::new(&Plain, 1.0, w)));
     // Made-up clients hardly change: there AIMD is hard to beat in what it refuses.
     let is_recorded = sources.len() > 12;
     for (at, name) in
@@ -139,7 +139,19 @@ fn what_is_served_refuses_fewer_honest_requests_than_its_peer_and_lets_less_abus
     {
         assert!(served(at) <= peer(at), "{name}: {} beside {}", served(at), peer(at));
     }
-    assert!(served(3) < 2.0, "SLO violated in {} %", served(3));
+    assert!(served(3) < 1.0, "SLO violated in {} %", served(3));
+}
+
+#[test]
+fn more_headroom_refuses_fewer_lets_more_through_and_still_holds_the_backend_up() {
+    let (sources, noise) = sources();
+    let scenario = Scenario { noise, ..Scenario::default() };
+    let worlds: Vec<World> = (0..3).map(|seed| World::new(&sources, &scenario, seed).unwrap()).collect();
+    let served = |headroom, at| {
+        mean(&worlds, at, &|w: &World| Box::new(Served::new(&Plain, headroom, w)) as Box<dyn Limiter>)
+    };
+    assert!(served(2.5, 0) < served(1.0, 0) && served(1.0, 2) < served(2.5, 2));
+    assert!(served(2.5, 2) < 45.0 && served(2.5, 3) < 2.0, "{} {}", served(2.5, 2), served(2.5, 3));
 }
 
 #[test]
@@ -148,15 +160,15 @@ fn after_an_outage_clients_have_their_limits_back_at_once() {
     let scenario = Scenario { noise, abuse: Abuse::None, has_outage: true, ..Scenario::default() };
     let worlds: Vec<World> = (0..3).map(|seed| World::new(&sources, &scenario, seed).unwrap()).collect();
     let after = |limiter: &dyn Fn(&World) -> Box<dyn Limiter>| mean(&worlds, 7, limiter);
-    let served = after(&|w: &World| Box::new(Served::new(&Plain, w)));
+    let served = after(&|w: &World| Box::new(Served::new(&Plain, 1.0, w)));
     let peer = after(&|w: &World| Box::new(Composed::new(B::GradientFair, w)));
-    assert!(served < 12.0 && served < 0.5 * peer, "{served} beside {peer}");
+    assert!(served < 6.0 && served < 0.25 * peer, "{served} beside {peer}");
 }
 
 #[test]
 fn a_constant_client_is_never_refused_and_a_burst_harms_nobody_else() {
     let world = World::steady();
-    let figures = run(&world, &mut Served::new(&Plain, &world));
+    let figures = run(&world, &mut Served::new(&Plain, 1.0, &world));
     assert_eq!(figures.innocent, 0.0);
     assert!(figures.abuse_passed < 20.0, "{} of the burst", figures.abuse_passed);
     assert_eq!(figures.slo_violated, 0.0);

@@ -84,9 +84,9 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
         .with_learned(256);
     let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
     limiter.set_policy(policy, Policy { rate, within: [None; 2] }, BEGIN);
-    limiter.set_adaptive(policy, Some(Adaptive { slo_ms: 200 }));
+    limiter.set_adaptive(policy, Some(Adaptive { slo_ms: 200, common: None }));
     let mut policies = AdaptivePolicies::default();
-    let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
+    let bounds = Bounds { headroom: 1.0, floor: FLOOR, ceiling: CEILING };
     policies.set(
         policy,
         AdaptivePolicy { tenant: TenantIndex(0), is_enforced: true, client: CLIENT, bounds, coverage: 0.99 },

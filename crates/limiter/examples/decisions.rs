@@ -36,7 +36,7 @@ fn main() {
 }
 
 fn limiter(is_nested: bool) -> Limiter {
-    let sizes = Sizes { clients: CLIENTS as usize, policies: 1, levels: 2, cores: 2 };
+    let sizes = Sizes { clients: CLIENTS as usize * 12 / 10, policies: 1, levels: 2, cores: 2 };
     let limiter = Limiter::new(sizes, Seed::new([7; 16])).with_learned(CLIENTS as u32);
     let within = [0, 1].map(|number| is_nested.then_some(LevelId(number)));
     limiter.set_policy(POLICY, Policy { rate: Rate::new(1e6, 100_000), within }, 0);

@@ -49,6 +49,18 @@ impl Bucket {
         Ok(())
     }
 
+    /// What is left after [`Bucket::take`] of at least one token, at a time so
+    /// early that no sum overflows.
+    #[inline]
+    pub(crate) fn less(self, rate: Rate, cost: u64, now_nanos: u64) -> Option<Self> {
+        // Of 0 tokens the greatest number.
+        if cost.wrapping_sub(1) >= rate.burst() {
+            return None;
+        }
+        let full_at_nanos = self.full_at_nanos.max(now_nanos) + rate.nanos_per_token() * cost;
+        (full_at_nanos <= now_nanos + rate.depth_nanos()).then_some(Self { full_at_nanos })
+    }
+
     /// Whether a bucket in which so much was missing has to come back first.
     #[inline]
     pub(crate) fn is_ahead(rate: Rate, cost: u64, missing_nanos: u64) -> bool {
@@ -68,8 +80,13 @@ impl Bucket {
     /// Takes `cost` tokens whether they are there or not: what has been spent
     /// already. The debt is at most one full bucket.
     pub fn charge(&mut self, rate: Rate, cost: u64, now_nanos: u64) {
+        self.owe(rate, cost, rate.depth_nanos(), now_nanos);
+    }
+
+    /// The same with a debt of at most so long a refill.
+    pub(crate) fn owe(&mut self, rate: Rate, cost: u64, debt_nanos: u64, now_nanos: u64) {
         let cost_nanos = rate.nanos_per_token().saturating_mul(cost);
-        let deepest = now_nanos.saturating_add(2 * rate.depth_nanos());
+        let deepest = now_nanos.saturating_add(rate.depth_nanos() + debt_nanos);
         let full_at = self.full_at_nanos.max(now_nanos).saturating_add(cost_nanos);
         self.full_at_nanos = full_at.min(deepest.max(self.full_at_nanos));
     }

@@ -24,12 +24,18 @@ pub(crate) struct Client<'l> {
 }
 
 /// What a change said, and the bucket as it then is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Changed<'l, T> {
     pub(crate) told: T,
     pub(crate) bucket: Bucket,
     pub(crate) rate: Rate,
     pub(crate) line: Option<(LearnedId, &'l Line)>,
+}
+
+impl<'l, T> Changed<'l, T> {
+    pub(crate) fn told<U>(self, told: U) -> Changed<'l, U> {
+        Changed { told, bucket: self.bucket, rate: self.rate, line: self.line }
+    }
 }
 
 /// Whether a client that has no slot gets one.
@@ -76,26 +82,29 @@ impl Clients {
     /// decision: few enough instructions that memory is waited for by several at
     /// once. `None` where it is another's way, and nothing is taken then.
     #[inline]
-    pub(crate) fn take_near_home(&self, client: &Client<'_>, cost: u64) -> Option<Changed<'_, ()>> {
+    pub(crate) fn take_near_home(&self, client: Client<'_>, cost: u64) -> Option<Changed<'_, ()>> {
         let slot = self.table.near_home(client.tag)?;
         let state = slot.state.load(Acquire);
-        let Some(mut bucket) = client.terms.plain_bucket(state) else {
+        let Some(bucket) = client.terms.plain_bucket(state) else {
             return self.take_learned(client, word::line(state)?, cost);
         };
         let rate = client.terms.rate;
-        bucket.take(rate, cost, client.now_nanos).ok()?;
-        let is_taken = swap_owned(slot.state, slot.tag, client.tag, state, client.terms.word(bucket));
+        let bucket = bucket.less(rate, cost, client.now_nanos)?;
+        let next = client.terms.word_taken(bucket);
+        let is_taken = swap_owned(slot.state, slot.tag, client.tag, state, next);
         is_taken.then_some(Changed { told: (), bucket, rate, line: None })
     }
 
     #[inline]
-    fn take_learned(&self, client: &Client<'_>, used: LineUse, cost: u64) -> Option<Changed<'_, ()>> {
+    fn take_learned(&self, client: Client<'_>, used: LineUse, cost: u64) -> Option<Changed<'_, ()>> {
         let line = self.learned.line(used.index)?;
         let full_at = line[FULL_AT].load(Acquire);
+        if word::is_special(full_at) {
+            return None;
+        }
         let rate = Rate::of_word(cell::rate_of(line, full_at));
-        let mut bucket = (!word::is_special(full_at)).then(|| word::bucket(full_at))?;
-        bucket.take(rate, cost, client.now_nanos).ok()?;
-        let next = word::of_bucket(word::parity(full_at), bucket);
+        let bucket = word::bucket(full_at).less(rate, cost, client.now_nanos)?;
+        let next = word::with_bucket(full_at, bucket);
         let is_taken = swap_owned(&line[FULL_AT], &line[learned::TAG], client.tag, full_at, next);
         is_taken.then_some(Changed { told: (), bucket, rate, line: Some((LearnedId(used.index), line)) })
     }

@@ -3,11 +3,11 @@
 //! A stranger chooses names, so the hash has a secret key; but nobody is ever
 //! shown a hash, so it need not be a cipher. NH (of UMAC, RFC 4418) takes the
 //! name, its length and the scope to 128 bits, where any two meet with a chance
-//! of 2⁻⁶⁴; multiply-add-shift (Dietzfelbinger) takes those to 64 bits; stirring
-//! them, one to one, keeps names that count upwards from standing in rows. Of
-//! the 48 bits that are used, any two names meet with a chance of 2⁻⁴⁸. That is
-//! proven, and some 50 instructions: so few that the processor begins the next
-//! decision while it waits for the memory of one.
+//! of 2⁻⁶⁴: that is proven. One more secret product, folded (as in wyhash), takes
+//! those to 64 bits, of which 48 are used: any two names meet there with a chance
+//! of 2⁻⁴⁸ as far as it behaves like a random function, which `tests/hash.rs`
+//! looks at. That is some 25 instructions: so few that the processor begins the
+//! next decisions while it waits for the memory of one.
 
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::Hasher128;
@@ -22,8 +22,7 @@ const PAIR_BYTES: usize = 16;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Seed {
     pairs: [[u64; 2]; PAIRS],
-    around: [u64; 2],
-    last: [u128; 3],
+    last: [u64; 2],
     long: [u8; 16],
 }
 
@@ -39,20 +38,20 @@ impl Seed {
             hasher.finish()
         };
         let pairs = std::array::from_fn(|_| [word(), word()]);
-        let around = [word(), word()];
-        let last = std::array::from_fn(|_| (u128::from(word()) << 64) | u128::from(word()));
-        Self { pairs, around, last, long: bytes }
+        let last = [word(), word()];
+        Self { pairs, last, long: bytes }
     }
 
     /// Of names that are alike in length, different for different ones.
     #[inline]
     fn shortened(&self, name: &[u8]) -> u128 {
-        let pair = |number: usize, pair: &[u8; PAIR_BYTES]| self.product(number, u128::from_le_bytes(*pair));
-        match name.first_chunk().zip(name.last_chunk()) {
-            Some((first, last)) if name.len() <= 2 * PAIR_BYTES => pair(0, first).wrapping_add(pair(1, last)),
-            Some((_, last)) => self.shortened_from(name, last),
-            None => self.product(0, short(name)),
+        let Some((first, _)) = name.split_first_chunk() else { return self.product(0, short(name)) };
+        let Some((_, last)) = name.split_last_chunk() else { return 0 };
+        if name.len() > 2 * PAIR_BYTES {
+            return self.shortened_from(name, last);
         }
+        let [first, last] = [first, last].map(|pair: &[u8; PAIR_BYTES]| u128::from_le_bytes(*pair));
+        self.product(0, first).wrapping_add(self.product(1, last))
     }
 
     #[inline(never)]
@@ -87,11 +86,6 @@ fn product(keys: [u64; 2], one: u64, other: u64) -> u128 {
     u128::from(keys[0].wrapping_add(one)) * u128::from(keys[1].wrapping_add(other))
 }
 
-#[inline]
-fn stirred(hash: u64) -> u64 {
-    (hash ^ (hash >> 32)).wrapping_mul(0xff51_afd7_ed55_8ccd)
-}
-
 /// Fewer than 16 bytes as a number; different for different ones of a length.
 #[inline]
 fn short(name: &[u8]) -> u128 {
@@ -110,11 +104,13 @@ impl std::fmt::Debug for Seed {
     }
 }
 
-/// Bits of a key: with a policy's number they fill a word.
-const KEY_BITS: u32 = 48;
+/// Bits of a word that are no key's: a policy's number fills it.
+const POLICY_BITS: u32 = 16;
+const WORD: u64 = u64::MAX << POLICY_BITS;
+const LEAST: u64 = 1 << POLICY_BITS;
 
 /// Keeps a client's quota apart from its bucket.
-const QUOTA_TURN: u64 = 0x5A5A_A5A5_3C3C;
+const QUOTA_TURN: u64 = 0x5A5A_A5A5_3C3C << POLICY_BITS;
 
 /// A client within a scope (such as a tenant's policy), as 48 bits of a keyed
 /// hash.
@@ -130,34 +126,43 @@ impl Key {
     // A call would cost a third of it.
     #[inline(always)]
     pub fn new(seed: &Seed, scope: u64, client: &[u8]) -> Self {
-        let around = product(seed.around, client.len() as u64, scope);
+        let around = (client.len() as u128) << 64 | u128::from(scope);
         let name = seed.shortened(client).wrapping_add(around);
-        let low = seed.last[0].wrapping_mul(u128::from(name as u64));
-        let high = seed.last[1].wrapping_mul(u128::from((name >> 64) as u64));
-        let sum = low.wrapping_add(high).wrapping_add(seed.last[2]);
-        Self::of_hash(stirred((sum >> 64) as u64))
+        let stirred = product(seed.last, name as u64, (name >> 64) as u64);
+        Self::of_hash(stirred as u64 ^ (stirred >> 64) as u64)
     }
 
     #[inline]
     fn of_hash(hash: u64) -> Self {
         // Never 0, which is nobody's.
-        Self((hash >> (u64::BITS - KEY_BITS)).max(1))
+        Self((hash & WORD).max(LEAST))
+    }
+
+    /// Where a policy's number takes the rest of the word.
+    #[inline]
+    pub(crate) fn high(self) -> u64 {
+        self.0
+    }
+
+    /// What [`Key::high`] gave.
+    pub(crate) fn of_high(high: u64) -> Self {
+        Self::of_hash(high)
     }
 
     /// For saving: 48 bits, never 0.
     #[must_use]
     pub fn word(self) -> u64 {
-        self.0
+        self.0 >> POLICY_BITS
     }
 
     /// What was saved.
     #[must_use]
     pub fn of_word(word: u64) -> Self {
-        Self::of_hash(word << (u64::BITS - KEY_BITS))
+        Self::of_hash(word << POLICY_BITS)
     }
 
     /// The key of the same client's quota, and the other way round.
     pub(crate) fn turned(self) -> Self {
-        Self((self.0 ^ QUOTA_TURN).max(1))
+        Self::of_hash(self.0 ^ QUOTA_TURN)
     }
 }

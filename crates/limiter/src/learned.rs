@@ -5,7 +5,8 @@
 //! has it again; whoever meets the mark finishes the move.
 
 use crate::cell::{self, FULL_AT};
-use crate::lines::{Line, Lines};
+use crate::lines::Line;
+use crate::sync::zeroed;
 use crate::word::{self, LineUse, Tag};
 use crate::{Key, PolicyId, Rate};
 use std::ops::Range;
@@ -75,7 +76,7 @@ const OWN_FAULTS_AT: u32 = 32;
 const OBSERVED_AT: u32 = 48;
 
 #[derive(Debug)]
-pub(crate) struct LearnedLines(Lines);
+pub(crate) struct LearnedLines(Box<[Line]>);
 
 /// Which lines are free.
 #[derive(Debug, Default)]
@@ -101,11 +102,11 @@ impl Free {
 
 impl LearnedLines {
     pub(crate) fn new(count: usize) -> Self {
-        Self(Lines::new(count))
+        Self(zeroed(count))
     }
 
     pub(crate) fn count(&self) -> u32 {
-        self.0.count() as u32
+        self.0.len() as u32
     }
 
     #[inline]
@@ -154,6 +155,12 @@ fn take_window(line: &Line) -> Window {
 pub(crate) fn clear(line: &Line) {
     line[TAG].store(Tag::FRESH.0, Release);
     take_window(line);
+}
+
+/// Tokens spent since the client was last asked after.
+pub(crate) fn spent(line: &Line) -> u64 {
+    let [counts, seen] = [COUNTS, SEEN].map(|word| line[word].load(Relaxed));
+    u64::from(counts as u32) + u64::from(seen as u32)
 }
 
 #[inline]

@@ -6,10 +6,12 @@
 //! core, together at most an eighth of the bucket.
 
 use crate::cell::{self, FULL_AT};
-use crate::lines::{Line, Lines, WORDS};
-use crate::sync::AtomicU64;
+use crate::lines::{Line, WORDS};
+use crate::policy::LEVELS_MAX;
+use crate::sync::{AtomicU64, zeroed};
+use crate::word::Parity;
 use crate::{Bucket, CoreId, Rate};
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// A shared bucket's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +19,9 @@ pub struct LevelId(pub u32);
 
 /// Refill that a lease is worth at most.
 const LEASE_NANOS: u64 = 1_000_000;
+
+/// Refill that is owed at most of what was guaranteed.
+const DEBT_NANOS: u64 = 1_000_000_000;
 
 /// Part of a bucket that all leases together are at most.
 const BUCKETS_A_LEASE: u64 = 8;
@@ -30,31 +35,35 @@ const USED: u64 = 1 << 32;
 /// All shared buckets, by number.
 #[derive(Debug)]
 pub(crate) struct Levels {
-    levels: Lines,
+    levels: Box<[Line]>,
     /// Core by core a word a level.
-    leases: Lines,
-    lease_lines_a_core: usize,
+    leases: Box<[Line]>,
+    leases_a_core: usize,
     cores: u16,
 }
 
 impl Levels {
     pub(crate) fn new(count: usize, cores: u16) -> Self {
-        let cores = cores.max(1);
-        let lease_lines_a_core = count.div_ceil(WORDS);
-        let leases = Lines::new(lease_lines_a_core * usize::from(cores));
-        Self { levels: Lines::new(count), leases, lease_lines_a_core, cores }
+        let (count, cores) = (count.min(LEVELS_MAX), cores.max(1));
+        // A line between cores, which write.
+        let lines_a_core = count.div_ceil(WORDS) + 1;
+        let leases = zeroed(lines_a_core * usize::from(cores));
+        Self { levels: zeroed(count), leases, leases_a_core: lines_a_core * WORDS, cores }
     }
 
     fn level(&self, id: LevelId) -> Option<&Line> {
         self.levels.get(id.0 as usize)
     }
 
+    pub(crate) fn is_there(&self, id: LevelId) -> bool {
+        self.level(id).is_some()
+    }
+
     #[inline]
     fn lease(&self, core: CoreId, id: LevelId) -> Option<&AtomicU64> {
         // A division only where it is needed.
         let core = if core.0 < self.cores { core.0 } else { core.0 % self.cores };
-        let line = usize::from(core) * self.lease_lines_a_core + id.0 as usize / WORDS;
-        self.leases.get(line)?.get(id.0 as usize % WORDS)
+        self.leases.as_flattened().get(usize::from(core) * self.leases_a_core + id.0 as usize)
     }
 
     /// Puts a rate in force; what is left stays. One caller at a time.
@@ -66,6 +75,17 @@ impl Levels {
         cell::set_rate(level, rate, now_nanos);
         if level[LEASE].swap(self.lease_tokens(rate), AcqRel) > 0 {
             self.give_back(level, id, |_| true);
+        }
+    }
+
+    /// Nobody waits for it any more. One caller at a time.
+    pub(crate) fn unset(&self, id: LevelId) {
+        let Some(level) = self.level(id) else { return };
+        if level[LEASE].swap(0, AcqRel) > 0 {
+            self.give_back(level, id, |_| true);
+        }
+        for parity in [Parity::FIRST, Parity::FIRST.other()] {
+            level[parity.index()].store(0, Release);
         }
     }
 
@@ -110,6 +130,31 @@ impl Levels {
         take_alone(level, cost, now_nanos)
     }
 
+    /// Takes whatever the cost: what the bucket never holds is owed.
+    ///
+    /// # Errors
+    /// Nanoseconds until there are tokens.
+    pub(crate) fn take_any(&self, core: CoreId, id: LevelId, cost: u64, now_nanos: u64) -> Result<(), u64> {
+        let Some((rate, _)) = self.get(id) else { return Ok(()) };
+        let at_once = cost.min(rate.burst());
+        self.take(core, id, at_once, now_nanos)?;
+        if at_once < cost {
+            self.owe(id, cost - at_once, now_nanos);
+        }
+        Ok(())
+    }
+
+    /// Takes whether there is anything or not. What was taken within a second is
+    /// owed in full, however little the bucket holds.
+    pub(crate) fn owe(&self, id: LevelId, cost: u64, now_nanos: u64) {
+        let Some(level) = self.level(id) else { return };
+        cell::change(level, |bucket, rate| {
+            if rate.word() != 0 {
+                bucket.owe(rate, cost, DEBT_NANOS, now_nanos);
+            }
+        });
+    }
+
     /// Puts tokens back that a decision took a moment ago.
     pub(crate) fn untake(&self, core: CoreId, id: LevelId, cost: u64) {
         let Some(level) = self.level(id) else { return };
@@ -148,7 +193,7 @@ impl Levels {
 
     /// Gives back what is lent and wasn't used since the last call.
     pub(crate) fn return_idle(&self) {
-        for number in 0..self.levels.count() {
+        for number in 0..self.levels.len() {
             let id = LevelId(number as u32);
             if let Some(level) = self.level(id) {
                 self.give_back(level, id, |lease| lease & USED == 0);

@@ -35,7 +35,7 @@ pub use hash::{Key, Seed};
 pub use learned::{Learned, LearnedId, NoRoom, Outcome, Window};
 pub use level::LevelId;
 pub use limiter::{Limiter, Sizes};
-pub use policy::{Adaptive, Policy, PolicyId};
+pub use policy::{Adaptive, Common, Policy, PolicyId};
 pub use quota::{Quota, QuotaDecision};
 pub use rate::Rate;
 pub use saved::{Saved, SavedState};

@@ -9,8 +9,8 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::table::Table;
 use crate::word::{NOW_MAX_NANOS, Tag};
 use crate::{
-    Adaptive, Ask, Bucket, CoreId, Decision, Key, Learned, LearnedId, LevelId, NoRoom, Outcome, Policy,
-    PolicyId, Rate, RefusedBy, Seed, Verdict, cell,
+    Adaptive, Ask, Bucket, Common, CoreId, Decision, Key, Learned, LearnedId, LevelId, NoRoom, Outcome,
+    Policy, PolicyId, Rate, RefusedBy, Seed, Verdict, cell,
 };
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -93,6 +93,9 @@ impl Limiter {
             self.clients.bring_over(&changes.unswept);
             changes.unswept.clear();
         }
+        // A lease of what isn't there would be another level's.
+        let within = policy.within.map(|level| level.filter(|level| self.levels.is_there(*level)));
+        let policy = Policy { within, ..policy };
         if self.clients.policies.set(id, policy, now_nanos.min(NOW_MAX_NANOS)) {
             changes.unswept.insert(id);
         }
@@ -100,6 +103,7 @@ impl Limiter {
 
     /// Says whether the policy's clients may learn a rate of their own.
     pub fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
+        let _one_at_a_time = self.changes();
         self.clients.policies.set_adaptive(id, adaptive);
     }
 
@@ -107,6 +111,12 @@ impl Limiter {
     pub fn set_level(&self, id: LevelId, rate: Rate, now_nanos: u64) {
         let _one_at_a_time = self.changes();
         self.levels.set(id, rate, now_nanos.min(NOW_MAX_NANOS));
+    }
+
+    /// Takes a shared bucket's rate away: it refuses nobody.
+    pub fn unset_level(&self, id: LevelId) {
+        let _one_at_a_time = self.changes();
+        self.levels.unset(id);
     }
 
     /// Puts what cores have borrowed of shared buckets and not used since the
@@ -119,50 +129,45 @@ impl Limiter {
     /// is decided with an estimate.
     #[inline]
     pub fn decide(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
-        let (cost, client) = (u64::from(ask.cost), self.client(ask.policy, ask.key, now_nanos));
-        if cost > 0
-            && let Some(client) = client
-            && let Some(took) = self.clients.take_near_home(&client, cost)
+        let Ask { policy, key, cost } = ask;
+        if let Some(client) = self.client(policy, key, now_nanos)
+            && let Some(took) = self.clients.take_near_home(client, cost.into())
         {
-            return self.take_within(core, &client, cost, &took);
+            return self.take_within(core, client, cost.into(), took);
         }
-        self.decide_anyhow(core, ask, now_nanos)
+        // Not as it came: a question whose address is asked for would be written
+        // to memory each time.
+        self.decide_anyhow(core, policy, key, cost, now_nanos)
     }
 
     /// Whatever is asked, of whomever.
     #[inline(never)]
-    fn decide_anyhow(&self, core: CoreId, ask: Ask, now_nanos: u64) -> Decision {
-        if ask.cost == 0 {
-            return self.peek(ask, now_nanos);
+    fn decide_anyhow(&self, core: CoreId, policy: PolicyId, key: Key, cost: u32, now_nanos: u64) -> Decision {
+        if cost == 0 {
+            return self.peek(Ask { policy, key, cost }, now_nanos);
         }
-        let Some(client) = self.client(ask.policy, ask.key, now_nanos) else {
+        let Some(client) = self.known(policy, key, now_nanos) else {
             return Decision::no_policy(now_nanos);
         };
-        let (cost, now_nanos) = (u64::from(ask.cost), client.now_nanos);
+        let (cost, now_nanos) = (u64::from(cost), client.now_nanos);
         let took =
             self.clients.change(&client, Unknown::Insert, |bucket, rate| bucket.take(rate, cost, now_nanos));
         let Some(took) = took else { return Decision::no_policy(now_nanos) };
         match took.told {
-            Ok(()) => self.take_within(core, &client, cost, &took),
-            Err(missing_nanos) => self.refused(&client, cost, missing_nanos, &took),
+            Ok(()) => self.take_within(core, client, cost, took.told(())),
+            Err(missing_nanos) => self.refused(&client, cost, missing_nanos, took.told(())),
         }
     }
 
-    fn refused<T>(
-        &self,
-        client: &Client<'_>,
-        cost: u64,
-        missing_nanos: u64,
-        took: &Changed<'_, T>,
-    ) -> Decision {
+    fn refused(&self, client: &Client<'_>, cost: u64, missing_nanos: u64, took: Changed<'_, ()>) -> Decision {
         let refused = |retry_after_nanos| Verdict::Refused { by: RefusedBy::Client, retry_after_nanos };
         if !Bucket::is_ahead(took.rate, cost, missing_nanos) {
-            return decided(client, cost, refused(missing_nanos), took);
+            return decided(client, cost, refused(missing_nanos), &took);
         }
         let back = |bucket: &mut Bucket, rate| bucket.come_back(rate, client.now_nanos);
         match self.clients.change(client, Unknown::Leave, back) {
             Some(back) => decided(client, cost, refused(back.rate.nanos_per_token() * cost), &back),
-            None => decided(client, cost, refused(missing_nanos), took),
+            None => decided(client, cost, refused(missing_nanos), &took),
         }
     }
 
@@ -175,22 +180,21 @@ impl Limiter {
         }
     }
 
+    /// A client of a policy that may be one that nobody has set.
     #[inline]
     fn client(&self, policy: PolicyId, key: Key, now_nanos: u64) -> Option<Client<'_>> {
-        let terms = self.clients.policies.get(policy)?;
+        let terms = self.clients.policies.any(policy)?;
         Some(Client { terms, tag: Tag::new(policy, key), now_nanos: now_nanos.min(NOW_MAX_NANOS) })
     }
 
+    fn known(&self, policy: PolicyId, key: Key, now_nanos: u64) -> Option<Client<'_>> {
+        self.client(policy, key, now_nanos).filter(|client| client.terms.is_set())
+    }
+
     #[inline]
-    fn take_within<T>(
-        &self,
-        core: CoreId,
-        client: &Client<'_>,
-        cost: u64,
-        took: &Changed<'_, T>,
-    ) -> Decision {
+    fn take_within(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
         if client.terms.is_alone() {
-            return decided(client, cost, Verdict::Allowed, took);
+            return decided(&client, cost, Verdict::Allowed, &took);
         }
         let is_lent =
             |level: Option<LevelId>| level.is_none_or(|level| self.levels.take_lent(core, level, cost));
@@ -201,36 +205,69 @@ impl Limiter {
         if !is_lent(outer) {
             return self.take_beyond(core, client, cost, usize::from(inner.is_some()), took);
         }
-        decided(client, cost, Verdict::Allowed, took)
+        self.take_common(core, client, cost, took)
     }
 
     /// Takes at the levels that are left, beyond what this core has borrowed.
     #[inline(never)]
-    fn take_beyond<T>(
+    fn take_beyond(
         &self,
         core: CoreId,
-        client: &Client<'_>,
+        client: Client<'_>,
         cost: u64,
         levels_taken: usize,
-        took: &Changed<'_, T>,
+        took: Changed<'_, ()>,
     ) -> Decision {
         for (taken, level) in client.terms.within().enumerate().skip(levels_taken) {
             if let Err(retry_after_nanos) = self.levels.take(core, level, cost, client.now_nanos) {
                 let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
-                return self.undo(core, client, cost, taken, took, verdict);
+                return self.undo(core, &client, cost, taken, &took, verdict);
             }
         }
-        decided(client, cost, Verdict::Allowed, took)
+        self.take_common(core, client, cost, took)
+    }
+
+    /// Takes of what learned clients have in common, once all else allows.
+    #[inline]
+    fn take_common(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
+        match client.terms.common().zip(took.line) {
+            Some((common, (_, line))) if !self.levels.take_lent(core, common.level, cost) => {
+                self.take_common_beyond(core, client, cost, (common, line), took)
+            }
+            _ => decided(&client, cost, Verdict::Allowed, &took),
+        }
+    }
+
+    /// The same, beyond what this core has borrowed.
+    #[inline(never)]
+    fn take_common_beyond(
+        &self,
+        core: CoreId,
+        client: Client<'_>,
+        cost: u64,
+        (common, line): (Common, &Line),
+        took: Changed<'_, ()>,
+    ) -> Decision {
+        let (level, now_nanos) = (common.level, client.now_nanos);
+        let Err(retry_after_nanos) = self.levels.take_any(core, level, cost, now_nanos) else {
+            return decided(&client, cost, Verdict::Allowed, &took);
+        };
+        if is_guaranteed(common, line, took.rate, cost) {
+            self.levels.owe(level, cost, now_nanos);
+            return decided(&client, cost, Verdict::Allowed, &took);
+        }
+        let verdict = Verdict::Refused { by: RefusedBy::Level(level), retry_after_nanos };
+        self.undo(core, &client, cost, client.terms.within().count(), &took, verdict)
     }
 
     #[cold]
-    fn undo<T>(
+    fn undo(
         &self,
         core: CoreId,
         client: &Client<'_>,
         cost: u64,
         levels_taken: usize,
-        took: &Changed<'_, T>,
+        took: &Changed<'_, ()>,
         verdict: Verdict,
     ) -> Decision {
         client.terms.within().take(levels_taken).for_each(|level| self.levels.untake(core, level, cost));
@@ -244,7 +281,7 @@ impl Limiter {
     /// What [`Limiter::decide`] would say; takes nothing.
     #[must_use]
     pub fn peek(&self, ask: Ask, now_nanos: u64) -> Decision {
-        let Some(client) = self.client(ask.policy, ask.key, now_nanos) else {
+        let Some(client) = self.known(ask.policy, ask.key, now_nanos) else {
             return Decision::no_policy(now_nanos);
         };
         let own = self.clients.look(&client);
@@ -255,7 +292,7 @@ impl Limiter {
             line: None,
         });
         let (cost, now_nanos) = (u64::from(ask.cost), client.now_nanos);
-        let mut verdict = Verdict::Allowed;
+        let mut verdict = self.peek_common(&client, &own, cost);
         let around = client.terms.within();
         for (level, (rate, mut bucket)) in around.rev().filter_map(|id| Some((id, self.levels.get(id)?))) {
             if let Err(retry_after_nanos) = bucket.take(rate, cost, now_nanos) {
@@ -268,21 +305,38 @@ impl Limiter {
         shown(&client, verdict, &own)
     }
 
+    fn peek_common(&self, client: &Client<'_>, own: &Changed<'_, ()>, cost: u64) -> Verdict {
+        let known = client.terms.common().zip(own.line);
+        let Some((common, line, (rate, mut bucket))) =
+            known.and_then(|(common, (_, line))| Some((common, line, self.levels.get(common.level)?)))
+        else {
+            return Verdict::Allowed;
+        };
+        match bucket.take(rate, cost.min(rate.burst()), client.now_nanos) {
+            Err(retry_after_nanos) if !is_guaranteed(common, line, own.rate, cost) => {
+                Verdict::Refused { by: RefusedBy::Level(common.level), retry_after_nanos }
+            }
+            _ => Verdict::Allowed,
+        }
+    }
+
     /// Corrects what was taken before its cost was known: takes `more` tokens
     /// whether they are there or not (the bucket goes into debt, at most one
     /// full bucket), or gives back as many where negative.
     pub fn settle(&self, _core: CoreId, policy: PolicyId, key: Key, more: i64, now_nanos: u64) {
-        let Some(client) = self.client(policy, key, now_nanos) else { return };
+        let Some(client) = self.known(policy, key, now_nanos) else { return };
         let cost = more.unsigned_abs();
         let unknown = if more < 0 { Unknown::Leave } else { Unknown::Insert };
         let changed = self.clients.change(&client, unknown, |bucket, rate| match more < 0 {
             true => bucket.refund(rate, cost),
             false => bucket.charge(rate, cost, client.now_nanos),
         });
-        if let Some((_, line)) = changed.and_then(|changed| changed.line) {
+        let line = changed.and_then(|changed| changed.line);
+        if let Some((_, line)) = line {
             learned::count_cost(line, more);
         }
-        for level in client.terms.within() {
+        let common = client.terms.common().filter(|_| line.is_some()).map(|common| common.level);
+        for level in client.terms.within().chain(common) {
             match more < 0 {
                 true => self.levels.refund(level, cost),
                 false => self.levels.charge(level, cost, client.now_nanos),
@@ -334,7 +388,7 @@ impl Limiter {
         rate: Rate,
         now_nanos: u64,
     ) -> Result<(LearnedId, Option<&Line>), NoRoom> {
-        let client = self.client(policy, key, now_nanos).ok_or(NoRoom)?;
+        let client = self.known(policy, key, now_nanos).ok_or(NoRoom)?;
         match self.clients.look(&client).and_then(|own| own.line) {
             Some((id, line)) => Ok((id, Some(line))),
             None => Ok((self.clients.learn(&client, rate, &mut changes.free)?, None)),
@@ -380,8 +434,8 @@ impl Limiter {
     /// Notes how a request ended, where its client learns.
     pub fn observe(&self, policy: PolicyId, key: Key, outcome: Outcome) {
         let Some(terms) = self.clients.policies.get(policy) else { return };
-        if let Some((adaptive, line)) = terms.adaptive().zip(self.clients.line(Tag::new(policy, key))) {
-            learned::observe(line, outcome, adaptive.slo_ms);
+        if let Some((slo_ms, line)) = terms.slo_ms().zip(self.clients.line(Tag::new(policy, key))) {
+            learned::observe(line, outcome, slo_ms);
         }
     }
 }
@@ -397,6 +451,11 @@ impl Clients {
         // Loads whose result nobody uses would be left out.
         black_box(homes ^ lines);
     }
+}
+
+/// Whether so much more is what the client has of its own in this tick.
+fn is_guaranteed(common: Common, line: &Line, rate: Rate, cost: u64) -> bool {
+    learned::spent(line) + cost <= common.guaranteed(rate)
 }
 
 #[inline]
@@ -422,6 +481,6 @@ fn shown<T>(client: &Client<'_>, verdict: Verdict, own: &Changed<'_, T>) -> Deci
 
 #[inline]
 fn should_learn(terms: &Terms<'_>, verdict: Verdict, bucket: Bucket, now_nanos: u64) -> bool {
-    terms.adaptive().is_some()
+    terms.slo_ms().is_some()
         && (verdict != Verdict::Allowed || bucket.owed_nanos(now_nanos) >= terms.rate.depth_nanos() / 4)
 }

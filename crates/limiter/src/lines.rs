@@ -1,37 +1,12 @@
 //! Words by the cache line.
 
-use crate::sync::{AtomicU64, zeroed};
+use crate::sync::AtomicU64;
 
 pub(crate) const WORDS: usize = 8;
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
-/// Eight words that share a cache line.
+/// Eight words that are used together. They share a cache line where the
+/// allocator aligns by it, as it mostly does within 16 bytes: so what a decision
+/// touches stands in the first six. A type that asked for the alignment would be
+/// cleared by hand, and take memory for all that nobody has used yet.
 pub(crate) type Line = [AtomicU64; WORDS];
-
-/// Lines of words, all 0 at first; memory is taken as they are touched.
-#[derive(Debug)]
-pub(crate) struct Lines {
-    words: Box<[AtomicU64]>,
-    first: usize,
-    count: usize,
-}
-
-impl Lines {
-    pub(crate) fn new(count: usize) -> Self {
-        // An allocation aligned by type would be cleared by hand, so a part of
-        // a line is left out instead.
-        let words = zeroed((count + 1) * WORDS - 1);
-        let beyond = words.as_ptr().addr() % LINE_BYTES;
-        let first = (LINE_BYTES - beyond) % LINE_BYTES / size_of::<u64>();
-        Self { words, first, count }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, index: usize) -> Option<&Line> {
-        self.words.get(self.first + index * WORDS..)?.first_chunk()
-    }
-}

@@ -1,8 +1,8 @@
 //! What many clients share.
 
-use crate::lines::{Line, Lines};
-use crate::sync::AtomicU64;
-use crate::word::{self, Parity, State, Tag};
+use crate::lines::WORDS;
+use crate::sync::{AtomicU64, zeroed};
+use crate::word::{self, Stamp, State, Tag};
 use crate::{Bucket, LevelId, Rate};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -24,73 +24,115 @@ pub struct Policy {
 pub struct Adaptive {
     /// Latency that their requests should keep to; windows count by it.
     pub slo_ms: u32,
+    /// What all of them take of, beyond what each is guaranteed.
+    pub common: Option<Common>,
 }
 
-// Words of an entry's first line. The overflow bucket has a line of its own,
-// since decisions write it.
+/// A shared bucket that refuses nobody what it is guaranteed. Whatever learned
+/// clients take is taken of it; only what goes beyond the guarantee waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Common {
+    /// The bucket.
+    pub level: LevelId,
+    /// Tokens a client may have between two calls of [`crate::Limiter::learned`]
+    /// whatever others take.
+    pub floor: u32,
+}
+
+/// Time in which a client's own rate refills what it is guaranteed.
+const GUARANTEED_NANOS: u64 = 250_000_000;
+
+impl Common {
+    /// Tokens that a client of that rate is guaranteed between two calls of
+    /// [`crate::Limiter::learned`].
+    #[must_use]
+    pub fn guaranteed(self, rate: Rate) -> u64 {
+        (GUARANTEED_NANOS / rate.nanos_per_token()).max(u64::from(self.floor))
+    }
+}
+
+/// What there is to know of a policy: two lines. Its two last rates come first.
+type Entry = [AtomicU64; 2 * WORDS];
+
 const STAMP: usize = 2;
 const WITHIN: usize = 3;
 const ADAPTIVE: usize = 4;
-const SHARE_PER_NANO: usize = 5;
-const QUOTA_WINDOW: usize = 6;
-const QUOTA_LIMIT: usize = 7;
-const LINES_EACH: usize = 2;
+/// On another line than what comes before, since decisions write it.
+const OVERFLOW: usize = 8;
+const SHARE_PER_NANO: usize = 9;
+const QUOTA_WINDOW: usize = 10;
+const QUOTA_LIMIT: usize = 11;
+
+/// The word `WITHIN` holds three levels: the inner, the outer, the common one;
+/// each by its number and one, 0 for none.
+const LEVEL_BITS: u32 = 21;
+const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
+const AROUND_MASK: u64 = (1 << (2 * LEVEL_BITS)) - 1;
+/// Levels that can be told from each other; the last number is nobody's.
+pub(crate) const LEVELS_MAX: usize = LEVEL_MASK as usize - 1;
 
 /// Loss of what nobody will ask for again.
 const NOTHING: f64 = f64::MIN;
 
 /// All policies, by number.
 #[derive(Debug)]
-pub(crate) struct Policies(Lines);
+pub(crate) struct Policies(Box<[Entry]>);
 
 impl Policies {
     pub(crate) fn new(count: usize) -> Self {
-        Self(Lines::new(count * LINES_EACH))
+        Self(zeroed(count))
     }
 
-    fn entry(&self, id: PolicyId) -> Option<&Line> {
-        self.0.get(usize::from(id.0) * LINES_EACH)
+    #[inline]
+    fn entry(&self, id: PolicyId) -> Option<&Entry> {
+        self.0.get(usize::from(id.0))
+    }
+
+    /// A policy that may be one that nobody has set: its rate gives nothing then.
+    #[inline]
+    pub(crate) fn any(&self, id: PolicyId) -> Option<Terms<'_>> {
+        let entry = self.entry(id)?;
+        let stamp = Stamp::of_word(entry[STAMP].load(Acquire));
+        let rate = entry[stamp.parity().index()].load(Acquire);
+        Some(Terms { entry, stamp, rate: Rate::of_word(rate) })
     }
 
     #[inline]
     pub(crate) fn get(&self, id: PolicyId) -> Option<Terms<'_>> {
-        let entry = self.entry(id)?;
-        let stamp = entry[STAMP].load(Acquire);
-        let rate = entry[stamp_parity(stamp).index()].load(Acquire);
-        (rate != 0).then(|| Terms { entry, stamp, rate: Rate::of_word(rate) })
+        self.any(id).filter(Terms::is_set)
     }
 
     /// A bucket for clients that find no room.
     pub(crate) fn overflow(&self, id: PolicyId) -> Option<&AtomicU64> {
-        Some(&self.0.get(usize::from(id.0) * LINES_EACH + 1)?[0])
+        self.entry(id).map(|entry| &entry[OVERFLOW])
     }
 
     /// Whether there was another rate before, so that clients' buckets have to
     /// be read by both.
     pub(crate) fn set(&self, id: PolicyId, policy: Policy, now_nanos: u64) -> bool {
         let Some(entry) = self.entry(id) else { return false };
-        let word = |level: Option<LevelId>| level.map_or(0, |level| u64::from(level.0) + 1);
-        entry[WITHIN].store(word(policy.within[0]) | (word(policy.within[1]) << 32), Relaxed);
+        let around = level_word(policy.within[0]) | (level_word(policy.within[1]) << LEVEL_BITS);
+        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & !AROUND_MASK | around, Relaxed);
         entry[SHARE_PER_NANO].store((1.0 / policy.rate.depth_nanos() as f64).to_bits(), Relaxed);
-        let parity = stamp_parity(entry[STAMP].load(Relaxed));
-        match entry[parity.index()].load(Relaxed) {
-            0 => entry[parity.index()].store(policy.rate.word(), Release),
-            before if before == policy.rate.word() => {}
-            _ => {
-                entry[parity.other().index()].store(policy.rate.word(), Release);
-                let flag = (parity.other().index() as u64) << 63;
-                entry[STAMP].store(flag | now_nanos, Release);
-                return true;
-            }
+        let in_force = Stamp::of_word(entry[STAMP].load(Relaxed)).parity();
+        let before = entry[in_force.index()].load(Relaxed);
+        if before == policy.rate.word() {
+            return false;
         }
-        false
+        let parity = if before == 0 { in_force } else { in_force.other() };
+        entry[parity.index()].store(policy.rate.word(), Release);
+        entry[STAMP].store(Stamp::new(parity, now_nanos).word(), Release);
+        before != 0
     }
 
     pub(crate) fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
-        let word = adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1)));
-        if let Some(entry) = self.entry(id) {
-            entry[ADAPTIVE].store(word, Relaxed);
-        }
+        let Some(entry) = self.entry(id) else { return };
+        let common = adaptive.and_then(|adaptive| adaptive.common);
+        let slo_ms = adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1)));
+        let floor = common.map_or(0, |common| u64::from(common.floor));
+        entry[ADAPTIVE].store(slo_ms | (floor << 32), Relaxed);
+        let level = level_word(common.map(|common| common.level)) << (2 * LEVEL_BITS);
+        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & AROUND_MASK | level, Relaxed);
     }
 
     /// Notes which window is open, so that slots of past ones can be told.
@@ -130,48 +172,50 @@ impl Policies {
     }
 }
 
-fn stamp_parity(stamp: u64) -> Parity {
-    Parity::of(stamp >> 63 != 0)
+fn level_word(level: Option<LevelId>) -> u64 {
+    level.map_or(0, |level| u64::from(level.0.min(LEVELS_MAX as u32)) + 1)
+}
+
+#[inline]
+fn level_of(word: u64) -> Option<LevelId> {
+    ((word & LEVEL_MASK) as u32).checked_sub(1).map(LevelId)
 }
 
 /// A policy as a decision sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'p> {
-    entry: &'p Line,
-    /// Parity of the rate in force, and since when it is.
-    stamp: u64,
+    entry: &'p Entry,
+    stamp: Stamp,
     pub(crate) rate: Rate,
 }
 
 impl Terms<'_> {
+    pub(crate) fn is_set(&self) -> bool {
+        self.rate.word() != 0
+    }
+
     /// A client's bucket, under the rate in force.
     #[inline]
     pub(crate) fn bucket(&self, state: u64) -> Bucket {
         let bucket = word::bucket(state);
-        match word::parity(state) == stamp_parity(self.stamp) {
+        match word::parity(state) == self.stamp.parity() {
             true => bucket,
             false => self.brought_over(bucket),
         }
     }
 
-    /// A client's bucket where that takes no reckoning: one under the rate in
-    /// force, or one that was full when the policy changed. Without a branch,
-    /// since after a change it can't be foreseen which.
+    /// A client's bucket where that takes no reckoning.
     #[inline]
     pub(crate) fn plain_bucket(&self, state: u64) -> Option<Bucket> {
-        let (is_other, full_at) = word::off_parity(state, stamp_parity(self.stamp));
-        let owed = u64::from(full_at > self.stamp & !(1 << 63));
-        let is_plain = (is_other >> 1) | (is_other & owed) == 0;
-        // Of a full bucket any time in the past will do.
-        is_plain.then(|| Bucket::full_at(full_at & is_other.wrapping_sub(1)))
+        self.stamp.plain_bucket(state)
     }
 
     /// As if it had been changed in the moment in which the policy was: what was
     /// left then is left, and a full bucket stays full.
     #[cold]
     fn brought_over(&self, bucket: Bucket) -> Bucket {
-        let before = self.entry[stamp_parity(self.stamp).other().index()].load(Acquire);
-        let since = self.stamp & !(1 << 63);
+        let before = self.entry[self.stamp.parity().other().index()].load(Acquire);
+        let since = self.stamp.since_nanos();
         if before == 0 || bucket.owed_nanos(since) == 0 {
             return Bucket::default();
         }
@@ -180,7 +224,13 @@ impl Terms<'_> {
 
     #[inline]
     pub(crate) fn word(&self, bucket: Bucket) -> u64 {
-        word::of_bucket(stamp_parity(self.stamp), bucket)
+        word::of_bucket(self.stamp.parity(), bucket)
+    }
+
+    /// The same of a bucket from which tokens were just taken.
+    #[inline]
+    pub(crate) fn word_taken(&self, bucket: Bucket) -> u64 {
+        self.stamp.state(bucket)
     }
 
     #[inline]
@@ -192,18 +242,25 @@ impl Terms<'_> {
     #[inline]
     pub(crate) fn levels(&self) -> [Option<LevelId>; 2] {
         let word = self.entry[WITHIN].load(Relaxed);
-        let level = |word: u32| word.checked_sub(1).map(LevelId);
-        [level(word as u32), level((word >> 32) as u32)]
+        [level_of(word), level_of(word >> LEVEL_BITS)]
+    }
+
+    /// What learned clients take of together.
+    #[inline]
+    pub(crate) fn common(&self) -> Option<Common> {
+        let level = level_of(self.entry[WITHIN].load(Relaxed) >> (2 * LEVEL_BITS))?;
+        Some(Common { level, floor: (self.entry[ADAPTIVE].load(Relaxed) >> 32) as u32 })
     }
 
     pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {
         self.levels().into_iter().flatten()
     }
 
+    /// Latency that clients should keep to, where they learn.
     #[inline]
-    pub(crate) fn adaptive(&self) -> Option<Adaptive> {
+    pub(crate) fn slo_ms(&self) -> Option<u32> {
         let slo_ms = self.entry[ADAPTIVE].load(Relaxed) as u32;
-        (slo_ms != 0).then_some(Adaptive { slo_ms })
+        (slo_ms != 0).then_some(slo_ms)
     }
 
     fn share_per_nano(&self) -> f64 {

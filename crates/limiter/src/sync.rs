@@ -4,7 +4,7 @@
 pub(crate) use std::sync::atomic::AtomicU64;
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-/// Words of 0, in memory that the system gives only once it is touched.
-pub(crate) fn zeroed(words: usize) -> Box<[AtomicU64]> {
-    bytemuck::zeroed_slice_box(words)
+/// Blocks of words of 0, in memory that the system gives only once it is touched.
+pub(crate) fn zeroed<const WORDS: usize>(blocks: usize) -> Box<[[AtomicU64; WORDS]]> {
+    bytemuck::zeroed_slice_box(blocks)
 }

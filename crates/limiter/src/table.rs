@@ -11,8 +11,8 @@
 //! so whoever has changed a state looks at the tag once more, and takes its
 //! change back where the slot has become another's.
 
-use crate::lines::{Line, Lines};
-use crate::sync::AtomicU64;
+use crate::lines::LINE_BYTES;
+use crate::sync::{AtomicU64, zeroed};
 use crate::word::{self, Tag};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -42,55 +42,72 @@ pub(crate) enum Found<'t> {
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    lines: Lines,
-    home_slots: u64,
+    /// Tag and state.
+    slots: Box<[[AtomicU64; 2]]>,
+    /// The first that begins a cache line.
+    first: usize,
+    /// Slots at which clients may be at home.
+    homes: usize,
 }
 
 impl Table {
     /// Room for that many clients.
     pub(crate) fn new(clients: usize) -> Self {
-        let homes = (clients * SLOTS_FOR_32).div_ceil(32 * WAYS).max(1);
-        Self { lines: Lines::new(homes + LINES_SEARCHED - 1), home_slots: (homes * WAYS) as u64 }
+        let homes = (clients * SLOTS_FOR_32).div_ceil(32 * WAYS).max(1) * WAYS;
+        let slots = zeroed(homes + (LINES_SEARCHED - 1) * WAYS + WAYS - 1);
+        let beyond = slots.as_ptr().addr() % LINE_BYTES;
+        let first = (LINE_BYTES - beyond) % LINE_BYTES / size_of::<[u64; 2]>();
+        Self { slots, first, homes }
     }
 
-    /// The client's home line, and the slot there that it looks at first.
+    /// The slot at which the client looks first.
     #[inline]
-    fn home(&self, tag: Tag) -> (usize, usize) {
-        let key = u128::from(tag.0 & !u64::from(u16::MAX));
-        let slot = ((key * u128::from(self.home_slots)) >> 64) as usize;
-        (slot / WAYS, slot % WAYS)
+    fn home(&self, tag: Tag) -> usize {
+        ((u128::from(tag.hashed()) * self.homes as u128) >> 64) as usize
+    }
+
+    /// The slot at which a client looks after so many others: those of its home
+    /// line in turn, then those of the next.
+    #[inline]
+    fn after(&self, home: usize, others: usize) -> Option<Slot<'_>> {
+        self.slot(home / WAYS * WAYS + others / WAYS * WAYS + (home + others) % WAYS)
     }
 
     /// The slots in which the client may be, in its order.
     #[inline]
     fn slots(&self, tag: Tag) -> impl Iterator<Item = Slot<'_>> {
-        let (line, way) = self.home(tag);
-        let window = (line..line + LINES_SEARCHED).filter_map(|line| self.lines.get(line));
-        window.flat_map(move |line| in_turn(line, way))
+        let home = self.home(tag);
+        (0..LINES_SEARCHED * WAYS).filter_map(move |others| self.after(home, others))
     }
 
     /// Asks for the client's home line; a caller that does so for many clients
     /// waits for memory once.
     #[inline]
     pub(crate) fn touch(&self, tag: Tag) -> u64 {
-        self.lines.get(self.home(tag).0).map_or(0, |line| line[0].load(Relaxed))
+        self.slot(self.home(tag)).map_or(0, |slot| slot.tag.load(Relaxed))
     }
 
-    /// The slot that has the client's tag in its home line or the next, where nearly
-    /// all are; another client may be about to take it over.
+    /// A slot that has the client's tag; another client may be about to take it
+    /// over.
     ///
     /// By reckoning two of three are in the first slot that is looked at. That is for the
     /// processor to guess: while memory answers it goes on with that slot, and
-    /// with the next decision. Were all four compared before a branch, the slot's
-    /// address would be known only afterwards, and all would wait for it.
+    /// with the next decision. Were the slots of a line compared before a branch, the
+    /// slot's address would be known only afterwards, and all would wait for it.
     #[inline]
     pub(crate) fn near_home(&self, tag: Tag) -> Option<Slot<'_>> {
-        let (line, way) = self.home(tag);
-        let has_tag = |slot: &Slot<'_>| slot.tag.load(Acquire) == tag.0;
-        match in_turn(self.lines.get(line)?, way).find(has_tag) {
-            Some(slot) => Some(slot),
-            None => in_turn(self.lines.get(line + 1)?, way).find(has_tag),
+        let home = self.home(tag);
+        let first = self.slot(home)?;
+        match first.tag.load(Acquire) == tag.0 {
+            true => Some(first),
+            false => self.beyond(tag, home),
         }
+    }
+
+    #[inline(never)]
+    fn beyond(&self, tag: Tag, home: usize) -> Option<Slot<'_>> {
+        let mut others = (1..LINES_SEARCHED * WAYS).filter_map(|others| self.after(home, others));
+        others.find(|slot| slot.tag.load(Acquire) == tag.0)
     }
 
     /// The client's slot, if it has one.
@@ -156,21 +173,14 @@ impl Table {
 
     /// Slots of the table, for walks through it.
     pub(crate) fn len(&self) -> usize {
-        self.lines.count() * WAYS
+        self.homes + (LINES_SEARCHED - 1) * WAYS
     }
 
+    #[inline]
     pub(crate) fn slot(&self, index: usize) -> Option<Slot<'_>> {
-        let [tag, state] = self.lines.get(index / WAYS)?.as_chunks().0.get(index % WAYS)?;
+        let [tag, state] = self.slots.get(self.first + index)?;
         Some(Slot { tag, state })
     }
-}
-
-#[inline]
-fn in_turn(line: &Line, way: usize) -> impl Iterator<Item = Slot<'_>> {
-    (way..way + WAYS).map(|way| {
-        let at = way % WAYS * 2;
-        Slot { tag: &line[at], state: &line[at + 1] }
-    })
 }
 
 /// Whether another client takes the slot over.

@@ -46,8 +46,9 @@ impl Tag {
     /// A slot that was given up. No key is 0.
     pub(crate) const GIVEN_UP: Self = Self(u16::MAX as u64);
 
+    #[inline]
     pub(crate) fn new(policy: PolicyId, key: Key) -> Self {
-        Self((key.word() << 16) | u64::from(policy.0))
+        Self(key.high() | u64::from(policy.0))
     }
 
     /// The same client's quota has a slot of its own.
@@ -55,12 +56,18 @@ impl Tag {
         Self::new(policy, key.turned())
     }
 
+    /// The bits that come from a hash.
+    #[inline]
+    pub(crate) fn hashed(self) -> u64 {
+        self.0 & !u64::from(u16::MAX)
+    }
+
     pub(crate) fn policy(self) -> PolicyId {
         PolicyId(self.0 as u16)
     }
 
     pub(crate) fn key(self) -> Key {
-        Key::of_word(self.0 >> 16)
+        Key::of_high(self.0)
     }
 }
 
@@ -71,16 +78,66 @@ pub(crate) struct Parity(bool);
 impl Parity {
     pub(crate) const FIRST: Self = Self(false);
 
-    pub(crate) fn of(flag: bool) -> Self {
-        Self(flag)
-    }
-
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
 
     pub(crate) fn other(self) -> Self {
         Self(!self.0)
+    }
+}
+
+/// Which of a policy's two rates is in force, and since when: `p 1 …62 bits…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp(u64);
+
+impl Stamp {
+    pub(crate) fn new(parity: Parity, since_nanos: u64) -> Self {
+        let flag = if parity.0 { SPECIAL } else { 0 };
+        Self(flag | PARITY | since_nanos.min(FULL_AT))
+    }
+
+    pub(crate) fn of_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn parity(self) -> Parity {
+        Parity(self.0 & SPECIAL != 0)
+    }
+
+    pub(crate) fn since_nanos(self) -> u64 {
+        self.0 & FULL_AT
+    }
+
+    /// The parity in force, where a state has it.
+    #[inline]
+    fn parity_bit(self) -> u64 {
+        (self.0 >> 1) & PARITY
+    }
+
+    /// A state's bucket where that takes no reckoning: one under the rate in
+    /// force, or one that was full when the rate changed. After a change it can't
+    /// be foreseen which, so both go one way: told apart by the parity bit, the
+    /// ones lie below it, the others above but not beyond the time of the change,
+    /// and all that is no bucket farther up.
+    #[inline]
+    pub(crate) fn plain_bucket(self, state: u64) -> Option<Bucket> {
+        let apart = state ^ self.parity_bit();
+        let is_plain = apart <= self.0 & !SPECIAL;
+        // Of a full bucket any time in the past will do.
+        is_plain.then(|| Bucket::full_at(if apart < PARITY { apart } else { 0 }))
+    }
+
+    /// The state of a bucket under the rate in force, which isn't farther ahead
+    /// than a state can say.
+    #[inline]
+    pub(crate) fn state(self, bucket: Bucket) -> u64 {
+        self.parity_bit() | bucket.full_at_nanos()
     }
 }
 
@@ -128,13 +185,6 @@ pub(crate) fn parity(word: u64) -> Parity {
     Parity(word & PARITY != 0)
 }
 
-/// 0 of a bucket that was reckoned with that rate, 1 with the other, more of what
-/// is no bucket; and when it is full.
-#[inline]
-pub(crate) fn off_parity(word: u64, parity: Parity) -> (u64, u64) {
-    ((word >> 62) ^ u64::from(parity.0), word & FULL_AT)
-}
-
 /// The learned line that a state says.
 #[inline]
 pub(crate) fn line(word: u64) -> Option<LineUse> {
@@ -151,6 +201,13 @@ pub(crate) fn bucket(word: u64) -> Bucket {
 #[inline]
 pub(crate) fn of_bucket(parity: Parity, bucket: Bucket) -> u64 {
     bucket.full_at_nanos().min(FULL_AT) | if parity.0 { PARITY } else { 0 }
+}
+
+/// A word that isn't special, with another bucket, which isn't farther ahead
+/// than a word can say.
+#[inline]
+pub(crate) fn with_bucket(word: u64, bucket: Bucket) -> u64 {
+    word & PARITY | bucket.full_at_nanos()
 }
 
 pub(crate) fn of_line(line: LineUse) -> u64 {

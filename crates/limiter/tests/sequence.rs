@@ -2,7 +2,8 @@
 //! no packed words and changes all clients' rates at once.
 
 use openclaw_limiter::{
-    Ask, CoreId, Key, LearnedId, LevelId, Limiter, Policy, PolicyId, Rate, RefusedBy, Seed, Sizes, Verdict,
+    Adaptive, Ask, Common, CoreId, Key, LearnedId, LevelId, Limiter, Policy, PolicyId, Rate, RefusedBy, Seed,
+    Sizes, Verdict,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CORE: CoreId = CoreId(0);
 const POLICY: PolicyId = PolicyId(3);
 const LEVELS: [LevelId; 2] = [LevelId(0), LevelId(5)];
+const COMMON: Common = Common { level: LevelId(7), floor: 3 };
 
 /// A bucket by what it owes, in nanoseconds of refill.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +47,13 @@ impl Slow {
         self.full_at = now + (owed + cost * self.per_token()).min(deepest);
     }
 
+    /// What clients have in common is owed up to a second.
+    fn add_in_common(&mut self, cost: i128, now: i128) {
+        let owed = (self.full_at - now).max(0);
+        let deepest = owed.max(self.depth() + 1_000_000_000);
+        self.full_at = now + (owed + cost * self.per_token()).min(deepest);
+    }
+
     fn give(&mut self, cost: i128) {
         self.full_at = (self.full_at - cost * self.per_token()).max(0);
     }
@@ -69,6 +78,8 @@ enum Call {
     Learn(u8, Rate),
     Forget(u8),
     SetLearned(u8, Rate),
+    SetCommon(Option<Rate>),
+    Tick,
     SaveAndRestore,
 }
 
@@ -89,6 +100,8 @@ fn calls() -> impl Strategy<Value = Call> {
         1 => (who.clone(), rates()).prop_map(|(who, rate)| Call::Learn(who, rate)),
         1 => who.clone().prop_map(Call::Forget),
         1 => (who, rates()).prop_map(|(who, rate)| Call::SetLearned(who, rate)),
+        1 => prop::option::weighted(0.8, rates()).prop_map(Call::SetCommon),
+        1 => Just(Call::Tick),
         1 => Just(Call::SaveAndRestore),
     ]
 }
@@ -99,6 +112,9 @@ struct Pair {
     policy: Rate,
     clients: BTreeMap<u8, Slow>,
     learned: BTreeMap<u8, LearnedId>,
+    /// Decisions and tokens beyond them of those who learn, since the last tick.
+    spent: BTreeMap<u8, [u64; 2]>,
+    common: Option<Slow>,
     known: BTreeSet<u8>,
     levels: [Slow; 2],
 }
@@ -117,9 +133,12 @@ impl Pair {
             policy,
             clients: BTreeMap::new(),
             learned: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            common: None,
             known: BTreeSet::new(),
             levels: levels.map(Slow::new),
         };
+        pair.limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 100, common: Some(COMMON) }));
         pair.limiter.set_policy(POLICY, Policy { rate: policy, within: LEVELS.map(Some) }, now);
         (0..2).for_each(|level| pair.limiter.set_level(LEVELS[level], levels[level], now));
         pair
@@ -151,8 +170,22 @@ impl Pair {
         if !self.client(who).has(cost, now) {
             return Err(RefusedBy::Client);
         }
-        let short = (0..2).find(|level| !self.levels[*level].has(cost, now));
-        short.map_or(Ok(()), |level| Err(RefusedBy::Level(LEVELS[level])))
+        if let Some(short) = (0..2).find(|level| !self.levels[*level].has(cost, now)) {
+            return Err(RefusedBy::Level(LEVELS[short]));
+        }
+        let Some(common) = self.common.filter(|_| self.learned.contains_key(&who)) else { return Ok(()) };
+        let spent: u64 = self.spent.get(&who).map_or(0, |spent| spent.iter().sum());
+        let is_guaranteed = i128::from(spent) + cost <= COMMON.guaranteed(self.clients[&who].rate).into();
+        let has_some = common.has(cost.min(common.rate.burst().into()), now);
+        if is_guaranteed || has_some { Ok(()) } else { Err(RefusedBy::Level(COMMON.level)) }
+    }
+
+    fn count(&mut self, who: u8, cost: i64, is_decision: bool) {
+        if self.learned.contains_key(&who) {
+            let [decisions, beyond] = self.spent.entry(who).or_default();
+            *decisions += u64::from(is_decision);
+            *beyond = beyond.saturating_add_signed(cost - i64::from(is_decision));
+        }
     }
 
     fn decide(&mut self, who: u8, cost: u32) {
@@ -164,10 +197,16 @@ impl Pair {
         // What is given back at once was taken at this time: seen from before
         // it, no bucket is fuller than it was now.
         let taken = match expected {
-            Err(RefusedBy::Level(level)) => LEVELS.iter().position(|id| *id == level),
+            Err(RefusedBy::Level(level)) => Some(LEVELS.iter().position(|id| *id == level).unwrap_or(2)),
             Err(_) => None,
             Ok(()) => Some(2),
         };
+        if expected.is_ok() {
+            if let Some(common) = self.common.as_mut().filter(|_| self.learned.contains_key(&who)) {
+                common.add_in_common(cost.into(), now);
+            }
+            self.count(who, cost.into(), true);
+        }
         let cost = if expected.is_ok() { cost.into() } else { 0 };
         if let Some(levels) = taken {
             self.client(who).add(cost, now);
@@ -185,7 +224,9 @@ impl Pair {
             self.comes_in(who);
         }
         self.client(who);
-        for slow in self.clients.get_mut(&who).into_iter().chain(&mut self.levels) {
+        self.count(who, more, false);
+        let common = self.common.as_mut().filter(|_| self.learned.contains_key(&who));
+        for slow in self.clients.get_mut(&who).into_iter().chain(&mut self.levels).chain(common) {
             if more < 0 { slow.give(cost) } else { slow.add(cost, now) }
         }
     }
@@ -219,6 +260,7 @@ impl Pair {
 
     fn forget(&mut self, who: u8) {
         let Some(id) = self.learned.remove(&who) else { return };
+        self.spent.remove(&who);
         assert!(self.limiter.forget(id, self.now));
         assert!(!self.limiter.forget(id, self.now));
         let (now, rate) = (self.now.into(), self.policy);
@@ -269,7 +311,26 @@ impl Pair {
             Call::Learn(who, rate) => self.learn(who, rate),
             Call::Forget(who) => self.forget(who),
             Call::SetLearned(who, rate) => self.set_learned(who, rate),
+            Call::SetCommon(rate) => self.set_common(rate),
+            Call::Tick => {
+                assert_eq!(self.limiter.learned(0..2, self.now).count(), self.learned.len());
+                self.spent.clear();
+            }
             Call::SaveAndRestore => self.save_and_restore(),
+        }
+    }
+
+    fn set_common(&mut self, rate: Option<Rate>) {
+        let Some(rate) = rate else {
+            self.limiter.unset_level(COMMON.level);
+            self.common = None;
+            return;
+        };
+        self.limiter.set_level(COMMON.level, rate, self.now);
+        match &mut self.common {
+            Some(slow) if slow.rate == rate => {}
+            Some(slow) => slow.set(rate, self.now.into()),
+            None => self.common = Some(Slow::new(rate)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What strangers and many threads can do to known clients.
 
 use openclaw_limiter::{
-    Adaptive, Ask, CoreId, Key, LearnedId, LevelId, Limiter, Outcome, Policy, PolicyId, Quota, Rate, Seed,
-    Sizes, Window,
+    Adaptive, Ask, Common, CoreId, Key, LearnedId, LevelId, Limiter, Outcome, Policy, PolicyId, Quota, Rate,
+    RefusedBy, Seed, Sizes, Verdict, Window,
 };
 use std::collections::HashSet;
 
@@ -206,7 +206,7 @@ fn threads_on_one_learned_client_lose_no_token() {
 #[test]
 fn a_window_holds_what_a_learned_client_did() {
     let limiter = limiter(1_000, Rate::new(0.001, 10));
-    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 80 }));
+    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 80, common: None }));
     let key = named(&limiter, "client", 0);
     let decide = |cost| limiter.decide(CORE, Ask { policy: POLICY, key, cost }, NOW);
     assert!(!decide(1).should_learn);
@@ -284,4 +284,38 @@ fn many_are_decided_as_one_after_the_other() {
     together.decide_many(CORE, &asks, NOW, |decision| decisions.push(decision));
     let expected: Vec<_> = asks.iter().map(|ask| alone.decide(CORE, *ask, NOW)).collect();
     assert_eq!(decisions, expected);
+}
+
+#[test]
+fn who_floods_waits_for_what_all_have_and_who_keeps_to_its_own_does_not() {
+    let limiter = limiter(1_000, Rate::new(100.0, 1_000));
+    let common = Common { level: LevelId(0), floor: 20 };
+    limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 80, common: Some(common) }));
+    let [flood, steady, small, unknown] = [0, 1, 2, 3].map(|number| named(&limiter, "client", number));
+    for (key, per_s) in [(flood, 100.0), (steady, 100.0), (small, 10.0)] {
+        limiter.learn(POLICY, key, Rate::new(per_s, 1_000), NOW).unwrap();
+    }
+    let at_once = |key, times: usize| (0..times).filter(|_| take(&limiter, key, 1, NOW)).count();
+    // Nobody has said that it holds anything: it holds nobody.
+    assert_eq!(at_once(unknown, 500), 500);
+    limiter.set_level(common.level, Rate::new(200.0, 60), NOW);
+    // All that is there.
+    assert_eq!(at_once(flood, 500), 60);
+    assert_eq!(at_once(steady, 500), 25, "a quarter of a second of its own rate");
+    assert_eq!(at_once(small, 500), 20, "the floor");
+    let refused = limiter.peek(Ask { policy: POLICY, key: small, cost: 1 }, NOW);
+    assert!(matches!(refused.verdict, Verdict::Refused { by: RefusedBy::Level(LevelId(0)), .. }));
+    assert_eq!(refused.remaining(), 980, "nothing is taken of who has to wait");
+    assert_eq!(at_once(unknown, 100), 100, "who has learned nothing has no part in it");
+    // The next tick: what is guaranteed is there again, though all is in debt.
+    assert_eq!(limiter.learned(0..3, NOW).map(|learned| learned.window.cost).sum::<u64>(), 60 + 25 + 20);
+    assert_eq!(at_once(small, 500), 20);
+    // What costs more than it ever holds is owed.
+    limiter.unset_level(common.level);
+    limiter.set_level(common.level, Rate::new(200.0, 60), NOW);
+    let large = Ask { policy: POLICY, key: flood, cost: 100 };
+    assert!(limiter.decide(CORE, large, NOW).is_allowed());
+    assert!(!limiter.decide(CORE, large, NOW + 200_000_000).is_allowed());
+    limiter.unset_level(common.level);
+    assert!(limiter.decide(CORE, large, NOW + 200_000_000).is_allowed());
 }

@@ -81,6 +81,16 @@ fn faults_of_all_files_are_told_together() {
 }
 
 #[test]
+fn who_has_no_route_cannot_hear_of_the_service() {
+    let limits = "tenant: acme\nlimits: { policies: { api: { rate: 5/s, burst: 10 } } }\n";
+    let stderr = stderr_of(folder_with("operator: { tenant: acme }\n", limits).path(), &[]);
+    assert!(
+        stderr.contains("openclaw.yaml:1:21: tenant `acme` has no `route`: it could tell nobody"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn the_tenants_folder_is_looked_through() {
     let folder = folder_with("", GOOD_TENANT);
     let tenants = folder.path().join("tenants");

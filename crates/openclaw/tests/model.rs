@@ -126,3 +126,28 @@ fn keys_of_others_count_where_they_are_configured() {
     let commands = ["list", "pull model-20261122", "push trained/model-20261122.pt"];
     check("other_keys", &commands.iter().map(|command| run(folder.path(), command)).collect::<String>());
 }
+
+#[test]
+fn reading_makes_no_key_and_a_card_has_its_own_name() {
+    let folder = folder("");
+    let list = run(folder.path(), "list");
+    assert!(list.contains("there are no models yet"), "{list}");
+    assert!(run(folder.path(), "pull model-20261122").contains("there is no model"));
+    assert!(!folder.path().join("data/model-signing-key.pem").exists());
+    let push = run(folder.path(), "push trained/model-20261122.json --name model-20261123");
+    assert!(push.contains("`model-20261122` has a card") && push.ends_with("[1]\n"), "{push}");
+    let push = run(folder.path(), "push trained/model-20261122.json --name model-20261122");
+    assert!(push.ends_with("[0]\n"), "{push}");
+    assert!(run(folder.path(), "commit model-20261122").contains("no repository says which model runs"));
+}
+
+#[test]
+fn faults_of_a_place_in_git_are_told_all_at_once() {
+    let settings = "rollout:\n  mode: gitops\n  max_hold: 1s\n  gitops:\n    remote: https://me:s3cret@git.example.com/x\n    \
+        branch: \"-f\"\n    path: ../model.yaml\n    author: me\n    poll: 1ms\n";
+    let told = run(folder(settings).path(), "list");
+    let ssh = "rollout:\n  mode: gitops\n  file: x\n  gitops:\n    remote: git@git.example.com:x\n    path: m\n    token: t0ken\n";
+    let told = told + &run(folder(ssh).path(), "list");
+    assert!(!told.contains("s3cret") && !told.contains("t0ken"), "{told}");
+    check("faults_of_a_place_in_git", &told);
+}

@@ -41,7 +41,8 @@ pub use host::{RecoveryError, SnapshotPolicy};
 pub use http::tls::{ClientAuth, TlsFault, TlsOptions};
 pub use limits::SeedError;
 pub use models::{
-    ModelsOptions, ModelsStartError, RolloutMode, Wish, WishError, ask_of_models, running_model,
+    ModelsOptions, ModelsStartError, ROLLOUT_HOLD_MAX, RolloutMode, Wish, WishError, ask_of_models,
+    running_model,
 };
 pub use observe::Totals;
 pub use reload::{NotInForce, ReloadError, Reloaded};

@@ -241,6 +241,7 @@ impl Server {
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let trainer = trainer(options.trainer, &options.data, replicas, &clock, &app.core)?;
         let mut tasks = keepers(&app, options.snapshots);
+        tasks.push(tokio::task::spawn_blocking(Passes::warm));
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));

@@ -8,6 +8,8 @@ use openclaw_alert::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Rows of a file that is made of several: some 50 MB of memory.
@@ -47,11 +49,22 @@ pub(crate) struct Tender {
     /// Files that others have taken the place of, and since when; nothing
     /// before the first round, since nobody knows how old those are.
     aside: Option<VecDeque<(Timestamp, PathBuf)>>,
+    /// Nobody waits for the rest any more.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Tender {
     pub(crate) fn new(store: Store, retention_days: u32) -> Self {
-        Self { store, retention_days, done: HashMap::new(), aside: None }
+        Self { store, retention_days, done: HashMap::new(), aside: None, stopped: Arc::default() }
+    }
+
+    /// Set to end it after the files at hand: what is left is done another time.
+    pub(crate) fn stopped(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopped)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// Looks at every folder once; one that fails doesn't keep the others from
@@ -60,6 +73,9 @@ impl Tender {
         let mut tended = Tended::default();
         self.forget_replaced(now);
         for place in self.places() {
+            if self.is_stopped() {
+                break;
+            }
             if let Err(error) = self.tend_place(&place, now, &mut tended) {
                 let Place { tenant, day, .. } = &place;
                 tracing::warn!(%tenant, %day, %error, "a day of telemetry can't be tended: it is tried again");
@@ -137,6 +153,9 @@ impl Tender {
         }
         let mut files = spans.len();
         for group in self.groups(place, &spans, is_over)? {
+            if self.is_stopped() {
+                return Ok(());
+            }
             if self.merge_group::<R>(place, &group, now)? {
                 tended.merged += group.len();
                 files -= group.len() - 1;
@@ -198,6 +217,31 @@ impl Tender {
 mod tests {
     use super::*;
     use openclaw_alert::TenantName;
+
+    #[test]
+    fn who_is_stopped_leaves_the_rest_for_another_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        store.prepare().unwrap();
+        let begin = Timestamp::from_secs(1_772_323_200);
+        let (tenant, day) = (TenantName::new("acme").unwrap(), Day::of(begin));
+        let place = Place { kind: Kind::Observations, tenant, day };
+        let row = ObservationRow {
+            client_id: "c".into(),
+            at_ms: begin.millis(),
+            response_time_ms: 1.0,
+            status_code: 200,
+            weight: 1.0,
+        };
+        for number in 0..3 {
+            store.write(&place, Span { first: number, last: number }, &[row.clone()]).unwrap();
+        }
+        let later = begin.plus(Duration::from_secs(3 * 86_400));
+        let mut stopped = Tender::new(store.clone(), 90);
+        stopped.stopped().store(true, Ordering::Relaxed);
+        assert_eq!(stopped.tend(later), Tended::default());
+        assert_eq!(Tender::new(store, 90).tend(later).merged, 3);
+    }
 
     #[test]
     fn who_reads_for_long_still_finds_what_was_listed() {

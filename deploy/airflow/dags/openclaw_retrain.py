@@ -1,15 +1,18 @@
 """Makes OpenClaw's next model from Airflow, 2 or 3, in place of the schedule of its own.
 
 Set `training: { enabled: false }` in OpenClaw's settings, so that only one of
-both does it. Each task is one command of `openclaw`; the machine that runs it
-needs the program, the settings file and the data folder.
+both does it; `training.days` and `training.quantile` hold here too. Each task
+is one command of `openclaw`; all run on one machine, which needs the program,
+the settings file and the data folder.
 
 Airflow variables, all optional:
   openclaw_bin       the program (default `openclaw`)
   openclaw_config    the settings file (default `/etc/openclaw/openclaw.yaml`)
-  openclaw_work      folder for what is under way (default `/var/tmp/openclaw-retrain`)
-  openclaw_days      days of telemetry (default 30)
+  openclaw_work      folder for what is under way, and for reports (default
+                     `/var/tmp/openclaw-retrain`)
   openclaw_schedule  cron pattern (default `0 3 * * *`)
+  openclaw_commit    `true` where `rollout.gitops` says which model runs: names each in Git
+  openclaw_retry_s   seconds before a second try (default 300)
 """
 
 from datetime import datetime, timedelta
@@ -34,12 +37,16 @@ def variable(name, default):
         return Variable.get(name, default_var=default)
 
 
+FOLDER = "{{ var.value.get('openclaw_work', '/var/tmp/openclaw-retrain') }}"
+# A folder for each run, so that runs don't meet.
+RUN = "{{ run_id | replace(':', '-') | replace('+', '-') }}"
 ENVIRONMENT = {
-    "OPENCLAW": variable("openclaw_bin", "openclaw"),
-    "CONFIG": variable("openclaw_config", "/etc/openclaw/openclaw.yaml"),
-    "DAYS": str(variable("openclaw_days", "30")),
-    # A folder for each run, so that runs don't meet.
-    "WORK": variable("openclaw_work", "/var/tmp/openclaw-retrain") + "/{{ run_id | replace(':', '-') | replace('+', '-') }}",
+    "OPENCLAW": "{{ var.value.get('openclaw_bin', 'openclaw') }}",
+    "CONFIG": "{{ var.value.get('openclaw_config', '/etc/openclaw/openclaw.yaml') }}",
+    "COMMIT": "{{ var.value.get('openclaw_commit', 'false') | lower }}",
+    "WORK": f"{FOLDER}/run-{RUN}",
+    "REPORTS": f"{FOLDER}/reports",
+    "REPORT": f"{FOLDER}/reports/{RUN}",
 }
 
 with DAG(
@@ -49,7 +56,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(minutes=5)},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=int(variable("openclaw_retry_s", "300")))},
     tags=["openclaw"],
 ) as dag:
 
@@ -66,23 +73,32 @@ with DAG(
         "extract",
         'mkdir -p "$WORK"\n'
         # The rows that are learned from, to look at; training reads them from telemetry itself.
-        '"$OPENCLAW" model extract --config "$CONFIG" --days "$DAYS" --output "$WORK/rows.parquet"',
+        '"$OPENCLAW" model extract --config "$CONFIG" --output "$WORK/rows.parquet"',
     )
     train = task(
         "train",
         # A second try would leave two models, of which only one is pushed.
         'rm -rf "$WORK/model"\n'
-        '"$OPENCLAW" model train --config "$CONFIG" --days "$DAYS" --output "$WORK/model"',
+        '"$OPENCLAW" model train --config "$CONFIG" --min-rows 5000 --output "$WORK/model"',
     )
     # A model that doesn't pass will not pass a second time.
     validate = task(
         "validate",
-        '"$OPENCLAW" model validate --config "$CONFIG" --report "$WORK/report" "$WORK/model"',
+        '"$OPENCLAW" model validate --config "$CONFIG" --report "$REPORT" "$WORK/model"',
         retries=0,
     )
+    # The same model once more is the same model: a second try changes nothing.
     push = task(
         "push",
-        '"$OPENCLAW" model push --config "$CONFIG" "$WORK"/model/model-*.safetensors\nrm -rf "$WORK"',
+        'pushed=$("$OPENCLAW" model push --config "$CONFIG" "$WORK"/model/model-*.safetensors)\n'
+        'echo "$pushed"\n'
+        'if [ "$COMMIT" = true ]; then "$OPENCLAW" model commit --config "$CONFIG" "${pushed%% *}"; fi',
+    )
+    # Also after a failure, which stays the run's result. Reports stay for 90 days.
+    clean = task(
+        "clean",
+        'rm -rf "$WORK"\n'
+        '[ ! -d "$REPORTS" ] || find "$REPORTS" -mindepth 1 -maxdepth 1 -mtime +90 -exec rm -rf {} +',
     )
 
-    extract >> train >> validate >> push
+    extract >> train >> validate >> push >> clean.as_teardown()

@@ -42,7 +42,7 @@ fn who_may_go_on_is_told_to_what_stands_behind() {
     let claims = claims(&world.server, &answer);
     assert_eq!((&claims["tenant"], &claims["client"]), (&"acme".into(), &"shop 1".into()));
     assert_eq!(claims["scopes"], serde_json::json!(["limit"]));
-    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 300);
 }
 
 #[test]

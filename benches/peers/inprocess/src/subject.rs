@@ -3,7 +3,7 @@
 
 use governor::{DefaultKeyedRateLimiter, Quota};
 use openclaw_limiter::{
-    Adaptive, Ask, CoreId, Key, LevelId, Limiter, Policy, PolicyId, Rate, Seed, Sizes, Verdict,
+    Adaptive, Ask, Common, CoreId, Key, LevelId, Limiter, Policy, PolicyId, Rate, Seed, Sizes, Verdict,
 };
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -158,7 +158,7 @@ struct Ours {
 impl Ours {
     fn new(count: usize, form: Form) -> Self {
         let tenants = TENANTS as u16;
-        let sizes = Sizes { clients: count, policies: tenants, levels: 2 * u32::from(tenants), cores: 2 };
+        let sizes = Sizes { clients: count, policies: tenants, levels: 3 * u32::from(tenants), cores: 2 };
         let clients = count as u32;
         let limiter = Limiter::new(sizes, Seed::new([7; 16]));
         let limiter = if form == Form::Learned { limiter.with_learned(clients) } else { limiter };
@@ -178,8 +178,11 @@ impl Ours {
                 self.limiter.set_level(level, rate, nanos);
             }
             self.limiter.set_policy(PolicyId(tenant), Policy { rate: rate(turn), within }, nanos);
-            if self.form == Form::Adaptive {
-                self.limiter.set_adaptive(PolicyId(tenant), Some(Adaptive { slo_ms: 100 }));
+            if matches!(self.form, Form::Adaptive | Form::Learned) {
+                // As for a backend that bears what is asked for: its level has no rate.
+                let level = LevelId(2 * TENANTS as u32 + u32::from(tenant));
+                let common = Some(Common { level, floor: 1 });
+                self.limiter.set_adaptive(PolicyId(tenant), Some(Adaptive { slo_ms: 100, common }));
             }
         }
     }

@@ -1,85 +1,23 @@
 //! One tick of everybody who learns, batch by batch.
 
-use super::advice::{Bounds, Grant};
+use super::advice::Grant;
 use super::candidates::{Candidate, Candidates};
 use super::drift::Drift;
 use super::models::Settling;
+use super::policies::{AdaptivePolicies, AdaptivePolicy, TenantIndex};
 use super::tenant::{Backend, TenantFigures, TenantState};
 use super::trial::{Seen, Trial};
 use super::{
-    Answers, ClientState, Correction, Decided, EndedWindow, Features, Heard, Predictor, TICKS, Ticks,
+    Answers, ClientState, Correction, Decided, EndedWindow, Features, Heard, Hold, Predictor, TICKS, Ticks,
 };
 use crate::RateSettings;
-use openclaw_limiter::{Learned, LearnedId, Limiter, PolicyId, Rate};
+use openclaw_limiter::{Learned, LearnedId, Limiter, Rate};
 use std::sync::Arc;
 
 /// Clients that are looked at in one go.
 const BATCH: u32 = 1024;
 /// Least habit that counts when shares are weighed, in tokens a tick.
 const WEIGHT_MIN: f32 = 0.05;
-
-/// A tenant's place among those that adapt; the same for life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TenantIndex(pub u32);
-
-/// A policy whose clients learn.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdaptivePolicy {
-    /// Whose.
-    pub tenant: TenantIndex,
-    /// Whether what is learned is put in force.
-    pub is_enforced: bool,
-    /// Each client's bucket until it is known, and where advice is only shown.
-    pub client: RateSettings,
-    /// Between these.
-    pub bounds: Bounds,
-    /// Share of windows that a client's limit is to cover.
-    pub coverage: f32,
-}
-
-/// Who else sets rates of clients, such as where replicas share limits.
-pub trait SetsRates: std::fmt::Debug + Send + Sync {
-    /// Puts the rate in force that a client has where it learns nothing.
-    fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64);
-    /// Takes a client's line away, unless it is of use; tells whether.
-    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool;
-}
-
-/// The policies whose clients learn, by number.
-#[derive(Debug, Clone, Default)]
-pub struct AdaptivePolicies {
-    policies: Vec<Option<AdaptivePolicy>>,
-    beside: Option<Arc<dyn SetsRates>>,
-}
-
-impl AdaptivePolicies {
-    /// Where somebody else sets rates, too.
-    pub fn set_beside(&mut self, beside: Arc<dyn SetsRates>) {
-        self.beside = Some(beside);
-    }
-
-    fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
-        match &self.beside {
-            Some(beside) => beside.forget(limiter, client, now_nanos),
-            None => limiter.forget(client.id, now_nanos),
-        }
-    }
-
-    /// Adds a policy.
-    pub fn set(&mut self, id: PolicyId, policy: AdaptivePolicy) {
-        let at = usize::from(id.0);
-        if self.policies.len() <= at {
-            self.policies.resize(at + 1, None);
-        }
-        self.policies[at] = Some(policy);
-    }
-
-    /// A policy, if its clients learn.
-    #[must_use]
-    pub fn get(&self, id: PolicyId) -> Option<&AdaptivePolicy> {
-        self.policies.get(usize::from(id.0))?.as_ref()
-    }
-}
 
 /// All that is learned of clients.
 pub struct Adapter {
@@ -97,6 +35,15 @@ pub struct Adapter {
     pub(super) model: Arc<str>,
     ticks: u64,
     without_room: u64,
+    lines: LinesInUse,
+}
+
+/// The limiter's lines, as far as others need some of them.
+#[derive(Debug, Default)]
+struct LinesInUse {
+    known: u32,
+    counted: u32,
+    to_free: u32,
 }
 
 impl std::fmt::Debug for Adapter {
@@ -138,6 +85,7 @@ impl Adapter {
             ended: Ended::default(),
             ticks: 0,
             without_room: 0,
+            lines: LinesInUse::default(),
         }
     }
 
@@ -170,7 +118,7 @@ impl Adapter {
     ) {
         let mut progress = self.begin(limiter, policies, candidates, now_nanos);
         while self.step(limiter, policies, &mut progress) {}
-        self.finish(backend);
+        self.finish(limiter, policies, backend, now_nanos);
     }
 
     /// Begins a tick: who was seen for the second time gets a line.
@@ -182,10 +130,17 @@ impl Adapter {
         now_nanos: u64,
     ) -> TickProgress {
         self.settling = std::mem::take(&mut self.unsettled);
+        let lines_max = policies.lines_max();
+        self.lines.to_free = self.lines.known.saturating_sub(lines_max);
         for Candidate { policy: id, key } in self.candidates.tick(candidates) {
             let Some(policy) = policies.get(id) else { continue };
+            if self.lines.known >= lines_max {
+                self.without_room += 1;
+                continue;
+            }
             match limiter.learn_new(id, key, rate(policy.client), now_nanos) {
                 Ok(learned) => {
+                    self.lines.known += 1;
                     *self.client_mut(learned) = ClientState::default();
                     self.forget_on_trial(learned);
                 }
@@ -208,10 +163,12 @@ impl Adapter {
         let mut count = 0;
         for learned in limiter.learned(range, progress.now_nanos) {
             count += 1;
+            self.lines.counted += 1;
             if self.client_mut(learned.id).belong_to(learned.key) {
                 self.forget_on_trial(learned.id);
             }
             match policies.get(learned.policy) {
+                Some(policy) if self.freed(limiter, policies, policy, &learned, progress.now_nanos) => {}
                 Some(policy) => self.take_in(limiter, policies, policy, learned, progress.now_nanos),
                 None => self.let_go(limiter, policies, &learned, progress.now_nanos),
             }
@@ -221,9 +178,17 @@ impl Adapter {
         count > 0 || (progress.next as usize) < self.clients.len()
     }
 
-    /// Ends a tick.
-    pub fn finish(&mut self, mut backend: impl FnMut(TenantIndex) -> Backend) {
+    /// Ends a tick: says what all clients of a tenant may take together, and
+    /// gives back what they had where its backend is there again.
+    pub fn finish(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        mut backend: impl FnMut(TenantIndex) -> Backend,
+        now_nanos: u64,
+    ) {
         self.ticks += 1;
+        self.lines.known = std::mem::take(&mut self.lines.counted);
         let ends_window = self.ticks.is_multiple_of(TICKS as u64);
         for (index, tenant) in self.tenants.iter_mut().enumerate() {
             let heard = backend(TenantIndex(index as u32));
@@ -231,10 +196,64 @@ impl Adapter {
                 trial.heard(heard);
             }
             tenant.guard.end_tick(heard);
+            if let Some(level) = policies.common(TenantIndex(index as u32)) {
+                tenant.put_together(limiter, level, now_nanos);
+            }
             if ends_window {
                 tenant.end_window();
             }
         }
+        if self.tenants.iter().any(|tenant| tenant.guard.is_back()) {
+            self.give_back(limiter, policies, now_nanos);
+        }
+    }
+
+    /// Not only with the next tick's batches: it would be a tick of refusals.
+    fn give_back(&self, limiter: &Limiter, policies: &AdaptivePolicies, now_nanos: u64) {
+        let is_back = |policy: &AdaptivePolicy| {
+            self.tenants.get(policy.tenant.0 as usize).is_some_and(|tenant| tenant.guard.is_back())
+        };
+        for (id, of, key) in limiter.lines(0..self.clients.len() as u32) {
+            let state = &self.clients[id.0 as usize];
+            let Some(policy) = policies.get(of).filter(|policy| policy.is_enforced && is_back(policy)) else {
+                continue;
+            };
+            if state.is_known() && state.belongs_to(key) {
+                let bucket = self.allowance(id.0 as usize, policy);
+                limiter.set_learned_rate(id, of, key, rate(bucket), now_nanos);
+            }
+        }
+    }
+
+    /// The bucket that a client is to have now.
+    fn allowance(&self, client: usize, policy: &AdaptivePolicy) -> RateSettings {
+        let state = &self.clients[client];
+        let weight = state.usual().max(WEIGHT_MIN);
+        let tenant = self.tenants.get(policy.tenant.0 as usize);
+        let hold = tenant.map(|tenant| tenant.guard.hold(weight)).unwrap_or_default();
+        state.allowance(self.advised(client), &policy.bounds, hold)
+    }
+
+    /// Takes back a line that somebody else no longer needs and whose client
+    /// would learn now, where those who learn have all of theirs. Whoever is held
+    /// to what it has learned keeps it.
+    fn freed(
+        &mut self,
+        limiter: &Limiter,
+        policies: &AdaptivePolicies,
+        policy: &AdaptivePolicy,
+        learned: &Learned,
+        now_nanos: u64,
+    ) -> bool {
+        let is_freed =
+            self.lines.to_free > 0 && !policy.is_enforced && policies.forget(limiter, learned, now_nanos);
+        if is_freed {
+            self.lines.to_free -= 1;
+            self.lines.counted -= 1;
+            *self.client_mut(learned.id) = ClientState::default();
+            self.forget_on_trial(learned.id);
+        }
+        is_freed
     }
 
     fn client_mut(&mut self, id: LearnedId) -> &mut ClientState {
@@ -405,7 +424,7 @@ impl Adapter {
             self.put(limiter, policies, policy, learned, now_nanos);
             let state = &self.clients[at];
             if state.is_known() {
-                let bucket = state.allowance(self.advised(at), &policy.bounds, self.share(policy, state));
+                let bucket = self.allowance(at, policy);
                 self.tenant_mut(policy.tenant).figures.allowed(bucket);
             }
         }
@@ -428,11 +447,6 @@ impl Adapter {
         on_trial.unwrap_or(is_sound)
     }
 
-    fn share(&self, policy: &AdaptivePolicy, state: &ClientState) -> Option<f32> {
-        let weight = state.usual().max(WEIGHT_MIN);
-        self.tenants.get(policy.tenant.0 as usize)?.guard.share(weight)
-    }
-
     /// Puts a client's bucket in force where it isn't: what was learned, or its
     /// policy's where that is only advice.
     fn put(
@@ -446,11 +460,11 @@ impl Adapter {
         let at = learned.id.0 as usize;
         let state = &self.clients[at];
         let wanted = match (policy.is_enforced, state.is_known()) {
-            (true, true) => state.allowance(self.advised(at), &policy.bounds, self.share(policy, state)),
+            (true, true) => self.allowance(at, policy),
             // It may have come back from a restart with what it had learned.
             (true, false) if policy.bounds.hold_rate(learned.rate) => return,
             (true, false) => policy.client,
-            (false, _) => match &policies.beside {
+            (false, _) => match policies.beside() {
                 Some(beside) => return beside.put(limiter, learned, now_nanos),
                 None => policy.client,
             },
@@ -479,11 +493,9 @@ impl Adapter {
     pub fn client(&self, id: LearnedId, policy: &AdaptivePolicy) -> Option<ClientView> {
         let at = id.0 as usize;
         let state = self.clients.get(at)?;
-        let (answers, advised) = (state.answers(), self.advised(at));
+        let answers = state.answers();
         Some(ClientView {
-            advised: state
-                .is_known()
-                .then(|| state.allowance(advised, &policy.bounds, self.share(policy, state))),
+            advised: state.is_known().then(|| self.allowance(at, policy)),
             windows: state.windows(),
             features: state.features(answers),
             answers,
@@ -516,7 +528,7 @@ pub struct ClientView {
 /// The bucket that the client had, were its advice in force.
 fn granted(state: &ClientState, advised: [f32; 2], policy: &AdaptivePolicy) -> RateSettings {
     match state.is_known() {
-        true => state.allowance(advised, &policy.bounds, None),
+        true => state.allowance(advised, &policy.bounds, Hold::default()),
         false => policy.client,
     }
 }

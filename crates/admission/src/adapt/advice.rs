@@ -2,7 +2,7 @@
 
 use super::estimator::PLAIN_OUTPUT;
 use super::state::ClientState;
-use super::{Base, Correction, TICKS, Window};
+use super::{Base, Correction, Hold, TICKS, Window};
 use crate::RateSettings;
 use libm::{expm1f, log1pf};
 use openclaw_limiter::Rate;
@@ -16,20 +16,22 @@ const LOG_MAX: f32 = 22.0;
 /// Of a fall, the part that is followed in one window: a client that pauses
 /// finds most of its bucket again.
 const FALL: f32 = 0.5;
-/// Granted for each token that is predicted.
+/// Granted for each token that is predicted, and for each that the client is
+/// used to at least.
 const HEADROOM: f32 = 1.6;
-/// A client that isn't suspect has this many times what it is used to at least.
-const USUAL_MIN: f32 = 1.75;
-/// A surge adds at most this many times what the client is used to.
-const SURGE_MAX: f32 = 8.0;
 /// Bursts of a client, in ticks of what it is used to.
 const BURST_TICKS: (f32, f32) = (4.0, 9.0);
 /// A suspect client has between these many times its past use.
-const SUSPECT: (f32, f32) = (4.0, 6.0);
+const SUSPECT: (f32, f32) = (1.5, 2.5);
+/// Who has waited for a backend has so many times more, where it is honest.
+const RELIEF: f32 = 30.0;
 
 /// What an adaptive policy allows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
+    /// What clients have beyond what is learned of them; 1 is what is usual,
+    /// more refuses fewer of them and lets more abuse through.
+    pub headroom: f32,
     /// Never below.
     pub floor: RateSettings,
     /// Never above.
@@ -88,25 +90,27 @@ impl ClientState {
     /// predicts: between what it is used to and what its savings pay for, no
     /// more than its share of what the backend bears, within bounds.
     #[must_use]
-    pub fn allowance(&self, advised: [f32; 2], bounds: &Bounds, share: Option<f32>) -> RateSettings {
-        let (mut rate, mut burst) = self.held(tokens(advised));
-        if let Some(share) = share.filter(|share| *share < rate) {
+    pub fn allowance(&self, advised: [f32; 2], bounds: &Bounds, hold: Hold) -> RateSettings {
+        let relief = if hold.is_relieved { RELIEF } else { 1.0 };
+        let (mut rate, mut burst) = self.held(tokens(advised), bounds.headroom, relief);
+        if let Some(share) = hold.share.filter(|share| *share < rate) {
             (rate, burst) = (share, burst * share / rate);
         }
         bounds.hold(rate, burst)
     }
 
     /// Without a share and bounds.
-    fn held(&self, (rate, burst): (f32, f32)) -> (f32, f32) {
-        let (usual, rate, burst) = (self.usual(), HEADROOM * rate, HEADROOM * burst);
-        let most = usual + self.habit().surge().min(SURGE_MAX * usual);
+    fn held(&self, (rate, burst): (f32, f32), headroom: f32, relief: f32) -> (f32, f32) {
+        let (rate, burst) = (headroom * HEADROOM * rate, headroom * HEADROOM * burst);
+        let most = self.usual() + self.habit().surge();
         if self.is_suspect() {
-            let past = self.past_use();
+            let past = headroom * self.past_use();
             let rate = rate.max(SUSPECT.0 * past).min(SUSPECT.1 * past).min(most);
             return (rate, burst.min(BURST_TICKS.0 * rate + 2.0));
         }
-        let rate = rate.min(most).max(USUAL_MIN * usual);
-        (rate, burst.min(BURST_TICKS.1 * usual + rate).max(BURST_TICKS.0 * usual))
+        let usual = headroom * self.usual();
+        let (rate, least) = (rate.min(most).max(relief * HEADROOM * usual), relief * BURST_TICKS.0 * usual);
+        (rate, burst.min(BURST_TICKS.1 * usual + rate).max(least))
     }
 
     /// Learns from a window that has ended, held beside what was predicted;

@@ -18,7 +18,7 @@ const WITHIN: f32 = 0.95;
 /// A new client's habit is this far above its first window, in log space.
 const ABOVE_FIRST: f32 = 0.1;
 /// Savings of a client at most, in ticks of its habit.
-const SAVED_TICKS_MAX: f32 = 120.0;
+const SAVED_TICKS_MAX: f32 = 100.0;
 /// Part of its habit that a client saves in a tick that stays within.
 const SAVED: f32 = 0.1;
 /// A surge lasts this many ticks at least before savings run out.
@@ -98,13 +98,14 @@ mod tests {
             let mut habit = Habit::begin(mean);
             (0..300).for_each(|_| habit.roll(mean));
             let full = habit.surge();
-            prop_assert!((full / habit.usual() - 10.0).abs() < 0.01);
+            let most = SAVED_TICKS_MAX / SURGE_TICKS;
+            prop_assert!((full / habit.usual() - most).abs() < 0.01);
             (0..12).for_each(|_| habit.roll(mean * times));
             prop_assert!(habit.surge() < full);
             (0..12).for_each(|_| habit.roll(mean * 50.0));
             prop_assert!(habit.surge() < 0.01 * full, "{}", habit.surge());
             (0..400).for_each(|_| habit.roll(mean * 0.5));
-            prop_assert!(habit.surge() > 0.9 * habit.usual() * 10.0);
+            prop_assert!(habit.surge() > 0.9 * habit.usual() * most);
         }
     }
 }

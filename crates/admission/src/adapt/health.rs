@@ -20,18 +20,25 @@ pub struct BackendTick {
 }
 
 /// Latency that is borne: this many times what is usual.
-const TOLERANCE: f32 = 1.8;
+const TOLERANCE: f32 = 1.7;
 /// Failures that are usual.
 const FAILURES_USUAL: f32 = 0.05;
 /// What the backend bears at least and at most, in times of what it usually
 /// answers.
 const BEARS: (f32, f32) = (0.25, 8.0);
 /// How fast a limit follows what latency says.
-const FOLLOWS: f32 = 0.2;
+const FOLLOWS: f32 = 0.1;
 /// A backend that bore less than this part of the usual was as good as gone.
 /// When it answers quickly again it is back, and bears what it did before.
 const GONE: f32 = 0.5;
 const BACK: f32 = 3.0;
+/// Gone for fewer ticks than this, it was no outage.
+const OUTAGE_TICKS: u16 = 10;
+/// After one, for so long, what comes says little of what clients are used to:
+/// they have waited, and ask again.
+const RELIEF_TICKS: u16 = 300;
+/// And so many times more latency is borne.
+const RELIEF: f32 = 2.0;
 /// Else growth in one good tick, up to what is usual.
 const GIVE_BACK: f32 = 2.0;
 /// Answers within a tick that tell something.
@@ -43,6 +50,8 @@ pub struct Health {
     bears: f32,
     usual_latency_ms: f32,
     usual_admitted: f32,
+    gone_ticks: u16,
+    relief_ticks: u16,
     is_strained: bool,
 }
 
@@ -50,6 +59,9 @@ impl Health {
     /// Takes in one tick. What is let through while clients are held to their
     /// shares doesn't tell what is usual.
     pub fn tick(&mut self, seen: &BackendTick, is_sharing: bool) {
+        self.relief_ticks = self.relief_ticks.saturating_sub(1);
+        let is_gone = self.bears < GONE * self.usual_admitted;
+        self.gone_ticks = if is_gone { self.gone_ticks.saturating_add(1) } else { 0 };
         // Without answers nobody says that it suffers.
         let is_told = seen.answers >= ANSWERS_MIN && seen.latency_ms.is_finite();
         let gradient = if is_told { self.gradient(seen) } else { 1.0 };
@@ -76,6 +88,9 @@ impl Health {
         let usual = self.usual_admitted;
         if self.bears < GONE * usual {
             self.bears = BACK * usual;
+            if self.gone_ticks >= OUTAGE_TICKS {
+                self.relief_ticks = RELIEF_TICKS;
+            }
         } else if self.bears < usual {
             self.bears = (self.bears * GIVE_BACK).min(usual);
         } else if seen.admitted > 0.5 * self.bears {
@@ -97,7 +112,8 @@ impl Health {
         if self.usual_latency_ms > 2.0 * latency_ms {
             self.usual_latency_ms *= 0.95;
         }
-        let slow = TOLERANCE * self.usual_latency_ms / latency_ms;
+        let relief = if self.is_relieved() { RELIEF } else { 1.0 };
+        let slow = relief * TOLERANCE * self.usual_latency_ms / latency_ms;
         let failed = seen.failures as f32 / seen.answers as f32;
         slow.min(1.0 + FAILURES_USUAL - failed).clamp(0.5, 1.0)
     }
@@ -106,6 +122,24 @@ impl Health {
     #[must_use]
     pub fn bears(&self) -> f32 {
         self.bears
+    }
+
+    /// The same, where it has been seen to bear no more.
+    #[must_use]
+    pub fn limit(&self) -> Option<f32> {
+        (self.bears < BEARS.1 * self.usual_admitted).then_some(self.bears)
+    }
+
+    /// Whether it has come back from an outage within the last tick.
+    #[must_use]
+    pub fn is_back(&self) -> bool {
+        self.relief_ticks == RELIEF_TICKS
+    }
+
+    /// Whether it has come back from an outage lately.
+    #[must_use]
+    pub fn is_relieved(&self) -> bool {
+        self.relief_ticks > 0
     }
 
     /// Whether it suffers now.

@@ -23,6 +23,7 @@ mod habit;
 mod health;
 mod models;
 mod network;
+mod policies;
 mod share;
 mod state;
 mod sums;
@@ -30,9 +31,7 @@ mod tally;
 mod tenant;
 mod trial;
 
-pub use adapter::{
-    Adapter, AdaptivePolicies, AdaptivePolicy, ClientView, SetsRates, TenantIndex, TickProgress,
-};
+pub use adapter::{Adapter, ClientView, TickProgress};
 pub use advice::{Bounds, Grant, Outcome};
 pub use answers::{Answers, Heard, UNREPORTED_LATENCY};
 pub use candidates::Candidate;
@@ -42,9 +41,10 @@ pub use ended::EndedWindow;
 pub use estimator::{PLAIN_OUTPUT, Plain, Predictor};
 pub use features::{Base, FEATURES, Features, SERVING10, VOLUME10};
 pub use figures::{QUANTILES, WindowFigures};
-pub use guard::Guard;
+pub use guard::{Guard, Hold};
 pub use health::{BackendTick, Health};
 pub use network::{HIDDEN_MAX, Network, OUTPUTS, Weights, WeightsError};
+pub use policies::{AdaptivePolicies, AdaptivePolicy, SetsRates, TenantIndex};
 pub use share::Shares;
 pub use state::{ClientState, WINDOWS_COUNTED, WINDOWS_MIN};
 pub use sums::Decided;

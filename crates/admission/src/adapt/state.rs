@@ -242,18 +242,26 @@ impl ClientState {
 
     /// Begins anew unless it is this client's already; tells whether it did.
     pub(super) fn belong_to(&mut self, key: Key) -> bool {
-        let owner = (key.word() >> 8) as u8;
-        let is_new = self.owner != owner;
+        let is_new = !self.belongs_to(key);
         if is_new {
-            *self = Self { owner, ..Self::starting_after(phase(key)) };
+            *self = Self { owner: owner(key), ..Self::starting_after(phase(key)) };
         }
         is_new
+    }
+
+    /// Whether it is this client's.
+    pub(super) fn belongs_to(&self, key: Key) -> bool {
+        self.owner == owner(key)
     }
 
     /// Puts another prediction in the place of the one that is in force.
     pub(super) fn adopt(&mut self, advised: [f32; 2], correction: [f32; 2]) {
         (self.advised, self.correction) = (advised, correction);
     }
+}
+
+fn owner(key: Key) -> u8 {
+    (key.word() >> 8) as u8
 }
 
 /// Ticks after which a client's first window begins.

@@ -2,6 +2,7 @@
 
 use super::figures::Figures;
 use super::{Guard, WindowFigures};
+use openclaw_limiter::{LevelId, Limiter, Rate};
 
 /// One tenant, as adaptation sees it.
 #[derive(Debug, Clone, Default)]
@@ -11,9 +12,21 @@ pub(super) struct TenantState {
     told: WindowFigures,
     underflow: f64,
     unsound: u64,
+    /// Whether there is a limit on what all clients take together.
+    is_together: bool,
 }
 
 impl TenantState {
+    /// Says how much all clients may take together, if anybody knows.
+    pub(super) fn put_together(&mut self, limiter: &Limiter, level: LevelId, now_nanos: u64) {
+        let was_together = std::mem::replace(&mut self.is_together, self.guard.together().is_some());
+        match self.guard.together() {
+            Some(most) => limiter.set_level(level, Rate::new(most.rate_per_s, most.burst), now_nanos),
+            None if was_together => limiter.unset_level(level),
+            None => {}
+        }
+    }
+
     /// Refusals of what the floor or the client's own target said to allow.
     pub(super) fn refused_within(&mut self, tokens: f32) {
         self.underflow += f64::from(tokens);

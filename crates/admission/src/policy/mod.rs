@@ -59,6 +59,8 @@ pub trait Numbers {
     fn policy_level(&mut self, name: &Arc<str>) -> LevelId;
     /// The number of the bucket that all clients of the tenant share.
     fn tenant_level(&mut self) -> LevelId;
+    /// The number of the bucket by which a tenant's backend is held up.
+    fn backend_level(&mut self) -> LevelId;
 }
 
 impl PolicySet {
@@ -99,6 +101,13 @@ impl PolicySet {
     #[must_use]
     pub fn policies(&self) -> &[Policy] {
         &self.policies
+    }
+
+    /// The bucket by which the tenant's backend is held up, where what clients
+    /// learn is in force.
+    #[must_use]
+    pub fn backend_level(&self) -> Option<LevelId> {
+        self.policies.iter().find_map(Policy::common_level)
     }
 
     /// All that decisions may show: those that settings name, and the tenant's

@@ -7,7 +7,8 @@ use super::shared::{ClientBucket, CommonBucket, ShareOf, part};
 use super::{Numbers, rate};
 use crate::Candidate;
 use openclaw_limiter::{
-    self as limiter, Adaptive, Ask, Decision, Key, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
+    self as limiter, Adaptive, Ask, Common, Decision, Key, LevelId, Limiter, PolicyId, Rate, RefusedBy,
+    Verdict,
 };
 
 /// One policy in force.
@@ -22,14 +23,19 @@ pub struct Policy {
     quotas: Vec<Quota>,
     /// The bucket that all its clients share.
     total: Option<LevelId>,
+    /// What all the tenant's clients have in common where what they learn is in
+    /// force.
+    common: Option<LevelId>,
 }
 
 impl Policy {
     pub(super) fn new(settings: &PolicySettings, numbers: &mut impl Numbers) -> Self {
         let (id, scope) = numbers.policy(&settings.name);
         let quotas = settings.quotas.iter().map(|quota| Quota::new(quota, &settings.name, numbers));
+        let is_enforced = settings.adaptation == Adaptation::On && settings.per == Holder::Client;
         Self {
             quotas: quotas.collect(),
+            common: is_enforced.then(|| numbers.backend_level()),
             total: settings.total.is_some().then(|| numbers.policy_level(&settings.name)),
             settings: settings.clone(),
             id,
@@ -77,11 +83,22 @@ impl Policy {
             limiter.set_level(level, part(rate(total), share_of(Some(level))), now_nanos);
         }
         let within = [self.total, around];
-        let rate = part(rate(self.settings.client), share_of(None));
-        limiter.set_policy(self.id, limiter::Policy { rate, within }, now_nanos);
-        limiter
-            .set_adaptive(self.id, self.is_adaptive().then_some(Adaptive { slo_ms: self.settings.slo_ms }));
+        let buckets = [self.settings.client, self.settings.floor];
+        let [client, floor] = buckets.map(|whole| part(rate(whole), share_of(None)));
+        limiter.set_policy(self.id, limiter::Policy { rate: client, within }, now_nanos);
+        limiter.set_adaptive(self.id, self.is_adaptive().then(|| self.adaptive(floor)));
         self.quotas.iter().for_each(|quota| quota.install(share_of(None)));
+    }
+
+    /// Of the floor, what a client can take within a second.
+    fn adaptive(&self, floor: Rate) -> Adaptive {
+        let tokens = floor.burst() as f64 + floor.tokens_per_s();
+        let common = self.common.map(|level| Common { level, floor: tokens as u32 });
+        Adaptive { slo_ms: self.settings.slo_ms, common }
+    }
+
+    pub(super) fn common_level(&self) -> Option<LevelId> {
+        self.common
     }
 
     pub(super) fn client_bucket(&self, around: Option<LevelId>) -> ClientBucket {

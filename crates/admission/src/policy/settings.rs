@@ -76,6 +76,8 @@ pub struct PolicySettings {
     pub floor: RateSettings,
     /// Learned limits never go above this.
     pub ceiling: RateSettings,
+    /// Learned limits are so many times what is usual.
+    pub headroom: f32,
     /// Share of windows that a learned limit is to let through whole.
     pub coverage: f32,
     /// Time in which the backend is to answer, in milliseconds.
@@ -143,6 +145,7 @@ impl PolicySettings {
             adaptation: Adaptation::default(),
             floor: RateSettings { rate_per_s: 10.0, burst: 1000 },
             ceiling: RateSettings { rate_per_s: 1000.0, burst: 10_000 },
+            headroom: 1.0,
             coverage: 0.99,
             slo_ms: 200,
             dry_run: false,

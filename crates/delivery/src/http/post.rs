@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-/// Posts to one address over connections that stay warm. Must be used within a
+/// Posts to, or gets from, one address over connections that stay warm. Must be used within a
 /// Tokio runtime.
 pub struct Poster {
     client: Client,
@@ -34,7 +34,7 @@ pub enum PosterError {
     Key,
 }
 
-/// What was answered, up to 4 KiB of it.
+/// What was answered, up to 4 KiB of it after a post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
     /// The answer's status.
@@ -73,8 +73,32 @@ impl Poster {
         body: Vec<u8>,
         deadline: Instant,
     ) -> Result<Posted, FetchError> {
-        let request = self.request(headers, body);
-        let detail = match timeout_at(deadline, self.exchange(request)).await {
+        self.within(self.request(headers, body), ANSWER_BYTES_MAX, deadline).await
+    }
+
+    /// Gets once, up to `most_bytes` of the answer.
+    ///
+    /// # Errors
+    /// When no whole answer came by `deadline`.
+    pub async fn get(
+        &self,
+        headers: HeaderMap,
+        most_bytes: usize,
+        deadline: Instant,
+    ) -> Result<Posted, FetchError> {
+        let mut request = self.request(headers, Vec::new());
+        *request.method_mut() = Method::GET;
+        *request.body_mut() = OneShot::new(None);
+        self.within(request, most_bytes, deadline).await
+    }
+
+    async fn within(
+        &self,
+        request: Request<OneShot>,
+        most_bytes: usize,
+        deadline: Instant,
+    ) -> Result<Posted, FetchError> {
+        let detail = match timeout_at(deadline, self.exchange(request, most_bytes)).await {
             Ok(Ok(posted)) => return Ok(posted),
             Ok(Err(detail)) => detail,
             Err(_) => "no whole answer within the time-out".to_owned(),
@@ -92,10 +116,10 @@ impl Poster {
         request
     }
 
-    async fn exchange(&self, request: Request<OneShot>) -> Result<Posted, String> {
+    async fn exchange(&self, request: Request<OneShot>, most_bytes: usize) -> Result<Posted, String> {
         let response = self.client.request(request).await.map_err(|error| root_cause(&error))?;
         let status = response.status();
-        let body = read_bounded(response.into_body(), ANSWER_BYTES_MAX).await;
+        let body = read_bounded(response.into_body(), most_bytes).await;
         Ok(Posted { status, body: body.map_err(|error| root_cause(&error))? })
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn sections(text: &str) -> Result<Vec<Section<'_>>, SectionError> {
     let mut sections = Vec::new();
     let mut open: Option<Tag<'_>> = None;
     let mut at = 0;
-    while let Some(tag) = next_tag(text, at)? {
+    while let Some(tag) = next_tag(text, at, open.is_some())? {
         at = tag.range.end;
         open = match (open.take(), tag.name) {
             (None, Some(_)) => Some(tag),
@@ -79,8 +79,9 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
     1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// The next tag from `at` on, over comments and raw text.
-fn next_tag(text: &str, mut at: usize) -> Result<Option<Tag<'_>>, SectionError> {
+/// The next tag from `at` on, over comments and raw text and, inside of a part,
+/// over code. Beside parts is text that nobody reads.
+fn next_tag(text: &str, mut at: usize, is_inside: bool) -> Result<Option<Tag<'_>>, SectionError> {
     while let Some(found) = text[at..].find('{') {
         let start = at + found;
         let rest = &text[start..];
@@ -89,12 +90,48 @@ fn next_tag(text: &str, mut at: usize) -> Result<Option<Tag<'_>>, SectionError> 
             Some(b'%') => match tag(text, start)? {
                 Found::Tag(tag) => return Ok(Some(tag)),
                 Found::Raw(end) => end,
+                Found::Other if is_inside => code_end(text, start, "%}")?,
                 Found::Other => start + 2,
             },
+            Some(b'{') if is_inside => code_end(text, start, "}}")?,
             _ => start + 1,
         };
     }
     Ok(None)
+}
+
+/// Where the code that begins at `start` ends: what looks like a mark inside of
+/// its quotes or brackets is none.
+fn code_end(text: &str, start: usize, mark: &str) -> Result<usize, SectionError> {
+    let (bytes, mut at, mut depth) = (text.as_bytes(), start + 2, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        if depth == 0 && bytes[at..].starts_with(mark.as_bytes()) {
+            return Ok(at + mark.len());
+        }
+        match byte {
+            b'"' | b'\'' => at = closing_quote(bytes, at),
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    let detail = format!("what begins here is never closed: add `{mark}`");
+    Err(SectionError { line: line_of(text, start), detail })
+}
+
+/// Where the text ends whose quote is at this place.
+fn closing_quote(bytes: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            byte if *byte == bytes[start] => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    at
 }
 
 enum Found<'t> {
@@ -157,6 +194,21 @@ mod tests {
     }
 
     #[test]
+    fn marks_in_quotes_are_text() {
+        for inside in [
+            r##"{{ "{#" }}"##,
+            r##"{{ '{% enddefine %}' }}"##,
+            r##"{% if x == "{#" %}{% endif %}"##,
+            r##"{{ "\"{#" }}"##,
+            r##"{{ {"a": {"b": "}}{#"}} }}"##,
+            r##"{# don't {{ #}"##,
+        ] {
+            let text = format!("it isn't code: {{{{ {{% define \"a\" %}}{inside}{{% enddefine %}}");
+            assert_eq!(sections(&text).unwrap(), [Section { name: "a", text: inside, line: 1 }], "{inside}");
+        }
+    }
+
+    #[test]
     fn faults_have_a_line() {
         for (text, line, part) in [
             ("\n{% define \"a\" %}", 2, "never closed"),
@@ -164,6 +216,8 @@ mod tests {
             ("{% define \"a\" %}\n{% define \"b\" %}", 2, "inside of another"),
             ("{% define a %}", 1, "in quotes"),
             ("{% define \"a\" b %}", 1, "nothing may follow"),
+            ("{% define \"a\" %}\n{{ don't }}{% enddefine %}", 2, "add `}}`"),
+            ("{% define \"a\" %}\n{% if (x %}{% enddefine %}", 2, "add `%}`"),
         ] {
             let error = sections(text).unwrap_err();
             assert_eq!(error.line, line, "{text}");

@@ -64,12 +64,23 @@ pub(crate) struct Cursor {
     salt: u32,
     /// Of the next frame in the segment.
     pub(crate) offset: u64,
+    /// The last search that found nothing, if it passed over all in one go.
+    pub(crate) swept: Option<Swept>,
+}
+
+/// A stretch that has been looked through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Swept {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    /// One behind the last byte that is not zero; `from` where all are.
+    pub(crate) used: u64,
 }
 
 impl Cursor {
     pub(crate) fn new(file: Arc<dyn DiskFile>, geometry: Geometry, number: u64, salt: u32) -> Self {
         let window = Window { file, start: 0, bytes: Vec::new() };
-        Self { window, geometry, number, salt, offset: SEGMENT_DATA }
+        Self { window, geometry, number, salt, offset: SEGMENT_DATA, swept: None }
     }
 
     /// Where the cursor stands in the log.
@@ -110,8 +121,11 @@ impl Cursor {
     /// Moves to the first sound frame or seal at or after `from`. False, and
     /// the cursor not moved, when there is none.
     pub(crate) fn resync(&mut self, from: u64, limit: u64) -> io::Result<bool> {
-        let mut at = from;
-        while let Some(found) = self.position_mark(at, limit)? {
+        let (mut at, mut swept) = (from, Swept::none(from + POSITION_AT as u64));
+        let mut is_in_one_go = true;
+        self.swept = None;
+        while let Some(found) = self.position_mark(at, limit, &mut swept)? {
+            is_in_one_go = false;
             if let Some(header) = self.header_at(found, limit)? {
                 if header.kind == Kind::Seal || self.payload_is_sound(&header, limit)? {
                     self.offset = found;
@@ -122,22 +136,19 @@ impl Cursor {
                 at = found + 8;
             }
         }
+        self.swept = is_in_one_go.then_some(swept);
         Ok(false)
     }
 
-    /// One behind the last byte at or after `from` that is not zero.
-    pub(crate) fn last_used(&mut self, from: u64) -> io::Result<u64> {
-        let limit = self.geometry.segment_bytes;
-        let (mut at, mut used) = (from, from);
-        while at < limit {
-            let length = WINDOW.min((limit - at) as usize);
-            let bytes = self.window.get(at, length, limit)?;
-            if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
-                used = at + last as u64 + 1;
-            }
-            at += length as u64;
+    /// One behind the last byte in `[from, to)` that is not zero; `from` where
+    /// all are.
+    pub(crate) fn last_used(&mut self, from: u64, to: u64) -> io::Result<u64> {
+        let mut swept = Swept::none(from);
+        while swept.to < to {
+            let length = WINDOW.min((to - swept.to) as usize);
+            swept.pass(self.window.get(swept.to, length, to)?);
         }
-        Ok(used)
+        Ok(swept.used)
     }
 
     fn header_at(&mut self, at: u64, limit: u64) -> io::Result<Option<Header>> {
@@ -159,23 +170,47 @@ impl Cursor {
 
     /// The first place at or after `from` where a header would find its own
     /// position written.
-    fn position_mark(&mut self, from: u64, limit: u64) -> io::Result<Option<u64>> {
+    fn position_mark(&mut self, from: u64, limit: u64, swept: &mut Swept) -> io::Result<Option<u64>> {
         let mut at = from + POSITION_AT as u64;
         while at + (FRAME_HEADER - POSITION_AT) as u64 <= limit {
             let length = WINDOW.min((limit - at) as usize) & !7;
             let first = self.geometry.position(self.number, at - POSITION_AT as u64).get();
-            let (words, _) = self.window.get(at, length, limit)?.as_chunks::<8>();
+            let bytes = self.window.get(at, length, limit)?;
+            at += length as u64;
+            // No position is zero, and most of a segment may be.
+            if swept.pass(bytes) {
+                continue;
+            }
+            let (words, _) = bytes.as_chunks::<8>();
             let found = words
                 .iter()
                 .zip((first..).step_by(8))
                 .position(|(word, place)| u64::from_le_bytes(*word) == place);
             if let Some(index) = found {
-                let place = at - POSITION_AT as u64 + 8 * index as u64;
+                let place = at - length as u64 - POSITION_AT as u64 + 8 * index as u64;
                 return Ok((place + FRAME_HEADER as u64 <= limit).then_some(place));
             }
-            at += length as u64;
         }
         Ok(None)
+    }
+}
+
+impl Swept {
+    fn none(at: u64) -> Self {
+        Self { from: at, to: at, used: at }
+    }
+
+    /// Goes on behind `bytes`. Whether they are all zero.
+    fn pass(&mut self, bytes: &[u8]) -> bool {
+        // In pieces that are looked at as a whole, since most are zero.
+        let (pieces, rest) = bytes.as_chunks::<256>();
+        let is_zero = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all | byte) == 0;
+        let is_clear = is_zero(rest) && pieces.iter().all(|piece| is_zero(piece));
+        if !is_clear && let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
+            self.used = self.to + last as u64 + 1;
+        }
+        self.to += bytes.len() as u64;
+        is_clear
     }
 }
 
@@ -183,7 +218,10 @@ impl Cursor {
 mod tests {
     use super::*;
     use crate::frame::stored_bytes;
+    use crate::segments::repair::torn_bytes;
+    use crate::segments::scan::Scan;
     use openclaw_alert::{PartitionId, Timestamp};
+    use proptest::prelude::*;
     use std::sync::Mutex;
 
     const GEOMETRY: Geometry = Geometry { segment_bytes: 16 << 10 };
@@ -266,5 +304,44 @@ mod tests {
         // With a sound header not even one who knew the salt gets through:
         // byte 54 is the payload's last, behind the forged frame.
         assert_eq!(found_after_flip(FRAME_HEADER + FRAME_HEADER + 6, SALT), [b"second"]);
+    }
+
+    /// What a crash may have left behind `frames` frames; some of it looks
+    /// like the mark of a frame.
+    fn segment_of(frames: usize, left: &[(usize, u8)], marks: &[usize]) -> Vec<u8> {
+        let mut bytes = vec![0; SEGMENT_DATA as usize];
+        (0..frames).for_each(|_| put(&mut bytes, b"sound", SALT));
+        let end = bytes.len();
+        bytes.resize(GEOMETRY.segment_bytes as usize, 0);
+        for mark in marks {
+            let at = end + mark % (bytes.len() - end - FRAME_HEADER) & !7;
+            let place = GEOMETRY.position(NUMBER, at as u64).get();
+            bytes[at + POSITION_AT..][..8].copy_from_slice(&place.to_le_bytes());
+        }
+        for (at, byte) in left {
+            let rest = bytes.len() - end;
+            bytes[end + at % rest] = *byte;
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_torn_is_known_from_one_reading(
+            frames in 0..4_usize,
+            left in proptest::collection::vec((any::<usize>(), 0..3_u8), 0..4),
+            marks in proptest::collection::vec(any::<usize>(), 0..2),
+            near_end in any::<bool>(),
+        ) {
+            let mut bytes = segment_of(frames, &left, &marks);
+            *bytes.last_mut().unwrap() |= u8::from(near_end);
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+            let cursor = || Cursor::new(Arc::new(Memory(Mutex::new(bytes.clone()))), GEOMETRY, NUMBER, SALT);
+            let size = GEOMETRY.segment_bytes;
+            let scan = Scan::run(&mut cursor(), size, |_, _| {}).unwrap();
+            prop_assert!(scan.rest.is_some() || !marks.is_empty());
+            let torn = torn_bytes(&mut cursor(), scan.end, scan.rest, size).unwrap();
+            prop_assert_eq!(torn, used.saturating_sub(scan.end));
+        }
     }
 }

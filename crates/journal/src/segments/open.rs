@@ -2,7 +2,7 @@
 //! found. The order of the steps in [`open`] is the order of the promises:
 //! nothing is written before everything has been read and understood.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Swept};
 use super::fill::Fill;
 use super::index::{Index, Summary, load_summary};
 use super::repair::{Repair, TornTail, drop_unused, quarantine, rewrite, torn_bytes};
@@ -202,6 +202,8 @@ struct End {
     offset: u64,
     /// The last commit: segment, first byte, and one behind the last.
     last_commit: Option<(u64, u64, u64)>,
+    /// Of the segment, where it has been read to its end.
+    rest: Option<Swept>,
     /// Segments behind it, which hold nothing.
     unused: Vec<u64>,
     exists: bool,
@@ -279,19 +281,19 @@ impl Survey<'_> {
         found.truncate(last + 1);
         let one = &mut found[last];
         let number = one.header.number;
-        let (mut segment, mut offset, mut last_commit) = (number + 1, SEGMENT_DATA, None);
+        let (mut segment, mut offset, mut last_commit, mut rest) = (number + 1, SEGMENT_DATA, None, None);
         if let Known::Scanned(scan) = &mut one.known {
             self.cut(number, scan, floor);
             last_commit = scan.last_commit.map(|start| (number, start, scan.end));
             if !scan.is_sealed {
-                (segment, offset) = (number, scan.end);
+                (segment, offset, rest) = (number, scan.end, scan.rest);
             }
         }
         if self.geometry.position(segment, offset) < floor {
             return Err(OpenError::MissingSegment { file: segment_name(self.geometry.segment(floor)) });
         }
         let unused = (segment + 1..=newest).collect();
-        Ok(End { segment, offset, last_commit, unused, exists: segment <= newest })
+        Ok(End { segment, offset, last_commit, rest, unused, exists: segment <= newest })
     }
 
     /// Cuts a torn commit off the last segment with frames. What a snapshot
@@ -370,7 +372,9 @@ impl Survey<'_> {
         let header = read_header(&*file).map_err(failed("reading"))?;
         let header = header.map_err(|_| OpenError::DamagedHeader { file: name.clone() })?;
         if self.fresh != Some(end.segment) {
-            let torn = torn_bytes(&mut self.cursor(&header)?, end.offset).map_err(failed("reading"))?;
+            let mut cursor = self.cursor(&header)?;
+            let torn =
+                torn_bytes(&mut cursor, end.offset, end.rest, segment_bytes).map_err(failed("reading"))?;
             if torn > 0 {
                 let position = self.geometry.position(end.segment, end.offset);
                 self.report.torn = Some(TornTail { file: name.clone(), position, bytes: torn });

@@ -1,6 +1,6 @@
 //! Puts the folder in order after a crash, before anything new is written.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Swept};
 use super::supply::SPARE;
 use super::{QUARANTINE, move_file, segment_name};
 use crate::Position;
@@ -94,9 +94,24 @@ pub(crate) fn rewrite(file: &dyn DiskFile, from: u64, end: u64) -> io::Result<()
     file.sync_data()
 }
 
-/// Bytes in use from `end` on.
-pub(crate) fn torn_bytes(cursor: &mut Cursor, end: u64) -> io::Result<u64> {
-    Ok(cursor.last_used(end)? - end)
+/// Bytes in use from `end` on, of a segment whose `rest` is known.
+pub(crate) fn torn_bytes(
+    cursor: &mut Cursor,
+    end: u64,
+    rest: Option<Swept>,
+    segment_bytes: u64,
+) -> io::Result<u64> {
+    let used = match rest {
+        Some(rest) => {
+            let behind = cursor.last_used(rest.to, segment_bytes)?;
+            let before = cursor.last_used(end, rest.from)?;
+            // Each says where it began if it found nothing.
+            let found = [(behind, rest.to), (rest.used, rest.from), (before, end)];
+            found.into_iter().find(|(used, from)| used > from).map_or(end, |(used, _)| used)
+        }
+        None => cursor.last_used(end, segment_bytes)?,
+    };
+    Ok(used.saturating_sub(end))
 }
 
 /// Takes the segments behind the active one away, last first so that no gap

@@ -1,6 +1,6 @@
 //! Reads a whole segment at start-up and says what is sound in it.
 
-use super::cursor::{Cursor, Step};
+use super::cursor::{Cursor, Step, Swept};
 use super::index::IndexBuilder;
 use crate::frame::FRAME_HEADER;
 use crate::segments::SEGMENT_DATA;
@@ -27,6 +27,8 @@ pub(crate) struct Scan {
     pub(crate) is_sealed: bool,
     /// First byte of the last commit that left a sound frame.
     pub(crate) last_commit: Option<u64>,
+    /// Behind all that is sound.
+    pub(crate) rest: Option<Swept>,
     pub(crate) index: IndexBuilder,
 }
 
@@ -39,6 +41,7 @@ impl Scan {
             end: SEGMENT_DATA,
             is_sealed: false,
             last_commit: None,
+            rest: None,
             index: IndexBuilder::new(keys),
         }
     }
@@ -67,6 +70,7 @@ impl Scan {
                 Step::Bad { resume } => {
                     let from = cursor.offset;
                     if !cursor.resync(resume, segment_bytes)? {
+                        scan.rest = cursor.swept;
                         return Ok(scan);
                     }
                     let commit_before = scan.last_commit;

@@ -163,16 +163,25 @@ impl SigningKey {
     /// # Errors
     /// [`KeyFileError`] where it can't be read or made.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
-        match Self::load(path) {
-            Err(KeyFileError::File(error)) if error.is_missing() => {
-                create(path).map_err(|source| FileError::Write { path: path.to_owned(), source })?;
-                Self::load(path)
-            }
-            other => other,
+        if let Some(key) = Self::load(path)? {
+            return Ok(key);
+        }
+        create(path).map_err(|source| FileError::Write { path: path.to_owned(), source })?;
+        Self::read(path)
+    }
+
+    /// The key in a file; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] where it can't be read.
+    pub fn load(path: &Path) -> Result<Option<Self>, KeyFileError> {
+        match Self::read(path) {
+            Err(KeyFileError::File(error)) if error.is_missing() => Ok(None),
+            other => other.map(Some),
         }
     }
 
-    fn load(path: &Path) -> Result<Self, KeyFileError> {
+    fn read(path: &Path) -> Result<Self, KeyFileError> {
         let bytes = read_file(path, PEM_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|_| KeyError::NoPrivateKey);
         let key = text.and_then(|text| Self::from_pem(&text));
@@ -218,12 +227,7 @@ pub enum KeyFileError {
 /// Writes a new key beside its place and links it there, so that the file is
 /// whole when it appears, and never replaces another.
 fn create(path: &Path) -> io::Result<()> {
-    let made = || {
-        let pair = Ed25519KeyPair::generate()?;
-        let der = pair.to_pkcs8v1()?;
-        Ok::<String, aws_lc_rs::error::Unspecified>(pem("PRIVATE KEY", der.as_ref()))
-    };
-    let text = made().map_err(|_| io::Error::other("no key can be made"))?;
+    let text = new_key()?;
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(folder)?;
     let beside = folder.join(format!("{BEGINNING}{}-{}", std::process::id(), unique()));
@@ -236,6 +240,16 @@ fn create(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => File::open(folder)?.sync_all(),
     }
+}
+
+/// Of the system's random bytes: the first of the library's own take it some
+/// 20 ms, which a start has better use for.
+fn new_key() -> io::Result<String> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(io::Error::other)?;
+    let der = pair.to_pkcs8v1().map_err(|_| io::Error::other("no key can be made"))?;
+    Ok(pem("PRIVATE KEY", der.as_ref()))
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

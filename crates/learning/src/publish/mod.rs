@@ -1,15 +1,26 @@
 //! Models signed, stored and fetched: an OCI image layout in a folder, or a
 //! registry. What is fetched was signed by a trusted key, or it is refused.
 
+mod bundle;
+mod environment;
+mod git;
 mod key;
 mod layout;
 mod manifest;
+mod proposal;
 mod remote;
 mod repository;
 mod signature;
 
+pub use bundle::{BUNDLE_BYTES_MAX, Bundle};
+pub use environment::{Entry as EnvironmentEntry, EnvironmentError, GateSummary, Wanted};
+pub use git::{
+    Changed, CommitId, Edit, GitAuthor, GitBranch, GitCredentials, GitError, GitFile, GitOptions, GitPath,
+    GitPlaceError, GitRemote, GitState, Stop,
+};
 pub use key::{KeyError, KeyFileError, KeyId, SigningError, SigningKey, VerifyingKey};
 pub use manifest::{ARTIFACT_TYPE, ManifestError};
+pub use proposal::{Proposal, Replaces, Revert};
 pub use remote::{RemoteOptions, RepositoryName, RepositoryNameError};
 pub use repository::{Listed, Place, Published, Pushed, Repository, Standing};
 

@@ -1,5 +1,6 @@
 //! Where models are kept, and what is asked of them before they are used.
 
+use super::bundle::{Bundle, Bytes, Signed};
 use super::key::{KeyId, SigningKey, VerifyingKey};
 use super::layout::Layout;
 use super::manifest::{Descriptor, EMPTY, Manifest};
@@ -267,6 +268,31 @@ impl Repository {
         let model = Model::from_files_of(name, &card, &safetensors);
         let model = model.map_err(|error| PublishError::Model { name, error: Box::new(error) })?;
         Ok(Published { model, digest, signed_by })
+    }
+
+    /// A model with all that proves it, verified here too.
+    ///
+    /// # Errors
+    /// [`PublishError`] for what would not be loaded here.
+    pub async fn bundle(&self, name: ModelName) -> Result<Bundle, PublishError> {
+        self.store.authenticate(false).await?;
+        let manifest = self.store.manifest(&name.to_string()).await?.ok_or(PublishError::Missing { name })?;
+        let digest = Digest::of(&manifest);
+        let signed = self.store.manifest(&signature::tag(digest)).await?;
+        let signed = signed.ok_or(PublishError::Unsigned { name, digest })?;
+        let failed = |error| PublishError::Manifest { name, error };
+        let (signed, parsed) =
+            (Manifest::from_json(&signed).map_err(failed)?, Manifest::from_json(&manifest).map_err(failed)?);
+        let mut signatures = Vec::new();
+        for layer in signature::layers_of(&signed) {
+            signatures.extend(Signed::of(layer, self.store.blob(layer).await?));
+        }
+        let [card, safetensors] = parsed.model_layers().map_err(failed)?;
+        let (card, safetensors) = (self.store.blob(card).await?, self.store.blob(safetensors).await?);
+        let (manifest, card, safetensors) = (Bytes(manifest), Bytes(card), Bytes(safetensors));
+        let bundle = Bundle { name, manifest, signatures, card, safetensors };
+        bundle.verified(&self.trusted)?;
+        Ok(bundle)
     }
 
     /// Names of all models, newest first.

@@ -1,6 +1,7 @@
 //! Signatures in `cosign`'s shape: a small text that names a manifest's digest
 //! is signed, and kept as a manifest under the tag `sha256-<digest>.sig`.
 
+use super::bundle::{Bytes, Signed};
 use super::key::{KeyId, SigningError, SigningKey, VerifyingKey};
 use super::manifest::{Descriptor, Manifest};
 use crate::artifact::Digest;
@@ -55,6 +56,20 @@ impl Signature {
         let mut layer = Descriptor::of(PAYLOAD_TYPE, &payload);
         layer.annotations.insert(SIGNATURE.to_owned(), STANDARD.encode(key.sign(&payload)?));
         Ok(Self { payload, layer })
+    }
+}
+
+impl Signed {
+    /// Of a layer and its blob; nothing where it isn't signed.
+    pub(super) fn of(layer: &Descriptor, payload: Vec<u8>) -> Option<Self> {
+        Some(Self { payload: Bytes(payload), signature: layer.annotations.get(SIGNATURE)?.clone() })
+    }
+
+    /// As it was in the repository.
+    pub(super) fn layer(&self) -> Descriptor {
+        let mut layer = Descriptor::of(PAYLOAD_TYPE, &self.payload.0);
+        layer.annotations.insert(SIGNATURE.to_owned(), self.signature.clone());
+        layer
     }
 }
 

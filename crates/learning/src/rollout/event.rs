@@ -56,6 +56,10 @@ pub enum Reason {
     BackendSuffers,
     /// Somebody said so.
     ByHand,
+    /// Too few clients came, for too long, and there is a newer one.
+    NotJudged,
+    /// Somebody said that another runs.
+    OtherPromoted,
 }
 
 impl fmt::Display for Reason {
@@ -71,6 +75,8 @@ impl fmt::Display for Reason {
             Self::Slow => "it takes too long",
             Self::BackendSuffers => "the backend suffers as it did not before",
             Self::ByHand => "somebody said so",
+            Self::NotJudged => "not judged: too little was seen, and there is a newer one",
+            Self::OtherPromoted => "somebody said that another runs",
         })
     }
 }

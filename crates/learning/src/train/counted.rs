@@ -2,7 +2,8 @@
 
 use crate::extract::{begins, counted};
 use openclaw_admission::{
-    Bounds, ClientState, Correction, Grant, Heard, PLAIN_OUTPUT, Plain, Predictor as _, RateSettings, Ticks,
+    Bounds, ClientState, Correction, Grant, Heard, Hold, PLAIN_OUTPUT, Plain, Predictor as _, RateSettings,
+    Ticks,
 };
 use openclaw_telemetry::WindowRow;
 
@@ -10,6 +11,7 @@ use openclaw_telemetry::WindowRow;
 const COVERAGE: f32 = 0.99;
 /// Hardly any: a policy's own aren't recorded.
 const BOUNDS: Bounds = Bounds {
+    headroom: 1.0,
     floor: RateSettings { rate_per_s: 0.05, burst: 1 },
     ceiling: RateSettings { rate_per_s: 1e15, burst: u32::MAX },
 };
@@ -27,7 +29,7 @@ pub(super) fn count(rows: &mut [WindowRow], is_made_up: impl Fn(usize) -> bool) 
         let unheld = !state.is_known() || !is_made_up(at);
         let bucket = match unheld {
             true => BOUNDS.ceiling,
-            false => state.allowance(state.advised(), &BOUNDS, None),
+            false => state.allowance(state.advised(), &BOUNDS, Hold::default()),
         };
         state.hear(Heard::new(row.answered.into(), row.own_faults.into(), libm::expf(row.latency)));
         let grant = Grant { bucket, is_strained: row.is_strained };

@@ -34,9 +34,9 @@ impl Stand {
         let limiter = Limiter::new(sizes, Seed::new([7; 16])).with_learned(64);
         let rate = Rate::new(CLIENT.rate_per_s, CLIENT.burst);
         limiter.set_policy(POLICY, Policy { rate, within: [None; 2] }, SECOND);
-        limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200 }));
+        limiter.set_adaptive(POLICY, Some(Adaptive { slo_ms: 200, common: None }));
         let mut policies = AdaptivePolicies::default();
-        let bounds = Bounds { floor: FLOOR, ceiling: CEILING };
+        let bounds = Bounds { headroom: 1.0, floor: FLOOR, ceiling: CEILING };
         let (tenant, client, coverage) = (TENANT, CLIENT, 0.99);
         policies.set(POLICY, AdaptivePolicy { tenant, is_enforced: true, client, bounds, coverage });
         let adapter = Adapter::new(predictor);

@@ -125,6 +125,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
     let ServiceSettings { http, grpc, metrics_public, .. } = settings.service;
     let (shares, upstream) = (settings.service.shares.clone(), settings.service.upstream.clone());
     let (data, outgoing) = (settings.service.data.clone(), settings.service.outgoing.clone());
+    let trusted = settings.service.models.trusted();
     EdgeOptions {
         http,
         grpc: Some(grpc),
@@ -140,6 +141,7 @@ fn edge_options(settings: Settings, source: Arc<Files>, inherited: Inherited) ->
         io_threads: io_threads(),
         shares,
         upstream,
+        trusted,
     }
 }
 
@@ -188,8 +190,9 @@ pub(crate) fn options(settings: Settings, source: Arc<Files>) -> ServerOptions {
 fn models(settings: &Settings) -> Result<ModelsOptions, CliError> {
     let service = &settings.service;
     let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
-    let RolloutSettings { mode, steps } = service.rollout.clone();
-    Ok(ModelsOptions { repository: Some(repository), steps, mode })
+    let hold_max = service.rollout.hold_max();
+    let RolloutSettings { mode, steps, .. } = service.rollout.clone();
+    Ok(ModelsOptions { repository: Some(repository), steps, hold_max, mode })
 }
 
 /// How this program makes models by itself, as another process of its own.
@@ -198,7 +201,9 @@ fn trainer(settings: &Settings, config: &Path) -> Option<TrainerOptions> {
     let schedule = training.schedule.clone().filter(|_| training.is_enabled)?;
     let program = std::env::current_exe().ok()?;
     let arguments = ["model", "retrain", "--output", "json", "--config"].map(OsString::from);
-    let command = [program.into()].into_iter().chain(arguments).chain([config.into()]).collect();
+    let parent = ["--parent".into(), std::process::id().to_string().into()];
+    let arguments = arguments.into_iter().chain([config.into()]).chain(parent);
+    let command = [program.into()].into_iter().chain(arguments).collect();
     Some(TrainerOptions { schedule, command, time_max: training.run_max })
 }
 

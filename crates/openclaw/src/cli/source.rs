@@ -59,8 +59,17 @@ pub(crate) fn tenants(settings: Settings) -> Vec<openclaw_server::TenantConfig> 
 }
 
 fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig {
-    let TenantConfig { pipeline, limits, receivers, sources, tokens, certificates, routing_yaml, document } =
-        config;
+    let TenantConfig {
+        pipeline,
+        limits,
+        takes_alerts,
+        receivers,
+        sources,
+        tokens,
+        certificates,
+        routing_yaml,
+        document,
+    } = config;
     let may_operate = tokens.as_ref().is_some_and(|tokens| tokens.may_operate);
     let origins = receivers.iter().map(|receiver| {
         let origins = document.origins(&receiver.name, &receiver.integrations);
@@ -78,6 +87,7 @@ fn tenant(config: TenantConfig, defaults: &str) -> openclaw_server::TenantConfig
         tokens: tokens.map(|tokens| Arc::new(TokenIssuer::new(tokens))),
         certificates: certificates.into_iter().map(|rule| rule.value).collect(),
         settings: pipeline,
+        takes_alerts,
         receivers,
         routing_yaml,
         limits,

@@ -89,7 +89,7 @@ pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Settings, F
     let (service, mut faults) = service::load(file, environment);
     let Some(service) = service else { return Faults::or_else(faults, None) };
     let tenants = tenants::load(&service, environment, &mut faults);
-    faults.extend(service.unknown_tenants(&tenants));
+    faults.extend(service.wrong_tenants(&tenants));
     Faults::or_else(faults, Some(Settings { service, tenants: tenants.configs }))
 }
 

@@ -85,10 +85,30 @@ impl ModelsSettings {
         self.repository_at(&place.unwrap_or_else(|| in_data(data)), data)
     }
 
+    /// The same, for those who change nothing: no key is made where there is
+    /// none, and nobody is trusted then.
+    pub(crate) fn reading(&self, data: &Path) -> Result<Repository, ModelsError> {
+        let own = || SigningKey::load(&data.join(SIGNING_KEY_FILE));
+        let trusted = match (&self.verify, &self.sign) {
+            (Some(trusted), _) => trusted.clone(),
+            (None, Some(pem)) => {
+                vec![SigningKey::from_pem(pem.expose()).map_err(ModelsError::SignKey)?.public().clone()]
+            }
+            (None, None) => own()?.iter().map(|key| key.public().clone()).collect(),
+        };
+        let place = self.oci.clone().map_or_else(|| in_data(data), Place::Oci);
+        Ok(Repository::new(&place, None, trusted)?)
+    }
+
     /// The one in the data folder, where models are before they are pushed
     /// elsewhere.
     pub(crate) fn local_repository(&self, data: &Path) -> Result<Repository, ModelsError> {
         self.repository_at(&in_data(data), data)
+    }
+
+    /// Whose models are loaded, where settings say it.
+    pub(crate) fn trusted(&self) -> Vec<VerifyingKey> {
+        self.verify.clone().unwrap_or_default()
     }
 
     fn repository_at(&self, place: &Place, data: &Path) -> Result<Repository, ModelsError> {

@@ -81,6 +81,13 @@ pub(crate) enum Problem {
     OpenUrl,
     #[error("there is no tenant `{name}`")]
     UnknownTenant { name: String },
+    #[error("tenant `{name}` has no `route`: it could tell nobody")]
+    TellsNobody { name: String },
+
+    #[error(transparent)]
+    GitPlace(#[from] openclaw_learning::publish::GitPlaceError),
+    #[error("`{key}` goes with a remote that begins with `{way}`")]
+    GitCredential { key: &'static str, way: &'static str },
 
     // Tenants.
     #[error("the tenants' folder cannot be read: {source}")]

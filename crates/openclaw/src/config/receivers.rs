@@ -102,6 +102,12 @@ pub(super) struct Receivers {
 }
 
 impl Receivers {
+    /// Adds one by which nobody is told.
+    pub(super) fn add_nobody(&mut self, name: &str) {
+        self.settings.push(ReceiverSettings { name: name.into(), integrations: Vec::new() });
+        self.on_call.push(None);
+    }
+
     /// What routing needs to know of them.
     pub(super) fn for_routing(&self) -> Vec<Receiver> {
         let receiver = |(settings, on_call): (&ReceiverSettings, &Option<Arc<Rota>>)| {

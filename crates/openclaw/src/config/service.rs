@@ -282,6 +282,13 @@ pub(crate) struct RatingDefaults {
     pub(crate) mode: RatingModeName,
 }
 
+impl RatingDefaults {
+    /// Where there is no digest to enforce anything with.
+    pub(super) fn observing(self) -> Self {
+        Self { mode: RatingModeName::Observe, ..self }
+    }
+}
+
 /// The embedded journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JournalSettings {
@@ -334,14 +341,22 @@ impl ServiceSettings {
         self.operator_tenant.as_ref().map(|set| &set.value.0)
     }
 
-    pub(super) fn unknown_tenants(&self, tenants: &Tenants) -> Vec<Fault> {
+    pub(super) fn wrong_tenants(&self, tenants: &Tenants) -> Vec<Fault> {
         let named = self.anonymous_tenant.iter().chain(&self.operator_tenant).chain(&self.operator_tokens);
         let unknown = named.filter(|set| !tenants.names.contains(&set.value.0));
         let fault = |set: &At<Tenant>| {
             let problem = Problem::UnknownTenant { name: set.value.0.to_string() };
             Fault { place: set.place.clone(), problem }
         };
-        unknown.map(fault).collect()
+        unknown.map(fault).chain(self.mute_operator(tenants)).collect()
+    }
+
+    /// Who should hear of the service itself, but has no route.
+    fn mute_operator(&self, tenants: &Tenants) -> Option<Fault> {
+        let set = self.operator_tenant.as_ref()?;
+        let known = tenants.configs.iter().find(|config| config.pipeline.name == set.value.0)?;
+        let problem = Problem::TellsNobody { name: set.value.0.to_string() };
+        (!known.takes_alerts).then(|| Fault { place: set.place.clone(), problem })
     }
 
     /// Whether a tenant's tokens may have the scope `operator`.

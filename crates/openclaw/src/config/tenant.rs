@@ -36,6 +36,9 @@ use std::time::Duration;
 
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Who is told for a tenant whose clients are limited and nothing else.
+const NOBODY: &str = "none";
+
 section! {
     /// One tenant's settings.
     TenantSection {
@@ -53,7 +56,7 @@ section! {
         global: GlobalSection,
         /// Who can be told, in Alertmanager's words.
         receivers: Vec<At<ReceiverSection>>,
-        /// Who is told, and how alerts are grouped.
+        /// Who is told, and how alerts are grouped. Left out by a tenant that has nothing to do with alerts but `limits`.
         route: RouteSection,
         /// What keeps what quiet.
         inhibit_rules: Vec<At<InhibitSection>>,
@@ -139,6 +142,9 @@ pub(crate) struct TenantConfig {
     pub(crate) pipeline: Arc<TenantSettings>,
     /// What its own clients may do.
     pub(crate) limits: LimitSettings,
+    /// Whether there is a `route`. Without one its clients are limited, and
+    /// nothing else.
+    pub(crate) takes_alerts: bool,
     /// What sends.
     pub(crate) receivers: Vec<ReceiverSettings>,
     /// Intakes by name.
@@ -198,6 +204,7 @@ fn checked(
     document: Document,
     cx: &mut Context<'_>,
 ) -> Option<TenantConfig> {
+    let takes_alerts = !section.only_limits();
     check_name(section.tenant, file, name, cx);
     let (limits, client_limits) = limits::checked(section.limits.into_value().unwrap_or_default(), cx);
     let mut names = Names::default();
@@ -206,7 +213,11 @@ fn checked(
     intervals::checked(section.time_intervals, &mut names, cx);
     let templates = templates::checked(section.templates, cx);
     let global = global::checked(section.global, cx);
-    let receivers = receivers::checked(section.receivers, &global.mail, &templates, &mut names, cx);
+    let mut receivers = receivers::checked(section.receivers, &global.mail, &templates, &mut names, cx);
+    if !takes_alerts {
+        receivers.add_nobody(NOBODY);
+    }
+    let defaults = if takes_alerts { defaults } else { defaults.observing() };
     let rating = rating(section.rating, file, defaults, &names.receivers, cx);
     let sources = sources::checked(section.sources, cx);
     let tokens = credentials::tokens(section.jwt, cx);
@@ -214,8 +225,13 @@ fn checked(
     let rearm_after = rearm_after(section.acknowledgement, cx);
     let watchdog = section.watchdog.into_set().and_then(|set| watchdog(set, &names, cx));
     let inhibit_rules = inhibit::checked(section.inhibit_rules, cx);
-    let route = section.route.required("route", file, cx);
-    let mut root = route.and_then(|route| route::checked(route, &names, cx))?;
+    let mut root = match takes_alerts {
+        true => {
+            let route = section.route.required("route", file, cx);
+            route.and_then(|route| route::checked(route, &names, cx))?
+        }
+        false => RouteSettings::to(NOBODY),
+    };
     let every = watchdog.as_ref().and_then(|route| route.group_interval);
     root.routes.splice(0..0, watchdog);
     let routing = Routing {
@@ -242,6 +258,7 @@ fn checked(
     Some(TenantConfig {
         pipeline,
         limits: client_limits,
+        takes_alerts,
         receivers,
         sources,
         tokens,
@@ -249,6 +266,29 @@ fn checked(
         routing_yaml,
         document,
     })
+}
+
+impl TenantSection {
+    /// Whether nothing is said but what its clients may do and who they are: no
+    /// `route` is forgotten then.
+    fn only_limits(&self) -> bool {
+        let about_alerts = [
+            self.rating.is_absent(),
+            self.delivery.is_absent(),
+            self.sources.is_absent(),
+            self.global.is_absent(),
+            self.receivers.is_absent(),
+            self.route.is_absent(),
+            self.inhibit_rules.is_absent(),
+            self.time_intervals.is_absent(),
+            self.mute_time_intervals.is_absent(),
+            self.templates.is_absent(),
+            self.on_call.is_absent(),
+            self.acknowledgement.is_absent(),
+            self.watchdog.is_absent(),
+        ];
+        !self.limits.is_absent() && about_alerts.into_iter().all(|is_absent| is_absent)
+    }
 }
 
 fn delivery(field: &Field<DeliveryWord>) -> DeliveryMode {

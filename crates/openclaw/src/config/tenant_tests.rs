@@ -12,6 +12,15 @@ fn good(text: &str, defaults: RatingDefaults) -> TenantConfig {
     config.unwrap()
 }
 
+fn faults(text: &str) -> Vec<String> {
+    let name = TenantName::new("acme").unwrap();
+    let path: Arc<Path> = Path::new("acme.yaml").into();
+    let defaults = RatingDefaults::default();
+    let (_, faults) =
+        parse(text, &path, &name, defaults, Secrets::Fetched, &Reach::Everything, &Environment::default());
+    faults.iter().map(ToString::to_string).collect()
+}
+
 fn plain(more: &str) -> TenantConfig {
     let text = format!("tenant: acme\nreceivers: [{{name: ops}}, {{name: lead}}]\n{more}\n");
     good(&text, RatingDefaults::default())
@@ -111,6 +120,21 @@ fn old_words_mean_what_new_ones_do() {
 }
 
 #[test]
+fn a_tenant_may_have_limits_alone() {
+    let limits = "tenant: acme\nlimits: { policies: { api: { rate: 5/s, burst: 10 } } }\n";
+    let enforce = RatingDefaults { threshold: 0.75, mode: RatingModeName::Enforce };
+    let config = good(limits, enforce);
+    assert!(!config.takes_alerts);
+    assert_eq!(config.routing_yaml, "route:\n  receiver: \"none\"\nreceivers:\n- name: \"none\"\n");
+    // Whoever says anything of alerts must say where they go.
+    for more in ["receivers: [{ name: ops }]", "sources: { prom: { format: json } }", "delivery: live"] {
+        let faults = faults(&format!("{limits}{more}\n"));
+        assert!(faults.iter().any(|fault| fault.contains("`route` is missing")), "{more}: {faults:?}");
+    }
+    assert!(faults("tenant: acme\n").iter().any(|fault| fault.contains("`route` is missing")));
+}
+
+#[test]
 fn the_watchdog_is_told_before_all_others_and_by_itself() {
     let config = plain(
         "watchdog: { receiver: lead, every: 1m }
@@ -145,6 +169,7 @@ fn limits_of_the_tenants_own_clients() {
 limits:
   floor: { rate: 5/s, burst: 10 }
   adaptive: "on"
+  headroom: 2.5
   total: { rate: 500/s, burst: 900 }
   exempt: [health, 10.0.0.0/8]
   plans: { gold: [alice, "corp-*"] }

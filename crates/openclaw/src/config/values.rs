@@ -30,6 +30,10 @@ pub(crate) struct Address(pub(crate) SocketAddr);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fraction(pub(crate) f32);
 
+/// How many times something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times(pub(crate) f32);
+
 /// `true` or `false`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flag(pub(crate) bool);
@@ -132,6 +136,21 @@ impl Scalar for Fraction {
 
     fn schema() -> serde_json::Value {
         json!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
+
+impl Scalar for Times {
+    const EXPECTED: &'static str = "a number from 0";
+    const NUMBER: bool = true;
+    const TEXT: bool = false;
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let number = text.parse().ok().filter(|number: &f32| number.is_finite() && *number >= 0.0);
+        number.map(Self).ok_or_else(|| not_a::<Self>(text))
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({ "type": "number", "minimum": 0 })
     }
 }
 
@@ -293,6 +312,7 @@ scalar_schema!(
     Span,
     Size,
     PerSecond,
+    Times,
     Address,
     Url,
     Fraction,

@@ -19,6 +19,9 @@ pub(crate) enum Denied {
     /// The credential doesn't allow the tenant that was named.
     #[error("the key does not allow the tenant that the request names")]
     Tenant,
+    /// The tenant is there for its clients' limits alone.
+    #[error("the tenant takes no alerts: its settings have no `route`")]
+    NoRoute,
     /// A credential or tenant was given twice, or in two ways that differ.
     #[error("the request names its credential or tenant more than once")]
     Ambiguous,
@@ -35,7 +38,7 @@ impl Denied {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Denied::Unauthorized | Denied::Token(_) => StatusCode::UNAUTHORIZED,
-            Denied::Scope(_) | Denied::Tenant | Denied::OtherSite => StatusCode::FORBIDDEN,
+            Denied::Scope(_) | Denied::Tenant | Denied::NoRoute | Denied::OtherSite => StatusCode::FORBIDDEN,
             Denied::Ambiguous => StatusCode::BAD_REQUEST,
         }
     }

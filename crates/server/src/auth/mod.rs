@@ -14,7 +14,7 @@ pub use certificate::{CertificateRule, CertificateSubject};
 pub(crate) use certificate::{Certificates, Peer};
 pub(crate) use denied::Denied;
 pub use pass::PassError;
-pub(crate) use pass::{Bearer, Passes};
+pub(crate) use pass::{Bearer, Passes, Unsigned};
 pub(crate) use token::KeyFetcher;
 pub use token::{KeySetError, NewToken, SignError, TokenIssuer, TokenKeys, TokenSettings, sign};
 pub(crate) use uses::keep_uses;
@@ -31,7 +31,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use openclaw_alert::TenantName;
 use openclaw_state::{Credential, KeyTable, Scope, Scopes};
 use std::sync::Arc;
-use token::{Missing, Tokens};
+use token::{Missing, Token, Tokens};
 
 /// Header by which an operator selects a tenant, as Mimir and Loki name it.
 pub(crate) const TENANT_HEADER: HeaderName = HeaderName::from_static("x-scope-orgid");
@@ -74,12 +74,13 @@ pub(crate) struct Shown<'r> {
     pub(crate) peer: Option<&'r Peer>,
 }
 
-/// What a credential says, whatever its kind.
-struct Verified {
+/// What a credential says, whatever its kind. It borrows what all requests of
+/// a tenant share: threads that count would take turns at it.
+struct Verified<'c> {
     who: Who,
     scopes: Option<Scopes>,
     /// Nothing for an operator's key of no tenant.
-    tenant: Option<TenantName>,
+    tenant: Option<&'c TenantName>,
 }
 
 impl Auth {
@@ -119,12 +120,12 @@ impl Auth {
 
     /// [`Auth::check`] of a request whose headers are in no map.
     pub(crate) fn check_shown(&self, shown: Shown<'_>) -> Result<Caller, Denied> {
-        let verified = match (shown.authorization, shown.peer) {
-            (Some(text), _) => self.by_header(text)?,
-            (None, Some(peer)) => self.by_certificate(peer)?,
-            (None, None) => return Err(Denied::Unauthorized),
-        };
-        self.caller(verified, shown.tenant, shown.path_tenant)
+        let named = (shown.tenant, shown.path_tenant);
+        match (shown.authorization, shown.peer) {
+            (Some(text), _) => self.by_header(text, named),
+            (None, Some(peer)) => self.by_certificate(peer, named),
+            (None, None) => Err(Denied::Unauthorized),
+        }
     }
 
     /// [`Auth::check`] of a key that stands where the sender's format has its
@@ -135,8 +136,10 @@ impl Auth {
         headers: &HeaderMap,
         path_tenant: Option<&str>,
     ) -> Result<Caller, Denied> {
-        let verified = self.by_key(key).ok_or(Denied::Unauthorized)?;
-        self.caller(verified, single(headers, &TENANT_HEADER), path_tenant)
+        let named = (single(headers, &TENANT_HEADER), path_tenant);
+        let keys = self.keys.load();
+        let credential = keys.verify(key).ok_or(Denied::Unauthorized)?;
+        self.caller(Verified::by_key(credential), named)
     }
 
     /// The way to the tenant of a path, for a request that is signed with a
@@ -202,9 +205,8 @@ impl Auth {
     /// The tenant that is named must be one that the credential allows.
     fn caller(
         &self,
-        verified: Verified,
-        header_tenant: Result<Option<&str>, Denied>,
-        path_tenant: Option<&str>,
+        verified: Verified<'_>,
+        (header_tenant, path_tenant): Named<'_>,
     ) -> Result<Caller, Denied> {
         let named = match (path_tenant, header_tenant?) {
             (Some(path), Some(header)) if path != header => return Err(Denied::Ambiguous),
@@ -212,8 +214,8 @@ impl Auth {
         };
         let Verified { who, scopes, tenant: own } = verified;
         let is_operator = scopes.is_some_and(|scopes| scopes.contains(Scope::Operator));
-        let tenant = match (named, &own) {
-            (None, own) => own.as_ref().and_then(|own| self.tenants.get(own)),
+        let tenant = match (named, own) {
+            (None, own) => own.and_then(|own| self.tenants.get(own)),
             (Some(name), Some(own)) if name == own.as_str() => self.tenants.get(own),
             (Some(name), _) if is_operator => Some(self.tenants.find(name).ok_or(Denied::Tenant)?),
             (Some(_), _) => return Err(Denied::Tenant),
@@ -221,45 +223,55 @@ impl Auth {
         Ok(Caller { who, scopes, tenant })
     }
 
-    fn by_header(&self, text: &str) -> Result<Verified, Denied> {
+    fn by_header(&self, text: &str, named: Named<'_>) -> Result<Caller, Denied> {
         let given = Given::read(text).ok_or(Denied::Unauthorized)?;
-        let verified = match self.by_key(given.secret()) {
-            Some(verified) => verified,
-            None => self.by_token(given.secret())?,
-        };
-        // The user is the tenant; an operator's key of no tenant takes any name.
-        match (&verified.tenant, given.user()) {
+        let keys = self.keys.load();
+        if let Some(credential) = keys.verify(given.secret()) {
+            return self.given(&given, Verified::by_key(credential), named);
+        }
+        let token = self.by_token(given.secret())?;
+        let verified = Verified { who: token.who.clone(), scopes: token.scopes, tenant: Some(&token.tenant) };
+        self.given(&given, verified, named)
+    }
+
+    /// The user is the tenant; an operator's key of no tenant takes any name.
+    fn given(&self, given: &Given<'_>, verified: Verified<'_>, named: Named<'_>) -> Result<Caller, Denied> {
+        match (verified.tenant, given.user()) {
             (Some(own), Some(user)) if own.as_str() != user => Err(Denied::Unauthorized),
-            _ => Ok(verified),
+            _ => self.caller(verified, named),
         }
     }
 
-    fn by_key(&self, key: &str) -> Option<Verified> {
-        let keys = self.keys.load();
-        let Credential { id, tenant, scopes } = keys.verify(key)?;
-        Some(Verified { who: Who::Key(*id), scopes: Some(*scopes), tenant: tenant.clone() })
-    }
-
-    fn by_token(&self, text: &str) -> Result<Verified, Denied> {
+    fn by_token(&self, text: &str) -> Result<Arc<Token>, Denied> {
         if text.bytes().filter(|byte| *byte == b'.').count() != 2 {
             return Err(Denied::Unauthorized);
         }
-        let token = self.tokens.verify(text, self.clock.now()).inspect_err(|fault| {
-            tracing::debug!(%fault, "a token is refused");
-        })?;
-        Ok(Verified { who: token.who.clone(), scopes: token.scopes, tenant: Some(token.tenant.clone()) })
+        let token = self.tokens.verify(text, self.clock.now());
+        Ok(token.inspect_err(|fault| tracing::debug!(%fault, "a token is refused"))?)
     }
 
-    fn by_certificate(&self, peer: &Peer) -> Result<Verified, Denied> {
+    fn by_certificate(&self, peer: &Peer, named: Named<'_>) -> Result<Caller, Denied> {
         match self.tenants.certificates().owner(peer) {
             Owner::One(tenant, scopes) => {
-                Ok(Verified { who: peer.who(), scopes: Some(scopes), tenant: Some(tenant) })
+                let verified = Verified { who: peer.who(), scopes: Some(scopes), tenant: Some(&tenant) };
+                self.caller(verified, named)
             }
             Owner::Many => Err(Denied::Ambiguous),
             Owner::Nobody => Err(Denied::Unauthorized),
         }
     }
 }
+
+impl<'c> Verified<'c> {
+    fn by_key(credential: &'c Credential) -> Self {
+        let Credential { id, tenant, scopes } = credential;
+        Self { who: Who::Key(*id), scopes: Some(*scopes), tenant: tenant.as_ref() }
+    }
+}
+
+/// The tenant that a header names, or why it can't be taken, and the one that a
+/// path names.
+type Named<'r> = (Result<Option<&'r str>, Denied>, Option<&'r str>);
 
 /// What an `Authorization` header gives.
 enum Given<'h> {

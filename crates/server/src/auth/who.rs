@@ -8,7 +8,7 @@ use std::sync::Arc;
 const SUBJECT_CHARS_MAX: usize = 80;
 
 /// Who a caller is, by the credential that was checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// By its public part.
     Key(KeyId),

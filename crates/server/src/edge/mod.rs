@@ -1,6 +1,7 @@
 //! The role `edge`: whether clients may go on, and nothing else. No journal, no
 //! receivers; it goes on deciding when everything behind it is away.
 
+mod models;
 mod server;
 mod spool;
 

@@ -1,8 +1,9 @@
 //! Starting and stopping an edge.
 
 use super::Edge;
-use super::spool::{Forwarding, UpstreamOptions};
-use crate::auth::{Auth, KeyFetcher, keep_uses};
+use super::models::{Follower as ModelFollower, take_names};
+use super::spool::{Forwarding, UpstreamError, UpstreamOptions};
+use crate::auth::{Auth, KeyFetcher, Passes, keep_uses};
 use crate::clock::Clock;
 use crate::doors::{Doors, Listeners};
 use crate::grpc;
@@ -19,6 +20,7 @@ use crate::tenants::{Registered, SettingsSource, TenantConfig, Tenants};
 use openclaw_alert::TenantName;
 use openclaw_delivery::Outgoing;
 use openclaw_journal::{Disk, FolderLock, RealDisk};
+use openclaw_learning::publish::VerifyingKey;
 use openclaw_state::Keys;
 use std::io;
 use std::net::SocketAddr;
@@ -58,6 +60,8 @@ pub struct EdgeOptions {
     pub shares: Option<SharesOptions>,
     /// Where observations go on to; nothing where they stay.
     pub upstream: Option<UpstreamOptions>,
+    /// Whose models are followed there; nobody's where there are none.
+    pub trusted: Vec<VerifyingKey>,
 }
 
 /// A running edge.
@@ -88,6 +92,12 @@ impl EdgeServer {
         let clock = Arc::new(options.clock);
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let tenants = Arc::new(Tenants::new(options.tenants.into_iter().map(Registered::without_senders)));
+        let takes_names = shares.is_none();
+        if let Some(upstream) =
+            options.upstream.as_ref().filter(|_| takes_names && !options.trusted.is_empty())
+        {
+            take_names(upstream, &options.data).await.map_err(UpstreamError::from)?;
+        }
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
         limits.install(&tenants.all());
         limits.keep_adapting()?;
@@ -110,6 +120,14 @@ impl EdgeServer {
             started_at: clock.now(),
         });
         let edge = Arc::new(Edge::new(core, options.source, Arc::clone(&clock)));
+        let follower = match &options.upstream {
+            Some(upstream) => {
+                let (trusted, limits) = (options.trusted, &edge.core.limits);
+                ModelFollower::start(upstream, trusted, &options.data, limits, takes_names)
+                    .map_err(UpstreamError::from)?
+            }
+            None => None,
+        };
         let forwarding = match options.upstream.zip(of_spool) {
             Some((upstream, of_spool)) => {
                 Some(Forwarding::start(upstream, Arc::new(disk), &edge.core.limits, of_spool).await?)
@@ -121,12 +139,14 @@ impl EdgeServer {
         let calls = grpc::Front::new(Arc::clone(&edge.core), tls.clone());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let mut tasks = vec![
+            tokio::task::spawn_blocking(Passes::warm),
             tokio::spawn(Arc::clone(&edge).keep_watch()),
             tokio::spawn(keep_keys(Arc::clone(&auth), Arc::new(Keys::open(&options.data)?))),
             tokio::spawn(keep_uses(auth, keys, clock)),
             tokio::spawn(fetcher.keep_fresh()),
             tokio::spawn(saver.clone().keep_saving()),
         ];
+        tasks.extend(follower.map(|follower| tokio::spawn(follower.keep_following())));
         tasks.extend(tls.map(|tls| tokio::spawn(tls.keep_watch())));
         let shares = shares.map(|shares| shares.start(Arc::clone(&edge.core.limits)));
         Ok(Self { edge, doors, saver, tasks, shares, forwarding, _lock: lock })

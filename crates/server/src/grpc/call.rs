@@ -58,6 +58,7 @@ pub(super) struct Desk {
     pub(super) peer: Option<Arc<Peer>>,
     pub(super) standing: Arc<Standing>,
     out: Vec<u8>,
+    writer: response::Writer,
     now_nanos: u64,
     /// Among the calls that are answered at once.
     last: Option<Last>,
@@ -87,13 +88,24 @@ impl Call {
             let Ok(data) = data else {
                 return Poll::Ready(Err(Refusal::new(Code::InvalidArgument, "the request was cut off")));
             };
-            // Beyond what is there nothing is given back, which can't be.
-            let _ = self.body.flow_control().release_capacity(data.len());
+            let is_last = self.body.is_end_stream();
+            if !is_last {
+                // Beyond what is there nothing is given back, which can't be.
+                // The last is given back with the stream.
+                let _ = self.body.flow_control().release_capacity(data.len());
+            }
             if self.first.len() + self.more.len() + data.len() > REQUEST_BYTES_MAX {
                 let said = format!("a request of more than {REQUEST_BYTES_MAX} bytes");
                 return Poll::Ready(Err(Refusal::new(Code::ResourceExhausted, said)));
             }
-            if self.first.is_empty() { self.first = data } else { self.more.extend_from_slice(&data) }
+            if self.first.is_empty() {
+                self.first = data
+            } else {
+                self.more.extend_from_slice(&data)
+            }
+            if is_last {
+                break;
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -117,7 +129,8 @@ impl Call {
 impl Desk {
     pub(super) fn new(front: Arc<Front>, peer: Option<Arc<Peer>>, standing: Arc<Standing>) -> Self {
         let out = Vec::with_capacity(OUT_BYTES);
-        Self { front, peer, standing, out, now_nanos: 0, last: None, account: None }
+        let writer = response::Writer::default();
+        Self { front, peer, standing, out, writer, now_nanos: 0, last: None, account: None }
     }
 
     /// For a call that goes its own way.
@@ -212,7 +225,7 @@ impl Desk {
             x_ratelimit: tenant.x_ratelimit_headers,
         };
         self.out.clear();
-        response::write(&mut self.out, &answers, told);
+        self.writer.write(&mut self.out, &answers, told);
         self.count(tenant, began);
         Ok(Bytes::copy_from_slice(&self.out))
     }
@@ -220,7 +233,7 @@ impl Desk {
     fn decided<'t>(&self, tenant: &'t TenantLimits, request: &RateLimitRequest<'_>) -> DescriptorAnswers<'t> {
         let limits = &self.front.app.limits;
         let taken = request.descriptors().filter(|(_, gives_back)| !gives_back);
-        let taken: SmallVec<[_; 4]> = taken.map(|(descriptor, _)| descriptor).collect();
+        let taken: SmallVec<[_; 2]> = taken.map(|(descriptor, _)| descriptor).collect();
         let mut answers = limits.decide_descriptors(tenant, request.domain, &taken, self.now_nanos);
         for (at, (descriptor, gives_back)) in request.descriptors().enumerate() {
             if gives_back {

@@ -60,7 +60,12 @@ impl<'o> Message<'o> {
 
     /// A piece of text, within [`Message::nested`].
     pub(super) fn raw(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    /// What has been written before: whole fields, or a piece of text.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 }
 

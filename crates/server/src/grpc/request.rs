@@ -44,7 +44,7 @@ impl From<Malformed> for BadRequest {
 #[derive(Debug, Default)]
 pub(super) struct RateLimitRequest<'b> {
     pub(super) domain: &'b str,
-    descriptors: SmallVec<[Asked<'b>; 4]>,
+    descriptors: SmallVec<[Asked<'b>; 2]>,
     hits: u32,
 }
 

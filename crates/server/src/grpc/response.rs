@@ -23,25 +23,113 @@ pub(super) struct Told<'t> {
     pub(super) x_ratelimit: bool,
 }
 
-/// Writes a frame of gRPC.
-pub(super) fn write(out: &mut Vec<u8>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
-    let head = out.len();
-    out.extend_from_slice(&[0; HEAD_BYTES]);
-    body(&mut Message::at_end_of(out), answers, told);
-    let length = (out.len() - head - HEAD_BYTES) as u32;
-    out[head + 1..head + HEAD_BYTES].copy_from_slice(&length.to_be_bytes());
+/// Writes frames of gRPC.
+#[derive(Default)]
+pub(super) struct Writer {
+    said: Said,
 }
 
-fn body(out: &mut Message<'_>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
-    out.varint(1, if answers.is_over { OVER_LIMIT } else { OK });
-    for answer in &answers.each {
-        out.nested(2, |out| status(out, answer));
+/// What was said last and doesn't change from answer to answer: most of one.
+#[derive(Default)]
+struct Said {
+    name: String,
+    tenant: String,
+    model: String,
+    reason: &'static str,
+    burst: u64,
+    window_s: u64,
+    /// `ratelimit-policy`, as it goes out.
+    policy: Vec<u8>,
+    /// The limit's name in `ratelimit`.
+    quoted: Vec<u8>,
+    metadata: Vec<u8>,
+}
+
+/// What [`Said`] is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Saying<'a> {
+    name: &'a str,
+    tenant: &'a str,
+    model: &'a str,
+    reason: &'static str,
+    burst: u64,
+    window_s: u64,
+}
+
+impl Writer {
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
+        let head = out.len();
+        out.extend_from_slice(&[0; HEAD_BYTES]);
+        self.body(&mut Message::at_end_of(out), answers, told);
+        let length = (out.len() - head - HEAD_BYTES) as u32;
+        out[head + 1..head + HEAD_BYTES].copy_from_slice(&length.to_be_bytes());
     }
-    let nearest = nearest(&answers.each);
-    if let Some((answer, limit)) = nearest {
-        headers(out, answer, limit, told);
+
+    fn body(&mut self, out: &mut Message<'_>, answers: &DescriptorAnswers<'_>, told: Told<'_>) {
+        out.varint(1, if answers.is_over { OVER_LIMIT } else { OK });
+        for answer in &answers.each {
+            out.nested(2, |out| status(out, answer));
+        }
+        let Some((answer, limit)) = nearest(&answers.each) else {
+            return out.nested(6, |out| {
+                text(out, "tenant", told.tenant);
+                text(out, "reason", "no_limit");
+            });
+        };
+        let said = self.said.of(Saying::of(answer, limit, answers.is_over, told));
+        headers(out, answer, said, told.x_ratelimit);
+        out.bytes(&said.metadata);
     }
-    out.nested(6, |out| metadata(out, nearest, answers.is_over, told));
+}
+
+impl Said {
+    fn of(&mut self, saying: Saying<'_>) -> &Self {
+        if self.saying() != saying {
+            self.say(saying);
+        }
+        self
+    }
+
+    fn saying(&self) -> Saying<'_> {
+        let Self { name, tenant, model, reason, burst, window_s, .. } = self;
+        Saying { name, tenant, model, reason, burst: *burst, window_s: *window_s }
+    }
+
+    #[cold]
+    fn say(&mut self, saying: Saying<'_>) {
+        let Saying { name, tenant, model, reason, burst, window_s } = saying;
+        let (mut quoted, mut policy, mut metadata) = (Vec::new(), Vec::new(), Vec::new());
+        quote(&mut Message::at_end_of(&mut quoted), name);
+        header(&mut Message::at_end_of(&mut policy), "ratelimit-policy", |out| {
+            out.bytes(&quoted);
+            parameter(out, ";q=", burst);
+            parameter(out, ";w=", window_s);
+        });
+        Message::at_end_of(&mut metadata).nested(6, |out| {
+            for (key, value) in [("tenant", tenant), ("policy", name), ("model", model), ("reason", reason)] {
+                text(out, key, value);
+            }
+        });
+        let [name, tenant, model] = [name, tenant, model].map(str::to_owned);
+        *self = Self { name, tenant, model, reason, burst, window_s, policy, quoted, metadata };
+    }
+}
+
+impl<'a> Saying<'a> {
+    fn of(answer: &DescriptorAnswer<'_>, limit: &DescriptorLimit<'a>, is_over: bool, told: Told<'a>) -> Self {
+        Self {
+            name: limit.name.unwrap_or(told.domain),
+            tenant: told.tenant,
+            model: if answer.learns == Learns::Enforced { told.model } else { "static" },
+            reason: match (is_over, answer.would_deny) {
+                (true, _) => "over_limit",
+                (false, true) => "would_deny",
+                (false, false) => "allow",
+            },
+            burst: answer.burst,
+            window_s: window_s(answer.burst, limit),
+        }
+    }
 }
 
 type Limited<'a, 't> = (&'a DescriptorAnswer<'t>, &'a DescriptorLimit<'t>);
@@ -83,28 +171,18 @@ fn number(unit: Unit) -> u64 {
     }
 }
 
-fn headers(
-    out: &mut Message<'_>,
-    answer: &DescriptorAnswer<'_>,
-    limit: &DescriptorLimit<'_>,
-    told: Told<'_>,
-) {
-    let name = limit.name.unwrap_or(told.domain);
+fn headers(out: &mut Message<'_>, answer: &DescriptorAnswer<'_>, said: &Said, x_ratelimit: bool) {
     let (reset_s, more_s) = (seconds_up(answer.reset_after_nanos), answer.retry_after_nanos.map(seconds_up));
-    header(out, "ratelimit-policy", |out| {
-        quoted(out, name);
-        parameter(out, ";q=", answer.burst);
-        parameter(out, ";w=", window_s(answer.burst, limit));
-    });
+    out.bytes(&said.policy);
     header(out, "ratelimit", |out| {
-        quoted(out, name);
+        out.bytes(&said.quoted);
         parameter(out, ";r=", u64::from(answer.remaining));
         parameter(out, ";t=", more_s.unwrap_or(reset_s));
     });
     if let Some(more_s) = more_s.filter(|_| answer.code == DescriptorCode::OverLimit) {
         header(out, "retry-after", |out| out.number(more_s.max(1)));
     }
-    if told.x_ratelimit {
+    if x_ratelimit {
         header(out, "x-ratelimit-limit", |out| out.number(answer.burst));
         header(out, "x-ratelimit-remaining", |out| out.number(u64::from(answer.remaining)));
         header(out, "x-ratelimit-reset", |out| out.number(reset_s));
@@ -129,7 +207,7 @@ fn header(out: &mut Message<'_>, name: &str, write: impl FnOnce(&mut Message<'_>
 }
 
 /// A string of structured fields: printable ASCII.
-fn quoted(out: &mut Message<'_>, text: &str) {
+fn quote(out: &mut Message<'_>, text: &str) {
     out.raw("\"");
     for char in text.chars() {
         match char {
@@ -149,22 +227,7 @@ fn parameter(out: &mut Message<'_>, name: &str, value: u64) {
     out.number(value);
 }
 
-/// For `envoy.filters.http.ratelimit`.
-fn metadata(out: &mut Message<'_>, nearest: Option<Limited<'_, '_>>, is_over: bool, told: Told<'_>) {
-    text(out, "tenant", told.tenant);
-    let Some((answer, limit)) = nearest else { return text(out, "reason", "no_limit") };
-    text(out, "policy", limit.name.unwrap_or(told.domain));
-    let is_learned = answer.learns == Learns::Enforced;
-    text(out, "model", if is_learned { told.model } else { "static" });
-    let reason = match (is_over, answer.would_deny) {
-        (true, _) => "over_limit",
-        (false, true) => "would_deny",
-        (false, false) => "allow",
-    };
-    text(out, "reason", reason);
-}
-
-/// A text in a `google.protobuf.Struct`.
+/// For `envoy.filters.http.ratelimit`: a text in a `google.protobuf.Struct`.
 fn text(out: &mut Message<'_>, name: &str, value: &str) {
     out.nested(1, |out| {
         out.text(1, name);

@@ -8,6 +8,7 @@ use openclaw_admission::{
 use openclaw_limiter::{CoreId, LevelId, Limiter, PolicyId, Seed, Sizes};
 use proptest::prelude::*;
 use prost::Message as _;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 struct Count(u16);
@@ -25,11 +26,16 @@ impl Numbers for Count {
     fn tenant_level(&mut self) -> LevelId {
         LevelId(1)
     }
+
+    fn backend_level(&mut self) -> LevelId {
+        LevelId(2)
+    }
 }
 
 struct World {
     limiter: Limiter,
     policies: PolicySet,
+    writer: RefCell<Writer>,
 }
 
 const ROOMY: u32 = 100;
@@ -54,7 +60,7 @@ impl World {
         let policies =
             PolicySet::new(&LimitSettings { descriptors, ..LimitSettings::default() }, &mut Count(0));
         policies.install(&limiter, 1);
-        Self { limiter, policies }
+        Self { limiter, policies, writer: RefCell::default() }
     }
 
     fn ask(&self, keys: &[&str]) -> RateLimitResponse {
@@ -63,7 +69,11 @@ impl World {
             entries.iter().map(|entries| Descriptor { entries, hits: 1, limit: None }).collect();
         let answers = self.policies.decide_descriptors(&self.limiter, CoreId(0), "edge", &asked, 1);
         let mut out = b"before".to_vec();
-        write(&mut out, &answers, Told { tenant: "acme", domain: "edge", model: "plain", x_ratelimit: true });
+        let told = Told { tenant: "acme", domain: "edge", model: "plain", x_ratelimit: true };
+        self.writer.borrow_mut().write(&mut out, &answers, told);
+        let mut anew = b"before".to_vec();
+        Writer::default().write(&mut anew, &answers, told);
+        assert_eq!(out, anew, "what was said before shows");
         let (head, message) = out[6..].split_at(HEAD_BYTES);
         assert_eq!((head[0], &head[1..]), (0, &(message.len() as u32).to_be_bytes()[..]));
         RateLimitResponse::decode(message).unwrap()

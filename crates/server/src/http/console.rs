@@ -1,5 +1,7 @@
 //! `/console`: one page, rendered here.
 
+mod limits;
+
 use super::Response;
 use super::problem::Problem;
 use super::service::{App, Target, caller};
@@ -35,6 +37,9 @@ struct Page {
     tenants: Vec<TenantRow>,
     alerts: Vec<AlertRow>,
     deliveries: Vec<DeliveryRow>,
+    policies: Vec<limits::PolicyRow>,
+    /// Of the whole service: for operators.
+    models: Vec<limits::ModelRow>,
     now: String,
     version: &'static str,
 }
@@ -103,10 +108,13 @@ pub(super) async fn page(State(app): State<Arc<App>>, request: Request) -> Resul
     alerts.truncate(SHOWN);
     let attempts = app.host.recent().list(only.as_ref().map(TenantHandle::name));
     let deliveries: Vec<_> = attempts.iter().take(SHOWN).map(delivery_row).collect();
+    let only = only.as_ref().map(TenantHandle::name);
+    let policies = limits::policies(&app.limits, |tenant| only.is_none_or(|only| only == tenant));
+    let models = only.map_or_else(|| limits::models(&app.limits, app.host.now()), |_| Vec::new());
     let now = app.host.now().to_string();
     let html = TEMPLATES.get_template("console").and_then(|template| {
         let version = env!("CARGO_PKG_VERSION");
-        template.render(Serde(Page { tenants, alerts, deliveries, now, version }))
+        template.render(Serde(Page { tenants, alerts, deliveries, policies, models, now, version }))
     });
     let html =
         html.map_err(|error| Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
@@ -145,7 +153,11 @@ async fn tenant_row(handle: &TenantHandle) -> Result<TenantRow, Problem> {
     let waiting = gauges.as_ref().map_or(0, |gauges| gauges.waiting);
     Ok(TenantRow {
         name: handle.name().to_string(),
-        mode: if matches!(rating.mode, RatingMode::Enforce(_)) { "enforce" } else { "observe" },
+        mode: match rating.mode {
+            _ if !handle.config().takes_alerts => "none",
+            RatingMode::Enforce(_) => "enforce",
+            RatingMode::Observe => "observe",
+        },
         threshold: rating.threshold,
         firing: firing - waiting.min(firing),
         waiting,

@@ -68,6 +68,8 @@ const ALL: &[Route<Arc<App>>] = &[
     ("/api/v1/servicenow/callback", || post(servicenow::post)),
     ("/api/v1/rate", || post(rate::post)),
     ("/api/v1/models", || get(models::get)),
+    ("/api/v1/models/running", || get(models::running)),
+    ("/api/v1/models/{version}/bundle", || get(models::bundle)),
     ("/api/v1/models/{version}/promote", || post(models::promote)),
     ("/api/v1/models/rollback", || post(models::rollback)),
     ("/api/v1/silences", || any(gone)),

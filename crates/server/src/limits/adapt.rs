@@ -98,6 +98,9 @@ impl Table {
             self.tenants.resize(at + 1, None);
         }
         self.tenants[at] = Some((tenant.name.clone(), Arc::clone(&tenant.backend)));
+        if let Some(level) = tenant.policies.backend_level() {
+            self.policies.set_common(index, level);
+        }
         for policy in tenant.policies.policies().iter().filter(|policy| policy.is_adaptive()) {
             self.policies.set(policy.id, adaptive(index, policy, share));
             self.names.insert(policy.id, Arc::clone(&policy.settings.name));
@@ -130,7 +133,11 @@ fn adaptive(tenant: TenantIndex, policy: &Policy, share: Share) -> AdaptivePolic
         tenant,
         is_enforced: settings.adaptation == openclaw_admission::Adaptation::On,
         client: part(settings.client),
-        bounds: Bounds { floor: part(settings.floor), ceiling: part(settings.ceiling) },
+        bounds: Bounds {
+            headroom: settings.headroom,
+            floor: part(settings.floor),
+            ceiling: part(settings.ceiling),
+        },
         coverage: settings.coverage,
     }
 }
@@ -144,7 +151,7 @@ impl Limits {
             table.add(self.adaptation.number(&tenant.name), tenant, share);
         }
         if let Some(sharing) = &self.sharing {
-            table.policies.set_beside(sharing.rates());
+            sharing.stand_beside(&mut table.policies);
         }
         self.adaptation.table.store(Arc::new(table));
     }
@@ -178,10 +185,11 @@ impl Limits {
         while self.step(&table, &mut progress) {
             std::thread::yield_now();
         }
-        self.adaptation.adapter().finish(|index| {
+        let backend = |index: TenantIndex| {
             let tenant = table.tenants.get(index.0 as usize).and_then(Option::as_ref);
             tenant.map(|(_, backend)| backend.take()).unwrap_or_default()
-        });
+        };
+        self.adaptation.adapter().finish(limiter, policies, backend, now_nanos);
     }
 
     /// One batch; tells whether there are more.

@@ -27,6 +27,7 @@ fn config(name: &TenantName, adaptation: Mode) -> Arc<TenantConfig> {
         settings: Arc::new(TenantSettings::new(name.clone(), routing)),
         receivers: Vec::new(),
         origins: Vec::new(),
+        takes_alerts: true,
         routing_yaml: String::new(),
         sources: Sources::default(),
         limits: LimitSettings { policies: vec![policy], ..LimitSettings::default() },
@@ -48,6 +49,19 @@ impl World {
         replica.presume(Share::among(2));
         world.limits.put_shares(&replica);
         world
+    }
+
+    /// Whether a client has a rate of its own.
+    fn has_line(&self, client: &str) -> bool {
+        let tenant = self.limits.of(&self.name).unwrap();
+        let policy = &tenant.policies.policies()[0];
+        let key = self.limits.limiter.key(policy.scope, client.as_bytes());
+        let ask = Ask { policy: policy.id, key, cost: 0 };
+        self.limits.limiter.peek(ask, self.limits.now_nanos()).learned.is_some()
+    }
+
+    fn lines(&self) -> usize {
+        self.limits.limiter.lines(0..u32::MAX).count()
     }
 
     fn with(adaptation: Mode, of: impl FnOnce(Limits) -> Limits) -> Self {
@@ -165,6 +179,48 @@ fn on_enforces_and_an_attacker_takes_nothing_from_others() {
         let client = world.client("steady");
         assert!((client.rate.tokens_per_s() - 100.0).abs() < 0.01, "{client:?}");
         assert_eq!(client.learned.is_some(), is_known);
+    }
+}
+
+const CROWD: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// A crowd asks at once, before a backend that answers so slowly; gives what each
+/// gets.
+fn crowd(world: &mut World, times: u32, latency_ms: u64) -> Vec<u32> {
+    let tenant = world.limits.of(&world.name).unwrap();
+    let now = world.limits.now_nanos();
+    let latency = Duration::from_millis(latency_ms);
+    for client in CROWD.iter().cycle().take(60) {
+        let observation = Observation { client: client.as_bytes(), status: 200, latency };
+        world.limits.observe(&tenant, &observation, now);
+    }
+    let answers = world.second(&CROWD.map(|client| (client, times)));
+    answers.into_iter().map(|(allowed, _)| allowed).collect()
+}
+
+#[test]
+fn a_crowd_is_held_together_where_limits_are_enforced_alone() {
+    for (adaptation, is_held) in [(Mode::On, true), (Mode::Advise, false)] {
+        let mut world = World::new(adaptation);
+        (0..240).for_each(|_| assert_eq!(crowd(&mut world, 30, 20), [30; 6]));
+        (0..10).for_each(|_| {
+            crowd(&mut world, 60, 900);
+        });
+        (0..10).for_each(|_| {
+            crowd(&mut world, 10, 20);
+        });
+        let got = crowd(&mut world, 100, 20);
+        match is_held {
+            // The floor's burst and a second of its rate; what comes at once is few.
+            true => assert!(got.iter().all(|got| *got >= 15) && got.iter().sum::<u32>() < 200, "{got:?}"),
+            false => assert_eq!(got, [100; 6]),
+        }
+        // Nothing holds them together once nothing is enforced.
+        world.limits.install(&[config(&world.name, Mode::Advise)]);
+        (0..13).for_each(|_| {
+            crowd(&mut world, 10, 20);
+        });
+        assert_eq!(crowd(&mut world, 100, 20), [100; 6]);
     }
 }
 
@@ -323,4 +379,37 @@ fn windows_and_observations_go_to_telemetry() {
         })
         .unwrap();
     assert_eq!(seen, 120);
+}
+
+#[test]
+fn shares_find_lines_however_many_clients_learn() {
+    for mode in [Mode::Advise, Mode::On] {
+        let mut world = World::with(mode, |limits| limits.shared_beside(8));
+        let mut replica = Replica::new();
+        replica.presume(Share::among(2));
+        world.limits.put_shares(&replica);
+        let names: Vec<String> = (0..20).map(|number| format!("client-{number}")).collect();
+        let asks: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        (0..4).for_each(|_| drop(world.second(&asks)));
+        assert_eq!(world.lines(), 8, "{mode:?}");
+        assert!(world.limits.without_room() > 0);
+        let fresh: Vec<_> = names.iter().filter(|name| !world.has_line(name)).cloned().collect();
+        let pressing: Vec<_> = fresh.iter().map(|name| (name.as_str(), 5000)).collect();
+        world.second(&pressing);
+        for asked in world.limits.asked(1.0) {
+            replica.observe(asked.key, asked.tokens_per_s, asked.is_pressed);
+        }
+        world.limits.put_shares(&replica);
+        // Where limits are learned each replica learns its own.
+        let is_moving = mode == Mode::Advise;
+        assert_eq!(fresh.iter().all(|name| world.has_line(name)), is_moving, "{mode:?}");
+        world.second(&asks);
+        assert_eq!(world.lines(), if is_moving { 20 } else { 8 });
+        // Shares that move no more give their lines back.
+        let mut cold = Replica::new();
+        cold.presume(Share::among(2));
+        world.limits.put_shares(&cold);
+        (0..3).for_each(|_| drop(world.second(&asks)));
+        assert_eq!(world.lines(), 8, "{mode:?}");
+    }
 }

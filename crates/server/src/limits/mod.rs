@@ -21,13 +21,13 @@ pub(crate) use adapt::{ClientLimits, ModelsTold};
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::{keep as keep_seed, keep_secret, load as load_seed};
+pub(crate) use seed::{has as has_seed, keep as keep_seed, keep_secret, load as load_seed};
 
 use crate::clock::Clock;
 use crate::observe::{DecisionRoute, Tally};
 use crate::tenants::TenantConfig;
 use adapt::Adaptation;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use counts::Counts;
 use numbers::{Registry, TenantNumbers};
 use observe::BackendCounts;
@@ -67,7 +67,7 @@ pub(crate) struct Limits {
     limiter: Limiter,
     clock: Arc<Clock>,
     registry: Mutex<Registry>,
-    tenants: ArcSwap<HashMap<TenantName, Arc<TenantLimits>>>,
+    tenants: ArcSwap<OfTenants>,
     cores: usize,
     adaptation: Adaptation,
     sinks: ArcSwap<Vec<Arc<dyn ObservationSink>>>,
@@ -76,6 +76,13 @@ pub(crate) struct Limits {
     /// Nothing where this replica is alone.
     sharing: Option<Sharing>,
 }
+
+type OfTenants = HashMap<TenantName, Arc<TenantLimits>>;
+
+/// The limits of all tenants as they are now. To be held for a request: threads
+/// that count who holds a tenant's take the count's line of the cache from each
+/// other.
+pub(crate) struct LimitsNow(Guard<Arc<OfTenants>>);
 
 /// One tenant's limits in force.
 pub(crate) struct TenantLimits {
@@ -151,6 +158,11 @@ impl Limits {
         let x_ratelimit_headers = config.limits.x_ratelimit_headers;
         let name = config.name().clone();
         Some(Arc::new(TenantLimits { name, policies, x_ratelimit_headers, tally, counts, backend }))
+    }
+
+    /// The limits of all tenants, for a request.
+    pub(crate) fn in_force(&self) -> LimitsNow {
+        LimitsNow(self.tenants.load())
     }
 
     /// A tenant's limits.
@@ -246,5 +258,12 @@ impl Limits {
         for tenant in self.tenants.load().values() {
             tenant.counts.each(|policy, result, count| each(&tenant.name, policy, result, count));
         }
+    }
+}
+
+impl LimitsNow {
+    /// A tenant's limits.
+    pub(crate) fn of(&self, tenant: &TenantName) -> Option<&Arc<TenantLimits>> {
+        self.0.get(tenant)
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Registry {
     policies: Given<(TenantName, Arc<str>)>,
-    levels: Given<(TenantName, Option<Arc<str>>)>,
+    levels: Given<(TenantName, LevelName)>,
 }
 
 /// Whose clients share a bucket.
@@ -21,6 +21,14 @@ pub(super) struct Registry {
 pub(super) enum LevelOf {
     Policy,
     Tenant,
+}
+
+/// What a shared bucket is called.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum LevelName {
+    Policy(Arc<str>),
+    Tenant,
+    Backend,
 }
 
 /// Numbers by name.
@@ -54,15 +62,17 @@ impl Registry {
     }
 
     /// The number and the scope of every shared bucket that has one, and whose
-    /// it is.
+    /// it is; not of those by which backends are held up, which are set anew each
+    /// second.
     pub(super) fn levels(&self) -> impl Iterator<Item = (LevelId, u64, LevelOf)> + '_ {
         let named = self.levels.by_name.iter();
-        named.map(|((tenant, name), given)| {
+        named.filter_map(|((tenant, name), given)| {
             let (scope, of) = match name {
-                Some(name) => (scope(tenant, name), LevelOf::Policy),
-                None => (scope(tenant, TOTAL), LevelOf::Tenant),
+                LevelName::Policy(name) => (scope(tenant, name), LevelOf::Policy),
+                LevelName::Tenant => (scope(tenant, TOTAL), LevelOf::Tenant),
+                LevelName::Backend => return None,
             };
-            (LevelId(given.number), scope, of)
+            Some((LevelId(given.number), scope, of))
         })
     }
 
@@ -138,7 +148,7 @@ impl<'r> TenantNumbers<'r> {
         self.is_short
     }
 
-    fn level(&mut self, of: Option<Arc<str>>) -> LevelId {
+    fn level(&mut self, of: LevelName) -> LevelId {
         let number = self.registry.levels.number((self.tenant.clone(), of));
         self.is_short |= number.is_none();
         LevelId(number.unwrap_or(LEVELS))
@@ -154,11 +164,15 @@ impl Numbers for TenantNumbers<'_> {
     }
 
     fn policy_level(&mut self, name: &Arc<str>) -> LevelId {
-        self.level(Some(Arc::clone(name)))
+        self.level(LevelName::Policy(Arc::clone(name)))
     }
 
     fn tenant_level(&mut self) -> LevelId {
-        self.level(None)
+        self.level(LevelName::Tenant)
+    }
+
+    fn backend_level(&mut self) -> LevelId {
+        self.level(LevelName::Backend)
     }
 }
 

@@ -21,6 +21,11 @@ pub(crate) fn load(folder: &Path) -> Result<[u8; 16], SeedError> {
     read_or_make(&path).map_err(|source| SeedError { path, source })
 }
 
+/// Whether there is one.
+pub(crate) fn has(folder: &Path) -> bool {
+    folder.join(FILE).exists()
+}
+
 /// Keeps another seed in its place.
 pub(crate) fn keep(folder: &Path, seed: [u8; 16]) -> Result<(), SeedError> {
     let path = folder.join(FILE);

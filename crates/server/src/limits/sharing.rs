@@ -5,11 +5,13 @@ use super::adapt::LEARNED;
 use super::demand::{Demand, Limit};
 use arc_swap::ArcSwap;
 use openclaw_admission::shares::{HOT_MAX, Replica, Share, SharedKey};
-use openclaw_admission::{Adaptation, ClientBucket, CommonBucket, Note, PolicySet, SetsRates, part};
-use openclaw_limiter::{
-    Ask, CoreId, Decision, Key, Learned, LearnedId, LevelId, Limiter, PolicyId, RefusedBy, Verdict,
+use openclaw_admission::{
+    Adaptation, AdaptivePolicies, ClientBucket, CommonBucket, Note, PolicySet, SetsRates, part,
 };
-use std::collections::{BTreeMap, HashMap};
+use openclaw_limiter::{
+    Ask, CoreId, Decision, Key, Learned, LearnedId, LevelId, Limiter, NoRoom, PolicyId, RefusedBy, Verdict,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What stands for a client's key where a limit is of all clients.
@@ -19,6 +21,7 @@ const ALL_CLIENTS: u64 = 1;
 pub(super) struct Sharing {
     noted: Arc<Noted>,
     in_force: Arc<Rates>,
+    learners_max: u32,
 }
 
 /// The rates of clients: what their shares make of them.
@@ -34,6 +37,10 @@ impl Rates {
 impl SetsRates for Rates {
     fn put(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) {
         self.lock().put_line(limiter, client.id, client.policy, client.key, now_nanos);
+    }
+
+    fn lines(&self) -> u32 {
+        self.lock().of.len() as u32
     }
 
     fn forget(&self, limiter: &Limiter, client: &Learned, now_nanos: u64) -> bool {
@@ -57,6 +64,8 @@ struct Noted {
 pub(super) struct InForce {
     most: Share,
     of: BTreeMap<SharedKey, Share>,
+    /// Clients whose share is not in force yet: all lines were taken.
+    without_line: BTreeSet<SharedKey>,
     common: HashMap<LevelId, CommonBucket>,
     common_scopes: HashMap<u64, LevelId>,
     clients: HashMap<PolicyId, ClientBucket>,
@@ -101,18 +110,18 @@ impl Note for Noted {
 }
 
 impl Sharing {
-    fn new(cores: usize) -> Self {
+    fn new(cores: usize, learners_max: u32) -> Self {
         let noted = Noted { demand: Demand::new(cores), within: ArcSwap::default() };
-        Self { noted: Arc::new(noted), in_force: Arc::default() }
+        Self { noted: Arc::new(noted), in_force: Arc::default(), learners_max }
     }
 
     pub(super) fn in_force(&self) -> MutexGuard<'_, InForce> {
         self.in_force.lock()
     }
 
-    /// Who sets rates beside what is learned.
-    pub(super) fn rates(&self) -> Arc<dyn SetsRates> {
-        Arc::clone(&self.in_force) as Arc<dyn SetsRates>
+    /// Sets rates beside what is learned.
+    pub(super) fn stand_beside(&self, policies: &mut AdaptivePolicies) {
+        policies.set_beside(Arc::clone(&self.in_force) as Arc<dyn SetsRates>, self.learners_max);
     }
 
     /// Learns what limits there are now.
@@ -173,32 +182,43 @@ impl InForce {
         tokens_per_s * 2.0 > share.of_rate(bucket.rate.tokens_per_s())
     }
 
-    fn put(&self, limiter: &Limiter, key: SharedKey, now_nanos: u64) {
+    fn put(&mut self, limiter: &Limiter, key: SharedKey, now_nanos: u64) {
         let (scope, of_client) = ((key.0 >> 64) as u64, key.0 as u64);
         if of_client != ALL_CLIENTS {
-            return self.put_client(limiter, key, scope, Key::of_word(of_client), now_nanos);
+            match self.put_client(limiter, key, scope, Key::of_word(of_client), now_nanos) {
+                Ok(()) => self.without_line.remove(&key),
+                Err(NoRoom) => self.without_line.insert(key),
+            };
+            return;
         }
         if let Some(bucket) = self.common_scopes.get(&scope).and_then(|level| self.common.get(level)) {
             limiter.set_level(bucket.id, part(bucket.rate, self.share(key)), now_nanos);
         }
     }
 
-    fn put_client(&self, limiter: &Limiter, key: SharedKey, scope: u64, client: Key, now_nanos: u64) {
+    fn put_client(
+        &self,
+        limiter: &Limiter,
+        key: SharedKey,
+        scope: u64,
+        client: Key,
+        now_nanos: u64,
+    ) -> Result<(), NoRoom> {
         let Some(bucket) = self.client_scopes.get(&scope).and_then(|policy| self.moving(*policy)) else {
-            return;
+            return Ok(());
         };
         let rate = part(bucket.rate, self.share(key));
         if self.of.contains_key(&key) {
-            let _ = limiter.learn(bucket.id, client, rate, now_nanos);
-            return;
+            return limiter.learn(bucket.id, client, rate, now_nanos).map(drop);
         }
         let known = limiter.peek(Ask { policy: bucket.id, key: client, cost: 0 }, now_nanos).learned;
-        let Some(line) = known else { return };
+        let Some(line) = known else { return Ok(()) };
         if bucket.adaptation == Adaptation::Off {
             limiter.forget(line, now_nanos);
         } else {
             limiter.set_learned_rate(line, bucket.id, client, rate, now_nanos);
         }
+        Ok(())
     }
 
     fn put_line(&self, limiter: &Limiter, line: LearnedId, policy: PolicyId, client: Key, now_nanos: u64) {
@@ -227,9 +247,14 @@ fn common_key(bucket: &CommonBucket) -> SharedKey {
 impl Limits {
     /// With other replicas: nothing may be given out before
     /// [`Limits::put_shares`] says how much.
-    pub(crate) fn shared(mut self) -> Self {
-        self.sharing = Some(Sharing::new(self.cores));
-        self.limiter = self.limiter.with_learned(LEARNED + HOT_MAX as u32);
+    pub(crate) fn shared(self) -> Self {
+        self.shared_beside(LEARNED)
+    }
+
+    /// Beside so many clients that learn: they never take the lines of shares.
+    pub(super) fn shared_beside(mut self, learners_max: u32) -> Self {
+        self.sharing = Some(Sharing::new(self.cores, learners_max));
+        self.limiter = self.limiter.with_learned(learners_max + HOT_MAX as u32);
         self
     }
 
@@ -293,7 +318,8 @@ impl Limits {
         }
         let gone = before.keys().filter(|key| !in_force.of.contains_key(key));
         let changed = in_force.of.iter().filter(|(key, share)| before.get(key) != Some(share));
-        let changed: Vec<_> = gone.chain(changed.map(|(key, _)| key)).copied().collect();
+        let again = &in_force.without_line;
+        let changed: Vec<_> = gone.chain(changed.map(|(key, _)| key)).chain(again).copied().collect();
         changed.into_iter().for_each(|key| in_force.put(&self.limiter, key, now_nanos));
     }
 }

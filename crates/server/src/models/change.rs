@@ -22,7 +22,7 @@ const SHOWN_MAX: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelsError {
     #[error(
-        "models are changed in Git alone (`rollout.mode: gitops`): commit another version to `model.yaml`"
+        "models are changed in Git alone (`rollout.mode: gitops`): commit another version to `model.yaml`, or let `openclaw model commit NAME` do it"
     )]
     Gitops,
     #[error("`{name}` runs already")]
@@ -67,7 +67,7 @@ impl Models {
     }
 
     pub(super) fn is_gitops(&self) -> bool {
-        matches!(self.mode, RolloutMode::Gitops { .. })
+        self.mode != RolloutMode::Auto
     }
 
     /// Goes on with the rollout that is kept.
@@ -96,7 +96,10 @@ impl Models {
                 self.promote_candidate(state, BY_ITSELF, "it did no worse all the way", Some(figures));
             }
             Some(Event::RolledBack { at, reason, figures }) => {
+                let candidate = state.kept.candidate();
+                self.leave_out(state, candidate, &format!("{reason}, at {at}"));
                 self.take_back(state, BY_ITSELF, at, reason, Some(figures));
+                self.forget_others(&state.kept);
             }
         }
     }
@@ -131,8 +134,17 @@ impl Models {
         kept.newest = kept.newest.max(Some(name));
         kept.rollout = None;
         (state.time, state.is_fallback) = (None, false);
+        state.kept.forget_digests();
         self.save(&state.kept);
         self.forget_others(&state.kept);
+    }
+
+    /// Ends a rollout, if there is one.
+    pub(super) fn give_up(&self, state: &mut State, who: &str, reason: Reason) {
+        if let Some(rollout) = &state.kept.rollout {
+            let (at, figures) = (rollout.stage(), rollout.figures());
+            self.take_back(state, who, at, reason, Some(figures));
+        }
     }
 
     fn take_back(&self, state: &mut State, who: &str, at: Stage, reason: Reason, figures: Option<Figures>) {
@@ -143,7 +155,6 @@ impl Models {
         let why = reason.to_string();
         let step = Step::new("model.rollback", candidate, &why).by(who).at(at);
         self.note(&state.kept, step.seen(figures));
-        self.forget_others(&state.kept);
     }
 
     /// Makes a model the one that runs, whatever evidence says.
@@ -164,7 +175,9 @@ impl Models {
             return Ok(());
         }
         let loaded = self.with_copy(&published.model)?;
+        self.give_up(&mut state, who, Reason::OtherPromoted);
         self.put(&mut state, Some(loaded));
+        state.kept.digests.insert(name, published.digest);
         self.now_runs(&mut state, name);
         let step = Step::new("model.promote", name, BY_HAND).by(who).at(Stage::ALL);
         self.note(&state.kept, step);
@@ -214,22 +227,42 @@ impl Models {
         });
     }
 
+    /// The same, while another goes on with its way.
+    pub(super) fn put_beside(&self, state: &mut State, loaded: Loaded) {
+        self.put(state, Some(loaded));
+        if let Some(candidate) = state.kept.candidate().and_then(|name| self.copy(name)) {
+            self.try_out(state, candidate);
+        }
+    }
+
+    /// Leaves limits to the plain estimator.
+    pub(super) fn stand_back(&self, state: &mut State, who: &str, why: &str) {
+        let left = state.kept.running;
+        self.put(state, None);
+        (state.kept.running, state.kept.previous, state.is_fallback) = (None, left, false);
+        self.save(&state.kept);
+        self.note(&state.kept, Step::new("model.rollback", left, why).by(who).at(Stage::ALL));
+        self.forget_others(&state.kept);
+    }
+
     /// Ends a rollout, or goes back to the model before the running one, and
     /// without one to the plain estimator.
     pub(crate) async fn roll_back(&self, who: &str) -> Result<(), ModelsError> {
-        if self.is_gitops() {
-            return Err(ModelsError::Gitops);
-        }
+        self.may_roll_back()?;
         let mut state = self.state.lock().await;
+        let left = state.kept.candidate().or(state.kept.running);
+        if left.is_some() {
+            self.leave_out(&mut state, left, &format!("{who} said so"));
+        }
         let done = self.go_back(&mut state, who, BY_HAND);
         self.tell(&state);
         done
     }
 
     pub(super) fn go_back(&self, state: &mut State, who: &str, why: &str) -> Result<(), ModelsError> {
-        if let Some(rollout) = &state.kept.rollout {
-            let (at, figures) = (rollout.stage(), rollout.figures());
-            self.take_back(state, who, at, Reason::ByHand, Some(figures));
+        if state.kept.rollout.is_some() {
+            self.give_up(state, who, Reason::ByHand);
+            self.forget_others(&state.kept);
             return Ok(());
         }
         let left = state.kept.running.ok_or(ModelsError::NothingBefore)?;
@@ -242,6 +275,17 @@ impl Models {
         self.note(&state.kept, step);
         self.forget_others(&state.kept);
         Ok(())
+    }
+
+    /// Puts in force again what had given way to the plain estimator; tells
+    /// whether it could be loaded.
+    pub(super) fn comes_back(&self, state: &mut State, name: ModelName, who: &str, why: &str) -> bool {
+        let Some(loaded) = self.copy(name) else { return false };
+        self.put(state, Some(loaded));
+        state.kept.previous = None;
+        self.now_runs(state, name);
+        self.note(&state.kept, Step::new("model.promote", name, why).by(who).at(Stage::ALL));
+        true
     }
 
     /// All that is known, for people.
@@ -263,6 +307,7 @@ impl Models {
             "serving": self.limits.predictor(),
             "previous": kept.previous,
             "rollout": rollout,
+            "gitops": self.told_of_git(&state),
             "published": published.iter().take(SHOWN_MAX).collect::<Vec<_>>(),
         }))
     }

@@ -1,9 +1,10 @@
 //! `DATA/models/rollout.json`: which model runs, which ran before, and how far
 //! the next has come. Written beside and renamed: whole or as it was.
 
-use openclaw_learning::artifact::ModelName;
+use openclaw_learning::artifact::{Digest, ModelName};
 use openclaw_learning::rollout::Rollout;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,6 +24,19 @@ pub(super) struct Kept {
     pub(super) newest: Option<ModelName>,
     /// One on its way.
     pub(super) rollout: Option<Rollout>,
+    /// Manifests of these, where they are known.
+    #[serde(default)]
+    pub(super) digests: BTreeMap<ModelName, Digest>,
+    /// In GitOps mode: one that was taken back, until the file names another.
+    #[serde(default)]
+    pub(super) left_out: Option<LeftOut>,
+}
+
+/// A model that isn't begun with though a file names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LeftOut {
+    pub(super) model: ModelName,
+    pub(super) why: String,
 }
 
 impl Kept {
@@ -61,6 +75,12 @@ impl Kept {
     /// Models that may be needed at once.
     pub(super) fn needed(&self) -> impl Iterator<Item = ModelName> {
         self.running.into_iter().chain(self.previous).chain(self.candidate())
+    }
+
+    /// Knows no more than is needed.
+    pub(super) fn forget_digests(&mut self) {
+        let needed: Vec<ModelName> = self.needed().collect();
+        self.digests.retain(|name, _| needed.contains(name));
     }
 
     /// The model on its way.

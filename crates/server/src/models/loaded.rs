@@ -15,7 +15,7 @@ use std::time::Instant;
 /// How long a prediction takes a client: the least mean of a batch, since what
 /// predicts gives way to whatever else has to run, and that isn't its doing.
 #[derive(Debug)]
-pub(super) struct RowTime(AtomicU64);
+pub(crate) struct RowTime(AtomicU64);
 
 impl Default for RowTime {
     fn default() -> Self {
@@ -61,21 +61,21 @@ impl Predictor for Timed {
 }
 
 /// A model, ready to be put in force.
-pub(super) struct Loaded {
-    pub(super) predictor: Box<dyn Predictor>,
-    pub(super) time: Arc<RowTime>,
-    pub(super) made: Made,
+pub(crate) struct Loaded {
+    pub(crate) predictor: Box<dyn Predictor>,
+    pub(crate) time: Arc<RowTime>,
+    pub(crate) made: Made,
 }
 
 /// What is told of a model beside what it predicts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Made {
-    pub(super) created_at: Option<Timestamp>,
-    pub(super) baselines: Option<[Baseline; FEATURES]>,
+pub(crate) struct Made {
+    pub(crate) created_at: Option<Timestamp>,
+    pub(crate) baselines: Option<[Baseline; FEATURES]>,
 }
 
 impl Loaded {
-    pub(super) fn new(model: &Model) -> Self {
+    pub(crate) fn new(model: &Model) -> Self {
         let time = Arc::<RowTime>::default();
         let predictor = Box::new(Timed { network: model.network().clone(), time: Arc::clone(&time) });
         let made = Made { created_at: Some(model.card().created_at), baselines: baselines(model) };

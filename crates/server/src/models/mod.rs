@@ -9,26 +9,35 @@
 mod audit;
 mod change;
 mod gitops;
+mod handed;
 mod kept;
 mod loaded;
 mod look;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_git;
 mod wish;
 
 pub(crate) use change::ModelsError;
 use change::StepsDone;
+pub(crate) use handed::{Names, TOLD_BYTES_MAX, Told};
+pub(crate) use loaded::{Loaded, Made};
 pub use wish::{Wish, WishError, ask as ask_of_models};
 
 use crate::clock::Clock;
 use crate::limits::{Limits, ModelsTold};
 use audit::Audit;
-use kept::Kept;
-use loaded::{Copies, Made, RowTime};
+use gitops::{Elsewhere, Retry};
+use kept::{Kept, LeftOut};
+use loaded::{Copies, RowTime};
 use openclaw_learning::artifact::ModelName;
-use openclaw_learning::publish::{KeyFileError, MODELS_FOLDER, Repository, SIGNING_KEY_FILE};
+use openclaw_learning::publish::{
+    GitOptions, KeyFileError, MODELS_FOLDER, Repository, SIGNING_KEY_FILE, Wanted,
+};
 use openclaw_learning::rollout::Settings;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,15 +53,31 @@ const SAVE_TICKS: u32 = 60;
 /// What runs where no model does.
 const PLAIN: &str = "plain";
 
+/// A rollout that can't be judged gives way to a newer model after so long.
+pub const ROLLOUT_HOLD_MAX: Duration = Duration::from_secs(2 * 86_400);
+
 /// How models come into service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ModelsOptions {
     /// Where they are published; `models` in the data folder unless given.
     pub repository: Option<Repository>,
     /// The steps that each takes.
     pub steps: Settings,
+    /// How long a step may take before a newer model takes its model's place.
+    pub hold_max: Duration,
     /// Who decides.
     pub mode: RolloutMode,
+}
+
+impl Default for ModelsOptions {
+    fn default() -> Self {
+        Self {
+            repository: None,
+            steps: Settings::default(),
+            hold_max: ROLLOUT_HOLD_MAX,
+            mode: RolloutMode::Auto,
+        }
+    }
 }
 
 /// Who decides which model runs.
@@ -66,6 +91,26 @@ pub enum RolloutMode {
         /// Names the version that is to run, and its digest.
         file: PathBuf,
     },
+    /// The same file in a repository elsewhere, where what is taken back here is
+    /// committed.
+    Git {
+        /// Which file, and how it is reached.
+        options: Box<GitOptions>,
+        /// Between two looks at it.
+        poll: Duration,
+    },
+}
+
+impl fmt::Display for RolloutMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Gitops { file } => file.display().fmt(f),
+            Self::Git { options, .. } => {
+                write!(f, "{} ({}, branch {})", options.remote, options.path, options.branch)
+            }
+        }
+    }
 }
 
 /// The model that runs on a data folder, or would; none for the plain estimator.
@@ -83,7 +128,10 @@ pub(crate) struct Models {
     audit: Audit,
     clock: Arc<Clock>,
     steps: Settings,
+    hold_max: Duration,
     mode: RolloutMode,
+    elsewhere: Option<Elsewhere>,
+    data: PathBuf,
     steps_done: StepsDone,
     state: Mutex<State>,
 }
@@ -101,6 +149,15 @@ struct State {
     /// Those that can't be served, whenever they are asked for. After a restart
     /// keys and settings may be others.
     refused: BTreeSet<ModelName>,
+    /// What a file names and can't be had.
+    retry: Option<Retry<Wanted>>,
+    mend_again: Option<Retry<Wanted>>,
+    commit_again: Option<Retry<()>>,
+    /// Why the file isn't followed, and why nothing is committed.
+    not_followed: Option<String>,
+    not_committed: Option<String>,
+    /// What was read of the file before the last of them counts for nothing.
+    reverts: u64,
     ticks: u32,
 }
 
@@ -142,6 +199,10 @@ impl Models {
             None => Repository::embedded(&folder, &data.join(SIGNING_KEY_FILE))?,
         };
         let state = State { kept, ..State::default() };
+        let elsewhere = match &options.mode {
+            RolloutMode::Git { options, .. } => Some(Elsewhere::new(options, &folder)),
+            RolloutMode::Auto | RolloutMode::Gitops { .. } => None,
+        };
         let models = Self {
             limits: Arc::clone(limits),
             repository,
@@ -149,7 +210,10 @@ impl Models {
             audit: Audit::new(data),
             clock: Arc::clone(clock),
             steps: options.steps,
+            hold_max: options.hold_max,
             mode: options.mode,
+            elsewhere,
+            data: data.to_owned(),
             steps_done: StepsDone::default(),
             folder,
             state: Mutex::new(state),
@@ -169,7 +233,7 @@ impl Models {
     /// None waits for the others: a registry may take its time, and what does
     /// harm goes back at once all the same.
     pub(crate) async fn keep(self: Arc<Self>) {
-        tokio::join!(self.keep_judging(), self.keep_granting(), self.keep_looking());
+        tokio::join!(self.keep_judging(), self.keep_granting(), self.keep_looking(), self.keep_committing());
     }
 
     async fn keep_judging(&self) {
@@ -187,10 +251,21 @@ impl Models {
     }
 
     async fn keep_looking(&self) {
+        let pause = match &self.mode {
+            RolloutMode::Git { poll, .. } => *poll,
+            RolloutMode::Auto | RolloutMode::Gitops { .. } => LOOK,
+        };
         tokio::time::sleep(TICK).await;
         loop {
             self.look().await;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn keep_committing(&self) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.commit().await;
         }
     }
 

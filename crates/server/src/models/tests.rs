@@ -21,10 +21,10 @@ const CLIENTS: usize = 40;
 /// Seconds that a step is held.
 const HOLD_S: u64 = 60;
 
-struct Service {
-    data: TempDir,
-    world: TestWorld,
-    models: Models,
+pub(super) struct Service {
+    pub(super) data: TempDir,
+    pub(super) world: TestWorld,
+    pub(super) models: Models,
     seconds: usize,
     mode: RolloutMode,
 }
@@ -39,7 +39,7 @@ fn steps() -> Settings {
 }
 
 /// A model that always says the same.
-fn always(name: &str, output: f32) -> Model {
+pub(super) fn always(name: &str, output: f32) -> Model {
     linear(name, [[0.0; FEATURES]; OUTPUTS], [output; OUTPUTS])
 }
 
@@ -49,13 +49,13 @@ fn linear(name: &str, weight: [[f32; FEATURES]; OUTPUTS], bias: [f32; OUTPUTS]) 
 }
 
 fn started(data: &TempDir, world: &TestWorld, mode: RolloutMode) -> Models {
-    let options = ModelsOptions { repository: None, steps: steps(), mode };
+    let options = ModelsOptions { steps: steps(), mode, ..ModelsOptions::default() };
     Models::start(options, data.path(), &world.limits, &world.clock()).unwrap()
 }
 
 impl Service {
     /// With clients that are known well.
-    async fn new(mode: RolloutMode) -> Self {
+    pub(super) async fn new(mode: RolloutMode) -> Self {
         let (data, world) = (tempfile::tempdir().unwrap(), TestWorld::new(Adaptation::On));
         let models = started(&data, &world, mode.clone());
         let mut service = Self { data, world, models, seconds: 0, mode };
@@ -63,13 +63,13 @@ impl Service {
         service
     }
 
-    async fn push(&self, model: &Model) {
+    pub(super) async fn push(&self, model: &Model) {
         self.models.repository.push(model).await.unwrap();
     }
 
     /// Everybody asks for about 20 a second, now and then for many more; nobody
     /// is refused what it always asks for.
-    async fn run(&mut self, seconds: usize) {
+    pub(super) async fn run(&mut self, seconds: usize) {
         for _ in 0..seconds {
             self.seconds += 1;
             let names: Vec<String> = (0..CLIENTS).map(|client| format!("client-{client}")).collect();
@@ -83,6 +83,7 @@ impl Service {
             self.world.second(&asks);
             self.models.tick().await;
             self.models.take_wish().await;
+            self.models.commit().await;
             if self.seconds % 10 == 1 {
                 self.models.look().await;
             }
@@ -90,7 +91,7 @@ impl Service {
     }
 
     /// Until no rollout is under way.
-    async fn run_out(&mut self) {
+    pub(super) async fn run_out(&mut self) {
         for _ in 0..40 {
             self.run(30).await;
             if self.models.state.lock().await.kept.rollout.is_none() {
@@ -101,17 +102,17 @@ impl Service {
     }
 
     /// The service is there again.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.world = TestWorld::new(Adaptation::On);
         self.models = started(&self.data, &self.world, self.mode.clone());
     }
 
-    async fn told(&self) -> Value {
+    pub(super) async fn told(&self) -> Value {
         self.models.told().await.unwrap()
     }
 
     /// What the audit log has, in short.
-    fn audit(&self) -> Vec<String> {
+    pub(super) fn audit(&self) -> Vec<String> {
         let text = fs::read_to_string(self.data.path().join("audit.jsonl")).unwrap_or_default();
         let line = |line: &str| {
             let line: Value = serde_json::from_str(line).unwrap();
@@ -227,7 +228,7 @@ async fn nobody_waits_for_a_registry_to_go_back() {
     let options = RemoteOptions { repository, credentials: None, ca: None, is_plain: true };
     let repository = Repository::new(&Place::Oci(options), None, Vec::new()).unwrap();
     service.world = TestWorld::new(Adaptation::On);
-    let options = ModelsOptions { repository: Some(repository), steps: steps(), mode: RolloutMode::Auto };
+    let options = ModelsOptions { repository: Some(repository), steps: steps(), ..ModelsOptions::default() };
     let (world, models) = (&service.world, &mut service.models);
     *models = Models::start(options, service.data.path(), &world.limits, &world.clock()).unwrap();
     assert_eq!(world.limits.predictor(), "model-20260101");
@@ -299,6 +300,47 @@ async fn what_is_said_by_hand_is_done_within_one_tick() {
     assert_eq!(service.audit(), expected);
     let missing = service.models.promote("model-20250101".parse().unwrap(), "ann").await;
     assert!(matches!(missing, Err(ModelsError::Publish(_))));
+}
+
+#[tokio::test]
+async fn who_is_promoted_over_another_ends_its_rollout_and_says_so() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    service.push(&always("model-20260102", 3.1)).await;
+    service.run(15).await;
+    service.models.promote("model-20260101".parse().unwrap(), "ann").await.unwrap();
+    assert_eq!(
+        service.audit(),
+        [
+            "model.shadow model-20260102 shadow by rollout",
+            "model.rollback model-20260102 shadow by ann",
+            "model.promote model-20260101 100% by ann",
+        ]
+    );
+    service.restart();
+    assert_eq!(service.world.limits.predictor(), "model-20260101");
+}
+
+/// Nobody comes, so that nothing can be judged.
+#[tokio::test]
+async fn a_rollout_without_traffic_gives_way_to_a_newer_model() {
+    let mut service = Service::new(RolloutMode::Auto).await;
+    service.push(&always("model-20260101", 3.0)).await;
+    service.models.look().await;
+    let candidate = async |service: &Service| service.told().await["rollout"]["candidate"].clone();
+    service.world.clock().advance_to(service.world.clock().now().plus(ROLLOUT_HOLD_MAX));
+    service.models.tick().await;
+    service.models.look().await;
+    assert_eq!(candidate(&service).await, "model-20260101", "nobody else wants its place");
+    service.push(&always("model-20260102", 3.0)).await;
+    service.models.look().await;
+    assert_eq!(candidate(&service).await, "model-20260102");
+    assert_eq!(service.audit()[1], "model.rollback model-20260101 shadow by rollout");
+    // It has its own time, and its copy.
+    service.push(&always("model-20260103", 3.0)).await;
+    service.models.look().await;
+    service.restart();
+    assert_eq!(candidate(&service).await, "model-20260102");
 }
 
 #[tokio::test]

@@ -159,6 +159,7 @@ impl TenantConfig {
     fn with(&self, settings: TenantSettings) -> Self {
         Self {
             settings: Arc::new(settings),
+            takes_alerts: self.takes_alerts,
             receivers: self.receivers.clone(),
             origins: Vec::new(),
             routing_yaml: self.routing_yaml.clone(),

@@ -406,6 +406,7 @@ mod tests {
             settings: Arc::new(TenantSettings::new(name.clone(), routing)),
             receivers: receivers.iter().map(settings).collect(),
             origins: receivers.iter().map(|(_, urls)| urls.iter().map(origin).collect()).collect(),
+            takes_alerts: true,
             routing_yaml: String::new(),
             sources: Sources::default(),
             limits: openclaw_admission::LimitSettings::default(),

@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct TenantConfig {
     /// What decides about its alerts.
     pub settings: Arc<TenantSettings>,
+    /// Whether it has routes; alerts of a tenant without any are refused.
+    pub takes_alerts: bool,
     /// How its receivers are reached.
     pub receivers: Vec<ReceiverSettings>,
     /// What the register keeps of each of their integrations, in that order.

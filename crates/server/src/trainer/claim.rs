@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// A lease that isn't renewed ends.
-const LEASE: Duration = Duration::from_secs(90);
+const LEASE: Duration = Duration::from_secs(30);
 /// For so long it is known that a run was done.
 const DONE: Duration = Duration::from_secs(3 * 86_400);
 /// Renews a lease that is still this replica's.

@@ -25,11 +25,11 @@ use std::time::Duration;
 pub(crate) use claim::Replicas;
 
 /// What there is to do is looked at this often, also since clocks are set.
-const LOOK: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(5);
 /// A child is looked at this often.
 const LOOK_AT_CHILD: Duration = Duration::from_millis(200);
 /// A lease on the run is renewed this often.
-const RENEW: Duration = Duration::from_secs(20);
+const RENEW: Duration = Duration::from_secs(10);
 /// Where past runs are kept, in the data folder.
 const RUNS: &str = "training.json";
 

@@ -18,7 +18,7 @@ use openclaw_alert::{TenantName, Timestamp};
 use std::io;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -75,6 +75,7 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Threads {
     stop: [Sender<()>; 2],
+    tending: Arc<AtomicBool>,
     handles: [JoinHandle<()>; 2],
 }
 
@@ -155,7 +156,8 @@ impl Recorder {
     /// Writes all that was taken, and ends.
     pub fn stop(&self) {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Threads { stop, handles }) = threads else { return };
+        let Some(Threads { stop, tending, handles }) = threads else { return };
+        tending.store(true, Ordering::Relaxed);
         self.flush();
         drop(stop);
         for handle in handles {
@@ -170,9 +172,10 @@ fn start(work: Work, inbox: Inbox, tender: Tender, now: Now) -> io::Result<Threa
     let (stop_work, work_stopped) = mpsc::channel();
     let (stop_tending, tending_stopped) = mpsc::channel();
     let thread = |name: &str| std::thread::Builder::new().name(name.into());
+    let stops = tender.stopped();
     let working = thread("telemetry").spawn(move || work.run(&inbox, &work_stopped))?;
     let tending = thread("telemetry-tend").spawn(move || keep_tending(tender, &now, &tending_stopped))?;
-    Ok(Threads { stop: [stop_work, stop_tending], handles: [working, tending] })
+    Ok(Threads { stop: [stop_work, stop_tending], tending: stops, handles: [working, tending] })
 }
 
 fn keep_tending(mut tender: Tender, now: &Now, stopped: &Receiver<()>) {

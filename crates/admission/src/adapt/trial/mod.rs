@@ -18,7 +18,7 @@ use super::features::Features;
 use super::state::ClientState;
 use super::tally::Ticks;
 use super::tenant::Backend;
-use super::{Correction, TICKS};
+use super::{Correction, Hold, TICKS};
 use crate::RateSettings;
 use libm::{expm1f, logf};
 use openclaw_limiter::Key;
@@ -211,7 +211,7 @@ fn compare(of: &mut Cluster, state: &ClientState, advised: [[f32; 2]; 2], seen: 
     for (model, advised) in advised.into_iter().enumerate() {
         let off: [f32; 2] = std::array::from_fn(|at| logs[at] - advised[at]);
         // As it would be in force, but for shares: both have them alike.
-        let bucket = state.allowance(advised, seen.bounds, None);
+        let bucket = state.allowance(advised, seen.bounds, Hold::default());
         if seen.own_faults <= OWN_FAULTS_MAX {
             of.refused[model] += f64::from(refused(seen.ticks, bucket) / (window.count + 1.0));
         }

@@ -25,7 +25,7 @@ pub struct DescriptorAnswers<'s> {
     /// Whether the request goes beyond a limit; then no tokens are taken.
     pub is_over: bool,
     /// For each descriptor, in order.
-    pub each: SmallVec<[DescriptorAnswer<'s>; 4]>,
+    pub each: SmallVec<[DescriptorAnswer<'s>; 2]>,
 }
 
 /// What one descriptor says.
@@ -146,8 +146,8 @@ impl PolicySet {
             let is_replaced = self.is_replaced(domain, descriptor, descriptors);
             if is_replaced { Held::Unlimited } else { self.held(place, domain, descriptor) }
         });
-        let held: SmallVec<[_; 4]> = held.collect();
-        let mut each: SmallVec<[_; 4]> = held.iter().map(|held| self.decide_held(*held, place)).collect();
+        let held: SmallVec<[_; 2]> = held.collect();
+        let mut each: SmallVec<[_; 2]> = held.iter().map(|held| self.decide_held(*held, place)).collect();
         let is_over = is_over(&each);
         if is_over {
             let taken =

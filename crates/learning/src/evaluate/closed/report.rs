@@ -8,6 +8,10 @@ use openclaw_admission::Predictor;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
+/// Headroom that limits are served with: what is usual, and for those who would
+/// rather let abuse through than refuse anybody.
+const HEADROOM: [f32; 2] = [1.0, 2.5];
+
 /// What is evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClosedSettings {
@@ -118,8 +122,9 @@ fn trial(name: &'static str, worlds: &[World], models: &[&dyn Predictor]) -> Tri
     let baselines = Baseline::ALL.into_iter().map(|baseline| {
         figures(worlds, &|world: &World| Box::new(Composed::new(baseline, world)) as Box<dyn Limiter>)
     });
-    let served = models.iter().map(|model| {
-        let make = |world: &World| Box::new(Served::new(*model, world)) as Box<dyn Limiter + '_>;
+    let each = HEADROOM.into_iter().flat_map(|headroom| models.iter().map(move |model| (headroom, *model)));
+    let served = each.map(|(headroom, model)| {
+        let make = |world: &World| Box::new(Served::new(model, headroom, world)) as Box<dyn Limiter + '_>;
         figures(worlds, &make)
     });
     let oracle = figures(worlds, &|world: &World| Box::new(Oracle::new(world)) as Box<dyn Limiter>);

@@ -34,9 +34,9 @@ const PROGRESS_CLIENTS: u64 = 10_000;
     Works beside a running server. Each row is a window of a client, with what was known before it (the features that \
     served) and what it then needed.")]
 pub(crate) struct ExtractArgs {
-    /// How many days back, today among them
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: u32,
+    /// How many days back, today among them [default: `training.days` of the settings]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
     /// One tenant's clients alone
     #[arg(long, value_parser = TenantName::new)]
     tenant: Option<TenantName>,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &ExtractArgs, environment: &Environment, ui: &mut Ui) ->
     let to = Day::of(now());
     let query = WindowsQuery {
         tenant: args.tenant.clone(),
-        from: to.minus(args.days - 1),
+        from: to.minus(args.days.unwrap_or(service.training.days) - 1),
         to,
         rows_max: args.max_rows,
     };

@@ -1,5 +1,6 @@
 //! `openclaw model`
 
+mod commit;
 mod evaluate;
 mod extract;
 mod inspect;
@@ -14,6 +15,7 @@ mod validate;
 use super::{CliError, Ui};
 use crate::config::{self, Environment};
 use clap::Subcommand;
+use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::Repository;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,8 @@ pub(crate) enum ModelCommand {
     List(list::ListArgs),
     /// Shows a model's card
     Inspect(inspect::InspectArgs),
+    /// Names a published model in Git, for services that follow it there
+    Commit(commit::CommitArgs),
     /// Makes a model the one that sets clients' limits, at once
     Promote(rollout::PromoteArgs),
     /// Ends a rollout, or goes back to the model before
@@ -51,6 +55,18 @@ pub(crate) enum ModelCommandError {
     Settings(#[from] config::ModelsError),
     #[error(transparent)]
     Wish(#[from] openclaw_server::WishError),
+    #[error(transparent)]
+    Git(#[from] openclaw_learning::publish::GitError),
+    #[error(
+        "no repository says which model runs; set `rollout: {{ mode: gitops, gitops: {{ remote, path }} }}`"
+    )]
+    NoGit,
+    #[error("training can't be made to end with the service: {source}")]
+    Parent { source: std::io::Error },
+    #[error("process {parent}, which has started this one, is gone")]
+    Orphan { parent: i32 },
+    #[error("`{found}` has a card, and `--name {name}` is for models without one: leave it out")]
+    Named { name: ModelName, found: ModelName },
     #[error(transparent)]
     Publish(#[from] openclaw_learning::publish::PublishError),
     #[error("`{}`: {error}", path.display())]
@@ -82,6 +98,10 @@ pub(crate) enum LearnError {
     Noise(#[from] openclaw_learning::evaluate::closed::NoiseError),
     #[error(transparent)]
     Model(#[from] openclaw_learning::artifact::ModelError),
+    #[error(
+        "{rows} recorded windows are too few to learn from: `--min-rows` asks for {least}; let more be recorded"
+    )]
+    TooLittle { rows: usize, least: usize },
 }
 
 impl From<openclaw_learning::publish::StoreError> for ModelCommandError {
@@ -101,15 +121,16 @@ pub(super) fn run(command: ModelCommand, environment: &Environment, ui: &mut Ui)
         ModelCommand::Pull(args) => transfer::pull(&args, environment, ui),
         ModelCommand::List(args) => list::run(&args, environment, ui),
         ModelCommand::Inspect(args) => inspect::run(&args, environment, ui),
+        ModelCommand::Commit(args) => commit::run(&args, environment, ui),
         ModelCommand::Promote(args) => rollout::promote(&args, environment, ui),
         ModelCommand::Rollback(args) => rollout::roll_back(&args, environment, ui),
     }
 }
 
-/// The repository that a settings file speaks of.
+/// The repository that a settings file speaks of, for those who change nothing.
 fn repository(config: &Path, environment: &Environment) -> Result<Repository, CliError> {
     let service = config::load_service(config, environment)?;
-    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from);
+    let repository = service.models.reading(&service.data).map_err(ModelCommandError::from);
     Ok(repository?)
 }
 

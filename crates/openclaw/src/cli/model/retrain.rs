@@ -1,14 +1,17 @@
 //! `openclaw model retrain`: what the schedule runs.
 
 use super::train::{self, TrainArgs};
-use super::{ModelCommandError, validate, wait};
+use super::{ModelCommandError, commit, validate, wait};
 use crate::cli::{CliError, ConfigArg, OutputArg, Ui};
 use crate::config::{self, Environment, ServiceSettings};
 use clap::Args;
 use openclaw_learning::artifact::ModelName;
+use openclaw_learning::publish::{GateSummary, Proposal, Pushed, Replaces};
 use openclaw_learning::schedule::Outcome;
 use openclaw_learning::validate::Report;
-use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit,
+};
 use serde_json::json;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
@@ -29,6 +32,9 @@ pub(crate) struct RetrainArgs {
     /// What random numbers begin with
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// The process that this one ends with: the service that has started it
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<i32>,
     #[command(flatten)]
     output: OutputArg,
     #[command(flatten)]
@@ -44,6 +50,9 @@ enum Ended {
 
 pub(super) fn run(args: &RetrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
     let service = config::load_service(&args.config.file, environment)?;
+    if let Some(parent) = args.parent {
+        end_with(parent)?;
+    }
     keep_out_of_the_way(service.training.memory_bytes);
     let ended = made(args, &service, environment, ui)?;
     if args.output.is_json() {
@@ -100,7 +109,22 @@ fn made(
         return Ok(Ended::Refused(report));
     }
     let pushed = wait(repository.push(&learned.model))?;
+    propose(service, &pushed, &report, ui)?;
     Ok(Ended::Published { name: pushed.name, report })
+}
+
+/// Names it in Git, where that decides. The model is published whatever comes
+/// of it, and the service tries on.
+fn propose(service: &ServiceSettings, pushed: &Pushed, report: &Report, ui: &mut Ui) -> Result<(), CliError> {
+    let Some(options) = service.rollout.git() else { return Ok(()) };
+    let gates = GateSummary::of(report, validate::json(report).as_bytes());
+    let proposal = Proposal { name: pushed.name, digest: pushed.digest, gates: Some(gates) };
+    proposal.keep(&service.data).map_err(ModelCommandError::from)?;
+    let told = match commit::now(options, service, &proposal, Replaces::Older, "git-trainer") {
+        Ok(told) => told,
+        Err(error) => format!("not committed yet, which the service tries again: {error}"),
+    };
+    ui.note(format_args!("{}: {told}", pushed.name))
 }
 
 /// Two runs at once would take each other's files away.
@@ -115,6 +139,17 @@ fn alone(folder: &Path) -> Result<File, CliError> {
         Err(TryLockError::WouldBlock) => Err(ModelCommandError::Busy { folder: folder.to_owned() }.into()),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+/// Nobody would keep an eye on us, and the next service begins anew.
+fn end_with(parent: i32) -> Result<(), CliError> {
+    let failed = |source: rustix::io::Errno| ModelCommandError::Parent { source: source.into() };
+    set_parent_process_death_signal(Some(Signal::TERM)).map_err(failed)?;
+    // It may have ended before.
+    if getppid().is_some_and(|now| now.as_raw_pid() == parent) {
+        return Ok(());
+    }
+    Err(ModelCommandError::Orphan { parent }.into())
 }
 
 /// Decisions go first, and memory that others need is not taken.

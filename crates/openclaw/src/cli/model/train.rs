@@ -28,10 +28,13 @@ const HELD_OUT_DAYS: u32 = 3;
 const HELD_OUT_PARTS: i64 = 5;
 const ROWS_MAX: u64 = 7_200_000;
 const HIDDEN: usize = 32;
+/// Of arrivals, of which no settings say anything.
+const DAYS: u32 = 30;
+const QUANTILE: f32 = 0.99;
 const CHECKPOINT: &str = "training.checkpoint";
 
 /// Arguments of `openclaw model train`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Example: openclaw model train --config /etc/openclaw/openclaw.yaml --days 30 --output models\n\n\
     Works beside a running server. The same windows, settings and seed give the same model, bit for bit."
@@ -46,15 +49,18 @@ pub(crate) struct TrainArgs {
     /// Write the model's files into this folder
     #[arg(long, default_value = "models", value_name = "DIR")]
     output: PathBuf,
-    /// How many days back, today among them
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: u32,
+    /// How many days back, today among them [default: `training.days` of the settings]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
     /// The last days, to stop by when it gets no better; a fifth of the time where there are few
     #[arg(long, default_value_t = HELD_OUT_DAYS, value_parser = clap::value_parser!(u32).range(0..=365))]
     held_out_days: u32,
     /// About as many windows at most; of more, those of some clients are taken
     #[arg(long, value_name = "ROWS", default_value_t = ROWS_MAX, value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
     max_rows: u64,
+    /// Fewer windows are too few to learn from, and an error
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    min_rows: usize,
     /// Go on where a run that was broken off has stopped
     #[arg(long)]
     resume: bool,
@@ -67,8 +73,9 @@ pub(crate) struct TrainArgs {
     /// Hidden units; 0 for a linear model
     #[arg(long, default_value_t = HIDDEN)]
     hidden: usize,
-    /// Share of windows to cover: one for rate and burst, or one for each
-    #[arg(long, value_delimiter = ',', num_args = 1..=2, default_value = "0.99", value_name = "SHARE")]
+    /// Share of windows to cover: one for rate and burst, or one for each [default: `training.quantile` of the
+    /// settings; 0.99 of arrivals]
+    #[arg(long, value_delimiter = ',', num_args = 1..=2, value_name = "SHARE")]
     quantile: Vec<f32>,
 }
 
@@ -85,9 +92,10 @@ impl TrainArgs {
             config,
             arrivals: None,
             output,
-            days,
+            days: Some(days),
             held_out_days: HELD_OUT_DAYS.min(days - 1),
             max_rows: ROWS_MAX,
+            min_rows: 0,
             resume: false,
             seed,
             epochs: None,
@@ -95,14 +103,39 @@ impl TrainArgs {
             quantile: vec![quantile],
         }
     }
+
+    /// What the settings say of runs by schedule holds here too, where nothing
+    /// else is said.
+    fn as_configured(&self, environment: &Environment) -> Result<Self, CliError> {
+        let mut args = self.clone();
+        if args.arrivals.is_none() {
+            let training = config::load_service(&args.config, environment)?.training;
+            args.days.get_or_insert(training.days);
+            if args.quantile.is_empty() {
+                args.quantile.push(training.quantile);
+            }
+        }
+        Ok(args)
+    }
+
+    /// Of rate and burst.
+    fn quantiles(&self) -> [f32; 2] {
+        let first = self.quantile.first().copied().unwrap_or(QUANTILE);
+        [first, self.quantile.last().copied().unwrap_or(first)]
+    }
 }
 
 pub(super) fn run(args: &TrainArgs, environment: &Environment, ui: &mut Ui) -> Result<(), CliError> {
+    let args = &args.as_configured(environment)?;
     let until_ms = until_ms(args)?;
     let gathered = match &args.arrivals {
         Some(file) => from_arrivals(file, args)?,
         None => from_telemetry(args, until_ms, environment, ui)?,
     };
+    let rows = gathered.rows.len();
+    if rows < args.min_rows {
+        return Err(LearnError::TooLittle { rows, least: args.min_rows }.into());
+    }
     let names = match &args.arrivals {
         Some(_) => Vec::new(),
         None => wait(super::repository(&args.config, environment)?.names())?,
@@ -166,7 +199,12 @@ pub(super) fn from_telemetry(
 
 fn gather(store: &Store, args: &TrainArgs, until_ms: i64, ui: &mut Ui) -> Result<Gathered, CliError> {
     let to = Day::of(Timestamp::from_nanos(until_ms.saturating_mul(1_000_000)));
-    let query = WindowsQuery { tenant: None, from: to.minus(args.days - 1), to, rows_max: args.max_rows };
+    let query = WindowsQuery {
+        tenant: None,
+        from: to.minus(args.days.unwrap_or(DAYS) - 1),
+        to,
+        rows_max: args.max_rows,
+    };
     let windows = store.windows(&query).map_err(LearnError::from)?;
     let mut gathered = Gathered::holding_out_from(held_out_from_ms(args, windows.first_ms(), until_ms));
     let mut random = Random::new(args.seed);
@@ -193,10 +231,9 @@ fn held_out_from_ms(args: &TrainArgs, first_ms: Option<i64>, until_ms: i64) -> i
 
 fn settings(args: &TrainArgs, rows: usize) -> Settings {
     let worth = LOOKS / (rows as u64).max(1);
-    let quantiles = [args.quantile[0], *args.quantile.last().unwrap_or(&args.quantile[0])];
     Settings {
         hidden: args.hidden,
-        quantiles,
+        quantiles: args.quantiles(),
         epochs: args.epochs.unwrap_or(worth.clamp(EPOCHS.0, EPOCHS.1) as u32),
         patience: Some(PATIENCE),
         seed: args.seed,

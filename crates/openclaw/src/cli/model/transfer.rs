@@ -64,6 +64,9 @@ pub(super) fn push(args: &PushArgs, environment: &Environment, ui: &mut Ui) -> R
             model.map_err(|error| ModelCommandError::File { path: path.to_owned(), error })?
         }
     };
+    if let Some(name) = args.name.filter(|name| *name != model.name()) {
+        return Err(ModelCommandError::Named { name, found: model.name() }.into());
+    }
     let pushed = wait(repository.push(&model))?;
     if args.output.is_json() {
         return ui.json(&json!({

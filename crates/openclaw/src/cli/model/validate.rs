@@ -85,7 +85,7 @@ pub(super) fn asked(
 /// registry that is away says nothing of that.
 fn running(service: &ServiceSettings) -> Result<Option<Network>, CliError> {
     let Some(name) = openclaw_server::running_model(&service.data) else { return Ok(None) };
-    let repository = service.models.repository(&service.data).map_err(ModelCommandError::from)?;
+    let repository = service.models.reading(&service.data).map_err(ModelCommandError::from)?;
     wait(async {
         match repository.pull(name, None).await {
             Ok(published) => Ok(Some(published.model.network().clone())),
@@ -118,8 +118,13 @@ pub(super) fn write(folder: &Path, report: &Report) -> Result<(), CliError> {
         let path = folder.join(name);
         fs::write(&path, text).map_err(|source| CliError::File { path, source })
     };
-    put("report.json", format!("{:#}\n", json!(report)))?;
+    put("report.json", json(report))?;
     put("report.html", report.to_html())
+}
+
+/// As it is kept.
+pub(super) fn json(report: &Report) -> String {
+    format!("{:#}\n", json!(report))
 }
 
 pub(super) fn show(report: &Report, ui: &mut Ui) -> Result<(), CliError> {

@@ -6,7 +6,7 @@ mod policies;
 use super::problem::Problem;
 use super::read::{At, Context, Field, Named, choice, section};
 use super::units::format_duration;
-use super::values::{Count, Flag, Fraction, PerSecond, Size, Span, Text};
+use super::values::{Count, Flag, Fraction, PerSecond, Size, Span, Text, Times};
 use descriptors::DomainSection;
 use openclaw_admission::{Adaptation, ClientList, LimitSettings, Limits, PolicySettings, RateSettings};
 use policies::PolicySection;
@@ -27,6 +27,8 @@ section! {
         ceiling: BucketSection,
         /// `advise` (the default) learns limits and shows them; `on` enforces them, between floor and ceiling; `off` doesn't learn.
         adaptive: Adaptive,
+        /// Learned limits are so many times what is usual: more refuses fewer, and lets more abuse through. 0.5 to 10, default 1.
+        headroom: Times,
         /// Share of a client's windows that its learned limit is to let through whole. Default 0.99.
         coverage: Fraction,
         /// Time in which what stands behind these limits is to answer. Default `200ms`.
@@ -81,6 +83,7 @@ struct Defaults {
     adaptation: Adaptation,
     floor: Option<RateSettings>,
     ceiling: Option<RateSettings>,
+    headroom: Option<f32>,
     coverage: Option<f32>,
     slo_ms: Option<u32>,
 }
@@ -100,6 +103,7 @@ pub(super) fn checked(section: LimitsSection, cx: &mut Context<'_>) -> (Limits, 
         adaptation: adaptation(&section.adaptive).unwrap_or_default(),
         floor: floor.as_ref().map(Bucket::settings),
         ceiling: ceiling.as_ref().map(Bucket::settings),
+        headroom: section.headroom.into_set().map(|set| headroom(&set, cx)),
         coverage: section.coverage.into_set().map(|set| coverage(&set, cx)),
         slo_ms: section.slo.into_set().map(|set| slo_ms(&set, cx)),
     };
@@ -134,11 +138,21 @@ impl Defaults {
             adaptation: self.adaptation,
             floor: self.floor.unwrap_or_else(|| either(policy.floor, f64::min, u32::min)),
             ceiling: self.ceiling.unwrap_or_else(|| either(policy.ceiling, f64::max, u32::max)),
+            headroom: self.headroom.unwrap_or(policy.headroom),
             coverage: self.coverage.unwrap_or(policy.coverage),
             slo_ms: self.slo_ms.unwrap_or(policy.slo_ms),
             ..policy
         }
     }
+}
+
+fn headroom(set: &At<Times>, cx: &mut Context<'_>) -> f32 {
+    const BOUNDS: std::ops::RangeInclusive<f32> = 0.5..=10.0;
+    if !BOUNDS.contains(&set.value.0) {
+        let (least, most) = (BOUNDS.start().to_string(), BOUNDS.end().to_string());
+        cx.fault(&set.place, Problem::OutOfRange { key: "headroom", least, most });
+    }
+    set.value.0
 }
 
 fn coverage(set: &At<Fraction>, cx: &mut Context<'_>) -> f32 {

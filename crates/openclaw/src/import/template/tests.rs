@@ -212,6 +212,19 @@ proptest! {
 }
 
 #[test]
+fn marks_of_ours_that_were_text_stay_text() {
+    for mark in ["{#", "{%", "#}", "{% enddefine %}", "{# {{ end }}{{ define \"c\" }}{%"] {
+        for (open, name) in [("{{ define \"a\" }}", "a"), ("{{ block \"a\" . }}", "a")] {
+            let translated = translate_file(&format!("{open}{mark}{{{{ end }}}}"), None);
+            let source = Source { name: "x".to_owned(), text: translated.text };
+            let set =
+                TemplateSet::new(std::slice::from_ref(&source)).unwrap_or_else(|_| panic!("{source:?}"));
+            assert!(set.part(name).is_ok(), "{source:?}");
+        }
+    }
+}
+
+#[test]
 fn nesting_has_a_bound() {
     for (open, close) in [("{{ if true }}", "{{ end }}"), ("{{ range .Alerts }}{{ else }}", "{{ end }}")] {
         assert!(translate_field(&(open.repeat(5000) + &close.repeat(5000)), None).is_err());

@@ -96,6 +96,7 @@ fn config(name: &str, tokens: Option<TokenSettings>) -> TenantConfig {
         settings: Arc::new(TenantSettings::new(TenantName::new(name).unwrap(), routing)),
         receivers: Vec::new(),
         origins: Vec::new(),
+        takes_alerts: true,
         routing_yaml: String::new(),
         sources: crate::tenants::Sources::default(),
         limits: openclaw_admission::LimitSettings::default(),

@@ -3,8 +3,8 @@
 use super::super::CLIENT_BYTES_MAX;
 use super::ask::TEXT_BYTES_MAX;
 use super::head::Head;
-use super::rate::{limits_of, name_of};
-use super::{Answered, Reply, Whose, json};
+use super::rate::name_of;
+use super::{Answered, Ground, Reply, Whose, json};
 use crate::http::problem::Problem;
 use crate::http::service::Core;
 use crate::limits::TenantLimits;
@@ -53,16 +53,16 @@ fn one() -> u32 {
     1
 }
 
-pub(super) fn answer(
-    core: &Core,
+pub(super) fn answer<'l>(
+    ground: Ground<'_, 'l>,
     head: &Head<'_>,
     body: &[u8],
-    now_nanos: u64,
     reply: &mut Reply,
-    whose: &mut Whose,
+    whose: &mut Whose<'l>,
 ) -> Answered {
+    let (core, now_nanos) = (ground.core, ground.now_nanos);
     let caller = head.caller.as_ref().map_err(|denied| *denied)?;
-    let tenant = whose.insert(limits_of(core, caller.tenant_for(Scope::Limit)?)?);
+    let tenant = whose.insert(ground.limits_of(caller.tenant_for(Scope::Limit)?)?);
     let own_name = name_of(caller.who());
     let items = Items::read(body)?;
     reply.json();

@@ -1,11 +1,12 @@
 //! Questions that hyper has read.
 
-use super::{Head, Question, Reply, Whose, decide};
+use super::{Ground, Head, Question, Reply, decide};
 use crate::auth::Denied;
 use crate::http::problem::{Problem, internal};
 use crate::http::service::{Core, Front, Target};
 use crate::http::threads::Address;
 use crate::http::{BODY_BYTES_MAX, Response, body};
+use crate::limits::TenantLimits;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{AUTHORIZATION, AsHeaderName};
@@ -43,6 +44,9 @@ pub(crate) async fn answer(
     response
 }
 
+/// An answer, and whose limits gave it.
+type Responded = (Option<Arc<TenantLimits>>, Response);
+
 /// The body, which only a batch has. Of who is turned away it is not read.
 async fn read(
     core: &Core,
@@ -56,7 +60,7 @@ async fn read(
     Ok(body::read(incoming, BODY_BYTES_MAX).await?)
 }
 
-async fn elsewhere(front: &Front, question: Question, parts: Parts, body: bytes::Bytes) -> (Whose, Response) {
+async fn elsewhere(front: &Front, question: Question, parts: Parts, body: bytes::Bytes) -> Responded {
     let core = Arc::clone(front.core());
     let answered = front.core().work.spawn(async move { respond(&core, question, &parts, &body) });
     answered.await.unwrap_or_else(|error| {
@@ -65,11 +69,15 @@ async fn elsewhere(front: &Front, question: Question, parts: Parts, body: bytes:
     })
 }
 
-fn respond(core: &Core, question: Question, parts: &Parts, body: &[u8]) -> (Whose, Response) {
+fn respond(core: &Core, question: Question, parts: &Parts, body: &[u8]) -> Responded {
     let mut reply = Reply::default();
     reply.clear();
     let whose = match head(core, parts) {
-        Ok(head) => decide(core, question, &head, body, core.limits.now_nanos(), &mut reply),
+        Ok(head) => {
+            let (limits, now_nanos) = (core.limits.in_force(), core.limits.now_nanos());
+            let ground = Ground { core, limits: &limits, now_nanos };
+            decide(ground, question, &head, body, &mut reply).cloned()
+        }
         Err(denied) => {
             reply.problem(&denied.into());
             None

@@ -5,38 +5,34 @@
 
 use super::ask::Ask;
 use super::head::Head;
-use super::rate::{decide, limits_of, name_of};
-use super::{Answered, Reply, Whose, fields, json};
-use crate::auth::Bearer;
+use super::rate::name_of;
+use super::{Answered, Ground, Reply, Whose, fields, json};
+use crate::auth::{Bearer, Unsigned};
 use crate::http::problem::Problem;
-use crate::http::service::Core;
 use http::StatusCode;
 use openclaw_alert::Timestamp;
 use openclaw_state::Scope;
 
-pub(super) fn answer(
-    core: &Core,
+pub(super) fn answer<'l>(
+    ground: Ground<'_, 'l>,
     head: &Head<'_>,
-    now_nanos: u64,
     reply: &mut Reply,
-    whose: &mut Whose,
+    whose: &mut Whose<'l>,
 ) -> Answered {
+    let core = ground.core;
     let caller = head.caller.as_ref().map_err(|denied| *denied)?;
     let name = caller.tenant_for(Scope::Limit)?;
     let mut ask = Ask::parse(head.query)?;
     ask.or_of_headers(head)?;
     let client = ask.client.clone().unwrap_or_else(|| name_of(caller.who()));
-    let tenant = whose.insert(limits_of(core, name)?);
-    let answer = decide(core, tenant, &ask, &client, now_nanos)?;
+    let tenant = whose.insert(ground.limits_of(name)?);
+    let answer = ground.decide(tenant, &ask, &client)?;
     if answer.allowed {
         let bearer = Bearer { tenant: name, who: caller.who(), scopes: caller.scopes(), client: &client };
-        let now = Timestamp::from_nanos(i64::try_from(now_nanos).unwrap_or(i64::MAX));
-        let pass = core.passes.pass(bearer, now).ok_or_else(unsigned)?;
+        let now = Timestamp::from_nanos(i64::try_from(ground.now_nanos).unwrap_or(i64::MAX));
         reply.status = 204;
         reply.not_stored();
-        reply.text_field("x-openclaw-tenant", name.as_str());
-        reply.field("x-openclaw-client", |out| visible(out, &client));
-        reply.text_field("x-openclaw-token", &pass);
+        core.passes.write(bearer, now, &mut reply.fields).map_err(|Unsigned| unsigned())?;
     } else {
         reply.status = ask.deny.unwrap_or(403);
         reply.json();
@@ -49,25 +45,4 @@ pub(super) fn answer(
 
 fn unsigned() -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the internal token can't be signed; see the log")
-}
-
-/// A client's name as a header's value: bytes that a header can't hold, and
-/// `%`, are percent-encoded.
-fn visible(out: &mut Vec<u8>, name: &str) {
-    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%').add(b' ');
-    for part in percent_encoding::utf8_percent_encode(name, KEPT) {
-        out.extend_from_slice(part.as_bytes());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_can_add_no_header() {
-        let mut out = Vec::new();
-        visible(&mut out, "a\r\nx: y%ü");
-        assert_eq!(out, b"a%0D%0Ax:%20y%25%C3%BC");
-    }
 }

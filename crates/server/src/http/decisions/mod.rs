@@ -20,26 +20,34 @@ pub(super) use reply::Reply;
 
 use super::problem::Problem;
 use super::service::Core;
-use crate::limits::TenantLimits;
+use crate::limits::{LimitsNow, TenantLimits};
 use std::sync::Arc;
 
 /// Whose limits have answered; nobody's where the request was turned away.
-pub(super) type Whose = Option<Arc<TenantLimits>>;
+pub(super) type Whose<'l> = Option<&'l Arc<TenantLimits>>;
 
-/// Answers a question; `now_nanos` is one reading of the clock for all of it.
-pub(super) fn decide(
-    core: &Core,
+/// What a question is answered by.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'c, 'l> {
+    pub(super) core: &'c Core,
+    pub(super) limits: &'l LimitsNow,
+    /// One reading of the clock for all of it.
+    pub(super) now_nanos: u64,
+}
+
+/// Answers a question.
+pub(super) fn decide<'l>(
+    ground: Ground<'_, 'l>,
     question: Question,
     head: &Head<'_>,
     body: &[u8],
-    now_nanos: u64,
     reply: &mut Reply,
-) -> Whose {
+) -> Whose<'l> {
     let mut whose = None;
     let answered = match question {
-        Question::Rate => rate::answer(core, head, now_nanos, reply, &mut whose),
-        Question::Decisions => batch::answer(core, head, body, now_nanos, reply, &mut whose),
-        Question::Auth => guard::answer(core, head, now_nanos, reply, &mut whose),
+        Question::Rate => rate::answer(ground, head, reply, &mut whose),
+        Question::Decisions => batch::answer(ground, head, body, reply, &mut whose),
+        Question::Auth => guard::answer(ground, head, reply, &mut whose),
     };
     if let Err(problem) = answered {
         reply.problem(&problem);

@@ -2,7 +2,7 @@
 
 use super::ask::Ask;
 use super::head::Head;
-use super::{Answered, Reply, Whose, fields, json};
+use super::{Answered, Ground, Reply, Whose, fields, json};
 use crate::auth::{Denied, Who};
 use crate::http::problem::Problem;
 use crate::http::service::Core;
@@ -14,23 +14,23 @@ use openclaw_state::Scope;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub(super) fn answer(
-    core: &Core,
+pub(super) fn answer<'l>(
+    ground: Ground<'_, 'l>,
     head: &Head<'_>,
-    now_nanos: u64,
     reply: &mut Reply,
-    whose: &mut Whose,
+    whose: &mut Whose<'l>,
 ) -> Answered {
+    let core = ground.core;
     let ask = Ask::parse(head.query)?;
     let (tenant, client) = match &head.caller {
         Ok(caller) => {
-            let limits = limits_of(core, caller.tenant_for(Scope::Limit)?)?;
+            let limits = ground.limits_of(caller.tenant_for(Scope::Limit)?)?;
             (limits, ask.client.clone().unwrap_or_else(|| name_of(caller.who())))
         }
-        Err(denied) => (limits_of(core, anonymous(core, head, &ask, *denied)?)?, head.address.into()),
+        Err(denied) => (ground.limits_of(anonymous(core, head, &ask, *denied)?)?, head.address.into()),
     };
     let tenant = whose.insert(tenant);
-    let answer = decide(core, tenant, &ask, &client, now_nanos)?;
+    let answer = ground.decide(tenant, &ask, &client)?;
     if !answer.allowed {
         reply.status = 429;
     }
@@ -67,27 +67,28 @@ pub(super) fn name_of(who: &Who) -> Cow<'_, str> {
     }
 }
 
-pub(super) fn limits_of(core: &Core, tenant: &TenantName) -> Result<Arc<TenantLimits>, Denied> {
-    core.limits.of(tenant).ok_or(Denied::Tenant)
-}
+impl<'l> Ground<'_, 'l> {
+    pub(super) fn limits_of(self, tenant: &TenantName) -> Result<&'l Arc<TenantLimits>, Denied> {
+        self.limits.of(tenant).ok_or(Denied::Tenant)
+    }
 
-pub(super) fn decide<'t>(
-    core: &Core,
-    tenant: &'t TenantLimits,
-    ask: &Ask<'_>,
-    client: &str,
-    now_nanos: u64,
-) -> Result<Answer<'t>, Problem> {
-    let request = Request {
-        client: client.as_bytes(),
-        policy: ask.policy.as_deref(),
-        path: &ask.path,
-        method: &ask.method,
-        plan: &ask.plan,
-        cost: ask.cost,
-    };
-    core.limits.decide(tenant, &request, now_nanos).map_err(|_| {
-        let name: String = ask.policy.iter().flat_map(|name| name.chars()).take(80).collect();
-        Problem::new(StatusCode::NOT_FOUND, format!("the tenant has no policy `{name}`"))
-    })
+    pub(super) fn decide(
+        self,
+        tenant: &'l TenantLimits,
+        ask: &Ask<'_>,
+        client: &str,
+    ) -> Result<Answer<'l>, Problem> {
+        let request = Request {
+            client: client.as_bytes(),
+            policy: ask.policy.as_deref(),
+            path: &ask.path,
+            method: &ask.method,
+            plan: &ask.plan,
+            cost: ask.cost,
+        };
+        self.core.limits.decide(tenant, &request, self.now_nanos).map_err(|_| {
+            let name: String = ask.policy.iter().flat_map(|name| name.chars()).take(80).collect();
+            Problem::new(StatusCode::NOT_FOUND, format!("the tenant has no policy `{name}`"))
+        })
+    }
 }

@@ -13,7 +13,7 @@ mod vigil;
 
 pub(super) use rewind::Rewind;
 
-use super::decisions::{Head, Question, Reply, decide};
+use super::decisions::{Ground, Head, Question, Reply, decide};
 use super::service::Core;
 use super::threads::Stage;
 use crate::auth::{Peer, Shown};
@@ -187,11 +187,13 @@ impl Asked<'_> {
         };
         REPLY.with_borrow_mut(|reply| {
             reply.clear();
-            let whose = decide(self.core, question, &head, self.hot.body, now_nanos, reply);
+            let limits = self.core.limits.in_force();
+            let ground = Ground { core: self.core, limits: &limits, now_nanos };
+            let whose = decide(ground, question, &head, self.hot.body, reply);
             self.write(reply, now_nanos, answers);
             let ended = Instant::now();
             let took = ended.saturating_duration_since(std::mem::replace(began, ended));
-            match &whose {
+            match whose {
                 Some(limits) => {
                     self.core.limits.answered(limits, question.route(), reply.status, took.as_nanos() as u64);
                 }

@@ -13,6 +13,7 @@ pub(super) use form::response;
 use super::alertmanager::check_content_type;
 use super::service::{Answered, App, Target};
 use super::{BODY_BYTES_MAX, Response, body};
+use crate::auth::Denied;
 use crate::tenants::{Source, Sources, TenantHandle};
 use axum::body::Bytes;
 use door::Way;
@@ -72,7 +73,11 @@ async fn carry(app: &Arc<App>, door: Door, parts: Parts, admitted: Admitted) -> 
     if !way.takes(&parts.method) {
         return way.form(&door).refuse(Trouble::NotAllowed(door.methods()));
     }
-    let body = match read(&door, &way, &parts, body).await {
+    let read = match handle.config().takes_alerts {
+        true => read(&door, &way, &parts, body).await,
+        false => Err(Trouble::Denied(Denied::NoRoute)),
+    };
+    let body = match read {
         Ok(body) => body,
         Err(trouble) => {
             turned_away(app, &handle, way.sources(&handle.config().sources)).await;

@@ -31,6 +31,7 @@ fn config() -> TenantConfig {
         settings: Arc::new(settings),
         receivers: Vec::new(),
         origins: Vec::new(),
+        takes_alerts: true,
         routing_yaml: String::new(),
         sources: Sources::default(),
         limits: openclaw_admission::LimitSettings::default(),

@@ -2,6 +2,7 @@
 //! that knows all.
 
 mod buckets;
+mod common;
 mod composed;
 mod gate;
 mod oracle;

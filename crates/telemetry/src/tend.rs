@@ -234,7 +234,7 @@ mod tests {
             weight: 1.0,
         };
         for number in 0..3 {
-            store.write(&place, Span { first: number, last: number }, &[row.clone()]).unwrap();
+            store.write(&place, Span { first: number, last: number }, std::slice::from_ref(&row)).unwrap();
         }
         let later = begin.plus(Duration::from_secs(3 * 86_400));
         let mut stopped = Tender::new(store.clone(), 90);

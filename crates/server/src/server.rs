@@ -241,7 +241,6 @@ impl Server {
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let trainer = trainer(options.trainer, &options.data, replicas, &clock, &app.core)?;
         let mut tasks = keepers(&app, options.snapshots);
-        tasks.push(tokio::task::spawn_blocking(Passes::warm));
         tasks.push(tokio::spawn(keep_keys(Arc::clone(&auth), watched)));
         tasks.push(tokio::spawn(keep_uses(auth, keys, clock)));
         tasks.push(tokio::spawn(fetcher.keep_fresh()));
@@ -485,6 +484,7 @@ fn trainer(
 fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
     let (host, reloader) = (|| Arc::clone(&app.host), || Arc::clone(&app.reloader));
     vec![
+        tokio::task::spawn_blocking(Passes::warm),
         tokio::spawn(Arc::clone(&app.models).keep()),
         tokio::spawn(host().keep_deadlines()),
         tokio::spawn(host().keep_snapshots(snapshots)),

@@ -144,7 +144,8 @@ impl Levels {
     }
 
     /// Takes whether there is anything or not. What was taken within a second is
-    /// owed in full, however little the bucket holds.
+    /// owed in full, however little the bucket holds, until it has another rate:
+    /// then no more than it holds.
     pub(crate) fn owe(&self, id: LevelId, cost: u64, now_nanos: u64) {
         let Some(level) = self.level(id) else { return };
         cell::change(level, |bucket, rate| {

@@ -73,7 +73,7 @@ impl Levels {
         }
         cell::set_rate(level, rate, now_nanos);
         if level[LEASE].swap(self.lease_tokens(rate), AcqRel) > 0 {
-            self.give_back(level, id, |_| true);
+            self.give_back_all(level, id);
         }
     }
 
@@ -81,7 +81,7 @@ impl Levels {
     pub(crate) fn unset(&self, id: LevelId) {
         let Some(level) = self.level(id) else { return };
         if level[LEASE].swap(0, AcqRel) > 0 {
-            self.give_back(level, id, |_| true);
+            self.give_back_all(level, id);
         }
         for parity in [Parity::FIRST, Parity::FIRST.other()] {
             level[parity.index()].store(0, Release);
@@ -193,23 +193,29 @@ impl Levels {
 
     /// Gives back what is lent and wasn't used since the last call.
     pub(crate) fn return_idle(&self) {
-        for number in 0..self.levels.len() {
-            let id = LevelId(number as u32);
-            if let Some(level) = self.level(id) {
-                self.give_back(level, id, |lease| lease & USED == 0);
+        let cores = self.leases.as_flattened().chunks_exact(self.leases_a_core);
+        for (number, lease) in cores.flat_map(|leases| leases.iter().enumerate()) {
+            // Nearly all levels have nothing lent.
+            if lease.load(Relaxed) != 0
+                && let Some(level) = self.level(LevelId(number as u32))
+            {
+                give_back(level, lease, |lease| lease & USED == 0);
             }
         }
     }
 
-    fn give_back(&self, level: &Line, id: LevelId, is_due: impl Fn(u64) -> bool) {
-        for lease in (0..self.cores).filter_map(|core| self.lease(CoreId(core), id)) {
-            let seen = lease.load(Acquire);
-            if !is_due(seen) {
-                lease.fetch_and(!USED, AcqRel);
-            } else if tokens(seen) > 0 && lease.compare_exchange(seen, 0, AcqRel, Relaxed).is_ok() {
-                refund(level, tokens(seen));
-            }
-        }
+    fn give_back_all(&self, level: &Line, id: LevelId) {
+        let leases = (0..self.cores).filter_map(|core| self.lease(CoreId(core), id));
+        leases.for_each(|lease| give_back(level, lease, |_| true));
+    }
+}
+
+fn give_back(level: &Line, lease: &AtomicU64, is_due: impl Fn(u64) -> bool) {
+    let seen = lease.load(Acquire);
+    if !is_due(seen) {
+        lease.fetch_and(!USED, AcqRel);
+    } else if tokens(seen) > 0 && lease.compare_exchange(seen, 0, AcqRel, Relaxed).is_ok() {
+        refund(level, tokens(seen));
     }
 }
 

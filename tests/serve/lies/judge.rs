@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// What was answered so shortly before a kill may not have been recorded.
 const UNRECORDED: Duration = Duration::from_secs(1);
+/// What was sent before a kill may be read so much later.
+const UNREAD: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Says {
@@ -110,7 +112,7 @@ impl Record<'_> {
 
     /// Whether the sender is sure to have known of a yes ever after.
     fn is_known(&self, told: &Told) -> bool {
-        let is_near = |kill: &&Instant| **kill >= told.at && **kill < told.at + UNRECORDED;
+        let is_near = |kill: &&Instant| **kill + UNREAD >= told.at && **kill < told.at + UNRECORDED;
         told.is_yes && !self.kills.iter().any(|kill| is_near(&kill))
     }
 
@@ -350,6 +352,9 @@ mod tests {
         told().yes(9, 2, Tool::Hook, hook(Resolved)).check(&["says what"]);
         told().killed(500).yes(900, 1, Tool::Hook, hook(Resolved)).check(&[]);
         told().killed(1500).yes(1900, 1, Tool::Hook, hook(Resolved)).check(&["again after a yes"]);
+        let read_late = |ms| Story::new().killed(500).yes(ms, 1, Tool::Hook, hook(Resolved));
+        read_late(520).yes(900, 1, Tool::Hook, hook(Resolved)).check(&[]);
+        read_late(600).yes(900, 1, Tool::Hook, hook(Resolved)).check(&["again after a yes"]);
         let chat = || Story::new().yes(0, 1, Tool::Slack, post("1", Resolved));
         chat().yes(9, 2, Tool::Slack, post("2", Resolved)).check(&["a second message"]);
         chat().yes(9, 2, Tool::Slack, edit("1", Resolved)).check(&[]);

@@ -50,12 +50,19 @@ impl Levels {
         Self { levels: zeroed(count), leases, leases_a_core: lines_a_core * WORDS, cores }
     }
 
+    #[inline]
     fn level(&self, id: LevelId) -> Option<&Line> {
         self.levels.get(id.0 as usize)
     }
 
     pub(crate) fn is_there(&self, id: LevelId) -> bool {
         self.level(id).is_some()
+    }
+
+    /// Whether anybody has said how much it holds.
+    #[inline]
+    pub(crate) fn is_set(&self, id: LevelId) -> bool {
+        self.level(id).is_some_and(|level| cell::rate_of(level, level[FULL_AT].load(Acquire)) != 0)
     }
 
     #[inline]

@@ -199,11 +199,18 @@ impl Limiter {
         let is_lent =
             |level: Option<LevelId>| level.is_none_or(|level| self.levels.take_lent(core, level, cost));
         let [inner, outer] = client.terms.levels();
-        if client.terms.has_common() || !is_lent(inner) {
+        if !is_lent(inner) {
             return self.take_beyond(core, client, cost, 0, took);
         }
         if !is_lent(outer) {
             return self.take_beyond(core, client, cost, usize::from(inner.is_some()), took);
+        }
+        // Of nearly all the bucket has no rate, since their backend doesn't suffer.
+        if took.line.is_some()
+            && client.terms.has_common()
+            && client.terms.common().is_some_and(|common| self.levels.is_set(common.level))
+        {
+            return self.take_common(core, client, cost, took);
         }
         decided(&client, cost, Verdict::Allowed, &took)
     }
@@ -228,7 +235,6 @@ impl Limiter {
     }
 
     /// Takes of what learned clients have in common, once all else allows.
-    #[cold]
     #[inline(never)]
     fn take_common(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
         match client.terms.common().zip(took.line) {

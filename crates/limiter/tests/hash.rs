@@ -9,16 +9,18 @@ fn seed() -> Seed {
     Seed::new([5; 16])
 }
 
-/// Names as people number them: up, in the front, in the midst, short, long.
-fn numbered(number: u64) -> [String; 6] {
-    [
-        format!("{number}"),
-        format!("client-{number:07}"),
-        format!("{number:08}@example.org"),
-        format!("tenant-017/client-{number:07}"),
-        format!("region/eu-central-1/cluster/{number:06}/namespace/checkout"),
-        format!("{number:x}{}", "x".repeat(300)),
-    ]
+const KINDS: u64 = 6;
+
+/// A name as people number them: in the front, in the midst, at the end, short, long.
+fn named(kind: u64, number: u64) -> String {
+    match kind {
+        0 => format!("{number}"),
+        1 => format!("client-{number:07}"),
+        2 => format!("{number:08}@example.org"),
+        3 => format!("tenant-017/client-{number:07}"),
+        4 => format!("region/eu-central-1/cluster/{number:06}/namespace/checkout"),
+        _ => format!("{number:x}{}", "x".repeat(300)),
+    }
 }
 
 /// Pearson's statistic of counts that should be alike, in standard deviations
@@ -34,37 +36,39 @@ fn unevenness(counts: &[u32], total: f64) -> f64 {
 fn numbered_names_spread_evenly_by_each_part_of_a_key() {
     const NAMES: u64 = 100_000;
     const BINS: usize = 1 << 12;
-    for kind in 0..6 {
+    let seed = seed();
+    for kind in 0..KINDS {
         let keys: Vec<u64> =
-            (0..NAMES).map(|number| Key::new(&seed(), 1, numbered(number)[kind].as_bytes()).word()).collect();
+            (0..NAMES).map(|number| Key::new(&seed, 1, named(kind, number).as_bytes()).word()).collect();
         for low_bit in (0..=KEY_BITS - 12).step_by(6) {
             let mut counts = vec![0_u32; BINS];
             keys.iter().for_each(|key| counts[(key >> low_bit) as usize % BINS] += 1);
             let off = unevenness(&counts, NAMES as f64);
-            assert!(off.abs() < 5.0, "names like {:?}, bits from {low_bit}: {off}", numbered(7)[kind]);
+            assert!(off.abs() < 5.0, "names like {}, bits from {low_bit}: {off}", named(kind, 7));
         }
     }
 }
 
 #[test]
 fn no_two_of_a_million_and_a_half_names_meet() {
-    let mut keys = HashSet::new();
+    let (seed, mut keys) = (seed(), HashSet::new());
     for number in 0..250_000 {
-        for name in numbered(number) {
+        for kind in 0..KINDS {
+            let name = named(kind, number);
             // By chance any two do in one seed of 250.
-            assert!(keys.insert(Key::new(&seed(), 1, name.as_bytes()).word()), "{name}");
+            assert!(keys.insert(Key::new(&seed, 1, name.as_bytes()).word()), "{name}");
         }
     }
 }
 
 #[test]
 fn names_of_one_letter_differ_by_their_length_and_scope() {
-    let mut keys = HashSet::new();
+    let (seed, mut keys) = (seed(), HashSet::new());
     for letter in [0_u8, b'a', u8::MAX] {
         for length in 0..600 {
             for scope in 0..10 {
                 let name = vec![letter; length];
-                let is_new = keys.insert(Key::new(&seed(), scope, &name).word());
+                let is_new = keys.insert(Key::new(&seed, scope, &name).word());
                 // A name without letters is one name.
                 assert!(is_new || (length == 0 && letter > 0), "{letter} × {length} in {scope}");
             }
@@ -74,11 +78,11 @@ fn names_of_one_letter_differ_by_their_length_and_scope() {
 
 #[test]
 fn each_bit_of_a_name_turns_each_bit_of_its_key_half_of_the_time() {
-    const SEEDS: u32 = 400;
-    for length in [1, 7, 12, 16, 25, 32, 47, 300] {
+    const SEEDS: u32 = 300;
+    for length in [1, 7, 12, 25, 47, 300] {
         let name = vec![b'n'; length];
         // Of a long name some bits of each part.
-        let step = (length * 8 / 64).max(1);
+        let step = (length * 8 / 48).max(1);
         for bit in (0..length * 8).step_by(step) {
             let mut other = name.clone();
             other[bit / 8] ^= 1 << (bit % 8);
@@ -89,7 +93,7 @@ fn each_bit_of_a_name_turns_each_bit_of_its_key_half_of_the_time() {
                 turned.iter_mut().enumerate().for_each(|(at, count)| *count += (change >> at) as u32 & 1);
             }
             // Five standard deviations and a half.
-            let is_half = |count: &u32| count.abs_diff(SEEDS / 2) <= 55;
+            let is_half = |count: &u32| count.abs_diff(SEEDS / 2) <= 48;
             assert!(turned.iter().all(is_half), "bit {bit} of {length} bytes: {turned:?}");
         }
     }

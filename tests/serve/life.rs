@@ -160,7 +160,7 @@ fn what_is_trained_is_committed_and_a_trainer_ends_with_its_service() {
 #[test]
 fn drifted_traffic_stops_a_model_and_too_little_makes_none() {
     let folder = Folder::new(&[("acme", SILENT)]);
-    record(&folder, 6, 20, |_| 1.0);
+    record(&folder, 9, 20, |_| 1.0);
     let said: Value = serde_json::from_str(&folder.run(&["model", "retrain", "--output", "json"])).unwrap();
     assert_eq!(said["outcome"], "too_little", "{said}");
     record(&folder, 6, 400, |_| 1.0);

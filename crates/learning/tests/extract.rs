@@ -135,7 +135,7 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
         if tick % 500 == 0 {
             recorder.flush();
         }
-        adapter.finish(|_| backend);
+        adapter.finish(&limiter, &policies, |_| backend, now);
         served.insert((now / 1_000_000).cast_signed(), std::mem::take(&mut *asked.lock().unwrap()));
     }
     served

@@ -7,7 +7,6 @@
 
 use crate::cell::{self, FULL_AT};
 use crate::lines::{Line, WORDS};
-use crate::policy::LEVELS_MAX;
 use crate::sync::{AtomicU64, zeroed};
 use crate::word::Parity;
 use crate::{Bucket, CoreId, Rate};
@@ -44,7 +43,7 @@ pub(crate) struct Levels {
 
 impl Levels {
     pub(crate) fn new(count: usize, cores: u16) -> Self {
-        let (count, cores) = (count.min(LEVELS_MAX), cores.max(1));
+        let cores = cores.max(1);
         // A line between cores, which write.
         let lines_a_core = count.div_ceil(WORDS) + 1;
         let leases = zeroed(lines_a_core * usize::from(cores));

@@ -199,13 +199,13 @@ impl Limiter {
         let is_lent =
             |level: Option<LevelId>| level.is_none_or(|level| self.levels.take_lent(core, level, cost));
         let [inner, outer] = client.terms.levels();
-        if !is_lent(inner) {
+        if client.terms.has_common() || !is_lent(inner) {
             return self.take_beyond(core, client, cost, 0, took);
         }
         if !is_lent(outer) {
             return self.take_beyond(core, client, cost, usize::from(inner.is_some()), took);
         }
-        self.take_common(core, client, cost, took)
+        decided(&client, cost, Verdict::Allowed, &took)
     }
 
     /// Takes at the levels that are left, beyond what this core has borrowed.
@@ -228,7 +228,8 @@ impl Limiter {
     }
 
     /// Takes of what learned clients have in common, once all else allows.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn take_common(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
         match client.terms.common().zip(took.line) {
             Some((common, (_, line))) if !self.levels.take_lent(core, common.level, cost) => {

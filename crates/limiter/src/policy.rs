@@ -57,19 +57,15 @@ type Entry = [AtomicU64; 2 * WORDS];
 const STAMP: usize = 2;
 const WITHIN: usize = 3;
 const ADAPTIVE: usize = 4;
+const COMMON: usize = 5;
 /// On another line than what comes before, since decisions write it.
 const OVERFLOW: usize = 8;
 const SHARE_PER_NANO: usize = 9;
 const QUOTA_WINDOW: usize = 10;
 const QUOTA_LIMIT: usize = 11;
 
-/// The word `WITHIN` holds three levels: the inner, the outer, the common one;
-/// each by its number and one, 0 for none.
-const LEVEL_BITS: u32 = 21;
-const LEVEL_MASK: u64 = (1 << LEVEL_BITS) - 1;
-const AROUND_MASK: u64 = (1 << (2 * LEVEL_BITS)) - 1;
-/// Levels that can be told from each other; the last number is nobody's.
-pub(crate) const LEVELS_MAX: usize = LEVEL_MASK as usize - 1;
+/// In the word `WITHIN`: there is a level that learned clients have in common.
+const HAS_COMMON: u64 = 1 << 63;
 
 /// Loss of what nobody will ask for again.
 const NOTHING: f64 = f64::MIN;
@@ -111,8 +107,8 @@ impl Policies {
     /// be read by both.
     pub(crate) fn set(&self, id: PolicyId, policy: Policy, now_nanos: u64) -> bool {
         let Some(entry) = self.entry(id) else { return false };
-        let around = level_word(policy.within[0]) | (level_word(policy.within[1]) << LEVEL_BITS);
-        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & !AROUND_MASK | around, Relaxed);
+        let around = level_word(policy.within[0]) | (level_word(policy.within[1]) << 32);
+        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & HAS_COMMON | around, Relaxed);
         entry[SHARE_PER_NANO].store((1.0 / policy.rate.depth_nanos() as f64).to_bits(), Relaxed);
         let in_force = Stamp::of_word(entry[STAMP].load(Relaxed)).parity();
         let before = entry[in_force.index()].load(Relaxed);
@@ -128,11 +124,11 @@ impl Policies {
     pub(crate) fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
         let Some(entry) = self.entry(id) else { return };
         let common = adaptive.and_then(|adaptive| adaptive.common);
-        let slo_ms = adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1)));
-        let floor = common.map_or(0, |common| u64::from(common.floor));
-        entry[ADAPTIVE].store(slo_ms | (floor << 32), Relaxed);
-        let level = level_word(common.map(|common| common.level)) << (2 * LEVEL_BITS);
-        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & AROUND_MASK | level, Relaxed);
+        entry[ADAPTIVE].store(adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1))), Relaxed);
+        let word = |common: Common| level_word(Some(common.level)) | (u64::from(common.floor) << 32);
+        entry[COMMON].store(common.map_or(0, word), Relaxed);
+        let flag = if common.is_some() { HAS_COMMON } else { 0 };
+        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & !HAS_COMMON | flag, Relaxed);
     }
 
     /// Notes which window is open, so that slots of past ones can be told.
@@ -172,13 +168,14 @@ impl Policies {
     }
 }
 
+/// By its number and one; 0 for none. What has no room for that is nobody's.
 fn level_word(level: Option<LevelId>) -> u64 {
-    level.map_or(0, |level| u64::from(level.0.min(LEVELS_MAX as u32)) + 1)
+    level.map_or(0, |level| u64::from(level.0.min(i32::MAX as u32 - 1)) + 1)
 }
 
 #[inline]
-fn level_of(word: u64) -> Option<LevelId> {
-    ((word & LEVEL_MASK) as u32).checked_sub(1).map(LevelId)
+fn level_of(word: u32) -> Option<LevelId> {
+    word.checked_sub(1).map(LevelId)
 }
 
 /// A policy as a decision sees it.
@@ -242,14 +239,18 @@ impl Terms<'_> {
     #[inline]
     pub(crate) fn levels(&self) -> [Option<LevelId>; 2] {
         let word = self.entry[WITHIN].load(Relaxed);
-        [level_of(word), level_of(word >> LEVEL_BITS)]
+        [level_of(word as u32), level_of(((word & !HAS_COMMON) >> 32) as u32)]
+    }
+
+    #[inline]
+    pub(crate) fn has_common(&self) -> bool {
+        self.entry[WITHIN].load(Relaxed) & HAS_COMMON != 0
     }
 
     /// What learned clients take of together.
-    #[inline]
     pub(crate) fn common(&self) -> Option<Common> {
-        let level = level_of(self.entry[WITHIN].load(Relaxed) >> (2 * LEVEL_BITS))?;
-        Some(Common { level, floor: (self.entry[ADAPTIVE].load(Relaxed) >> 32) as u32 })
+        let word = self.entry[COMMON].load(Relaxed);
+        Some(Common { level: level_of(word as u32)?, floor: (word >> 32) as u32 })
     }
 
     pub(crate) fn within(&self) -> impl DoubleEndedIterator<Item = LevelId> + use<> {

@@ -183,7 +183,7 @@ impl Server {
         let (metrics, shares) = Shares::with_metrics(options.shares, None)?;
         let tls = options.tls.map(|tls| Tls::new(tls, Arc::clone(&metrics))).transpose()?.map(Arc::new);
         let keys = Arc::new(Keys::open(&options.data)?);
-        // Looking at keys must not wait for what is written through the other.
+        // Looking at keys must not wait for what is written.
         let watched = Arc::new(Keys::open(&options.data)?);
         let (tenants, left_out) = staying(&keys, &*options.source, options.tenants)?;
         let (limits, shares) = shared_limits(shares, &options.data, options.io_threads, &clock).await?;
@@ -489,6 +489,7 @@ fn fronts(app: &Arc<App>, tls: Option<&Arc<Tls>>) -> (Front, grpc::Front) {
 fn keepers(app: &App, snapshots: SnapshotPolicy) -> Vec<JoinHandle<()>> {
     let (host, reloader) = (|| Arc::clone(&app.host), || Arc::clone(&app.reloader));
     vec![
+        tokio::task::spawn_blocking(Passes::warm),
         tokio::spawn(Arc::clone(&app.models).keep()),
         tokio::spawn(host().keep_deadlines()),
         tokio::spawn(host().keep_snapshots(snapshots)),

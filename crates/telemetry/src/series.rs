@@ -16,8 +16,8 @@ use parquet::errors::Result as ParquetResult;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Windows in memory at a time: some 100 MB.
-const PART_ROWS: u64 = 1 << 19;
+/// Windows in memory at a time: some 200 MB.
+const PART_ROWS: u64 = 1 << 20;
 /// All places.
 const PLACES: u64 = 1 << 32;
 /// Parts of the places in which rows are counted beforehand.

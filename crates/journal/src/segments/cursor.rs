@@ -314,7 +314,7 @@ mod tests {
         let end = bytes.len();
         bytes.resize(GEOMETRY.segment_bytes as usize, 0);
         for mark in marks {
-            let at = end + mark % (bytes.len() - end - FRAME_HEADER) & !7;
+            let at = (end + mark % (bytes.len() - end - FRAME_HEADER)) & !7;
             let place = GEOMETRY.position(NUMBER, at as u64).get();
             bytes[at + POSITION_AT..][..8].copy_from_slice(&place.to_le_bytes());
         }

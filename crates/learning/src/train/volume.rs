@@ -12,11 +12,7 @@ const VOLUMES: (f64, f64) = (-2.0, 0.3);
 /// Copies with less than this a tick tell nothing.
 const MEAN_MIN: f32 = 0.3;
 
-/// What all rows of a client weigh together.
-const CLIENT_WEIGHT: f32 = 4096.0;
-
-/// Rows of the first `ticks` of a trace, and of so many copies of it. Together
-/// they weigh as much as those of any other trace, as in the evaluation.
+/// Rows of the first `ticks` of a trace, and of so many copies of it.
 pub fn rows(trace: &Trace, ticks: usize, copies: usize, random: &mut Random) -> Vec<Row> {
     let counts = &trace.counts[..ticks.min(trace.counts.len())];
     let mut rows = rows_of(counts, trace.windows_a_day);
@@ -26,8 +22,6 @@ pub fn rows(trace: &Trace, ticks: usize, copies: usize, random: &mut Random) -> 
             rows.extend(rows_of(&copy, trace.windows_a_day));
         }
     }
-    let share = CLIENT_WEIGHT / rows.len().max(1) as f32;
-    rows.iter_mut().for_each(|row| row.weight *= share);
     rows
 }
 
@@ -44,22 +38,4 @@ fn copy(counts: &[f32], random: &mut Random) -> Vec<f32> {
     let counts = counts[phase..].iter().map(|count| f64::from(*count) * volume);
     let copied = counts.map(|mean| if volume < 1.0 { random.poisson(mean) } else { libm::rint(mean) });
     copied.map(|count| count as f32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_clients_weigh_as_much_as_long_ones() {
-        let mut random = Random::new(2);
-        let mut weight = |windows: usize| {
-            let counts = (0..windows * TICKS).map(|_| random.poisson(40.0) as f32).collect();
-            let trace = Trace { client: "c".into(), dataset: "d".into(), windows_a_day: 0, counts };
-            let scale = |row: &Row| row.weight;
-            rows(&trace, usize::MAX, 0, &mut random).iter().map(scale).sum::<f32>()
-        };
-        let (short, long) = (weight(100), weight(1000));
-        assert!((0.8..1.25).contains(&(short / long)), "{short} {long}");
-    }
 }

@@ -99,9 +99,9 @@ impl Call {
                 return Poll::Ready(Err(Refusal::new(Code::ResourceExhausted, said)));
             }
             if self.first.is_empty() {
-                self.first = data
+                self.first = data;
             } else {
-                self.more.extend_from_slice(&data)
+                self.more.extend_from_slice(&data);
             }
             if is_last {
                 break;

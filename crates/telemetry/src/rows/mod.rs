@@ -16,6 +16,10 @@ use parquet::schema::types::{ColumnPath, TypePtr};
 use std::io::Write;
 use std::sync::Arc;
 
+/// Rows of a page: who reads a sample has no more than one page too many of
+/// each column.
+const PAGE_ROWS: usize = 1 << 10;
+
 /// A kind of row that is kept.
 pub(crate) trait Stored: Sized + Send + 'static {
     const KIND: Kind;
@@ -39,9 +43,10 @@ pub(crate) fn properties<R: Stored>() -> Arc<WriterProperties> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(concat!("openclaw ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk);
     let plain = |properties: WriterPropertiesBuilder, (name, encoding): &(&str, Encoding)| {
-        let column = ColumnPath::from(*name);
+        let column = ColumnPath::new(name.split('.').map(str::to_owned).collect());
         properties.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, *encoding)
     };
     Arc::new(R::PLAIN.iter().fold(properties, plain).build())

@@ -130,7 +130,23 @@ impl Stored for WindowRow {
         REQUIRED BYTE_ARRAY model (STRING);
         REQUIRED FLOAT weight;
     }";
-    const PLAIN: &'static [(&'static str, Encoding)] = &[("timestamp", Encoding::DELTA_BINARY_PACKED)];
+    // A dictionary has to be read as a whole by those who want a few rows.
+    const PLAIN: &'static [(&'static str, Encoding)] = &[
+        ("timestamp", Encoding::DELTA_BINARY_PACKED),
+        ("ticks.list.element", Encoding::DELTA_BINARY_PACKED),
+        ("allowed", Encoding::DELTA_BINARY_PACKED),
+        ("refused", Encoding::DELTA_BINARY_PACKED),
+        ("cost", Encoding::DELTA_BINARY_PACKED),
+        ("rate_per_s", Encoding::PLAIN),
+        ("burst", Encoding::DELTA_BINARY_PACKED),
+        ("advised_rate_per_s", Encoding::PLAIN),
+        ("advised_burst", Encoding::DELTA_BINARY_PACKED),
+        ("counted", Encoding::PLAIN),
+        ("counted_burst", Encoding::PLAIN),
+        ("answered", Encoding::DELTA_BINARY_PACKED),
+        ("own_faults", Encoding::DELTA_BINARY_PACKED),
+        ("latency", Encoding::PLAIN),
+    ];
 
     fn at_ms(&self) -> i64 {
         self.at_ms

@@ -14,8 +14,6 @@ const TRAINED: f64 = 0.7;
 /// The same of clients of a second file, for policies that look at a client's past.
 const SECOND: f64 = 0.3;
 
-/// Few clients have few windows that are beyond a high quantile.
-const EPOCHS: u32 = 60;
 /// Networks in one: their mean follows chance less.
 const MEMBERS: u64 = 4;
 
@@ -40,7 +38,7 @@ impl Default for OpenSettings {
             quantile: 0.98,
             seeds: (0..5).collect(),
             copies: 6,
-            training: Settings { epochs: EPOCHS, ..Settings::default() },
+            training: Settings::default(),
             held_out: None,
         }
     }

@@ -6,12 +6,12 @@
 //! who judges or decides waits for any of it.
 
 use super::change::ModelsError;
-use super::{LeftOut, Models, RolloutMode, State};
+use super::{Models, RolloutMode, State, named};
 use openclaw_alert::Timestamp;
 use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::{
     Changed, CommitId, EnvironmentError, GitError, GitFile, GitOptions, Proposal, PublishError, Replaces,
-    Revert, Stop, StoreError, Wanted,
+    Revert, Reverted, Stop, StoreError, Wanted,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -55,6 +55,15 @@ pub(super) enum CommitError {
     Git(#[from] GitError),
     #[error(transparent)]
     Kept(#[from] StoreError),
+    #[error(
+        "what was taken back stays so here: there is no file, or no `version` in it, that could name another"
+    )]
+    SaysNothing,
+    #[error(
+        "`{name}` stays taken back here alone: neither the file's `previous` nor this service names a model to go \
+         back to; commit one, or `version: plain`"
+    )]
+    NothingBefore { name: ModelName },
 }
 
 /// A file in a repository elsewhere: one who reads it, one who changes it.
@@ -212,14 +221,10 @@ impl Models {
 
     fn heed(&self, state: &mut State, wanted: Wanted) -> Next {
         let Wanted { version, .. } = wanted;
-        if let Some(left_out) = &state.kept.left_out {
-            if version == Some(left_out.model) {
-                return Next::Nothing;
-            }
-            // The file agrees: whoever names it again means it.
-            state.kept.left_out = None;
-            self.save(&state.kept);
+        if state.kept.is_left_out(version) {
+            return Next::Nothing;
         }
+        self.agrees(state);
         if version.is_some() && version == state.kept.candidate() {
             return Next::Nothing;
         }
@@ -242,6 +247,15 @@ impl Models {
         }
     }
 
+    /// The file names another than what was taken back: whoever names that again
+    /// means it.
+    fn agrees(&self, state: &mut State) {
+        if !state.kept.left_out.is_empty() {
+            state.kept.left_out.clear();
+            self.save(&state.kept);
+        }
+    }
+
     fn went_back(&self, state: &mut State) {
         if let Err(error) = self.go_back(state, GIT, SAYS_SO) {
             tracing::warn!(%error, "nothing to go back to");
@@ -257,7 +271,7 @@ impl Models {
         }
         let pulled = self.repository.pull(version, wanted.digest).await;
         let mut state = self.state.lock().await;
-        let is_left_out = state.kept.left_out.as_ref().is_some_and(|left_out| left_out.model == version);
+        let is_left_out = state.kept.is_left_out(Some(version));
         if is_left_out || state.kept.rollout.is_some() || state.kept.running == Some(version) {
             return;
         }
@@ -286,11 +300,16 @@ impl Models {
         if state.commit_again.is_some_and(|retry| retry.holds_up((), self.clock.now())) {
             return;
         }
-        let revert = state.kept.left_out.as_ref().map(|left_out| self.revert_of(&state, left_out));
+        let revert = (!state.kept.left_out.is_empty()).then(|| self.revert_of(&state));
         drop(state);
         let done = match revert {
             Some(revert) => self.revert(elsewhere, revert).await,
-            None => self.propose(elsewhere).await,
+            None => Ok(()),
+        };
+        // A newer model may be what a file needs that says nothing.
+        let done = match done {
+            Err(CommitError::Git(error)) => Err(error.into()),
+            done => self.propose(elsewhere).await.and(done),
         };
         let mut state = self.state.lock().await;
         state.commit_again = done.is_err().then(|| Retry::after(state.commit_again, (), self.clock.now()));
@@ -300,22 +319,31 @@ impl Models {
         state.not_committed = done.err().map(|error| error.to_string());
     }
 
-    fn revert_of(&self, state: &State, left_out: &LeftOut) -> Revert {
-        let running = state.kept.running;
-        let digest = running.and_then(|running| state.kept.digests.get(&running).copied());
-        let to = Wanted { version: running, digest };
-        Revert { from: left_out.model, to, why: left_out.why.clone() }
+    fn revert_of(&self, state: &State) -> Revert {
+        let version = state.kept.running;
+        let digest = version.and_then(|running| state.kept.digests.get(&running).copied());
+        Revert { taken_back: state.kept.left_out.clone(), running: Wanted { version, digest } }
     }
 
     async fn revert(&self, elsewhere: &Elsewhere, revert: Revert) -> Result<(), CommitError> {
-        let from = revert.from;
-        let changed = in_git(&elsewhere.writer, move |file, stop| revert.commit(file, stop)).await?;
-        self.committed(from, "taken back", &changed);
+        let reverted = in_git(&elsewhere.writer, move |file, stop| revert.commit(file, stop)).await?;
+        let says = match reverted {
+            Reverted::Committed { from, to, commit } => {
+                tracing::info!(model = %from, %commit, how = "taken back", "committed");
+                to
+            }
+            Reverted::NamesAnother { version } => {
+                tracing::info!(names = named(version), "the file names another than what was taken back");
+                version
+            }
+            Reverted::SaysNothing => return Err(CommitError::SaysNothing),
+            Reverted::NothingBefore { from } => return Err(CommitError::NothingBefore { name: from }),
+        };
         let mut state = self.state.lock().await;
         state.reverts += 1;
-        if state.kept.left_out.as_ref().is_some_and(|left_out| left_out.model == from) {
-            state.kept.left_out = None;
-            self.save(&state.kept);
+        // What it names may have been taken back meanwhile.
+        if !state.kept.is_left_out(says) {
+            self.agrees(&mut state);
         }
         Ok(())
     }
@@ -348,7 +376,7 @@ impl Models {
             "commit": self.elsewhere.as_ref().and_then(Elsewhere::seen).map(|seen| seen.commit.to_string()),
             "not_followed": state.not_followed,
             "not_committed": state.not_committed,
-            "left_out": state.kept.left_out.as_ref().map(|left_out| left_out.model),
+            "left_out": state.kept.left_out.keys().collect::<Vec<_>>(),
         })
     }
 
@@ -360,8 +388,8 @@ impl Models {
     /// Keeps in mind what the file still names. Before it is taken back, so that
     /// both are on the disk at once.
     pub(super) fn leave_out(&self, state: &mut State, model: Option<ModelName>, why: &str) {
-        if self.is_gitops() {
-            state.kept.left_out = model.map(|model| LeftOut { model, why: why.to_owned() });
+        if let Some(model) = model.filter(|_| self.is_gitops()) {
+            state.kept.leave_out(model, why);
             state.commit_again = None;
         }
     }

@@ -44,7 +44,7 @@ enum FollowError {
     Says(#[from] EnvironmentError),
     #[error(transparent)]
     Git(#[from] GitError),
-    #[error("it names another digest of `{name}` than the one that runs; names are never given twice")]
+    #[error("it names another digest of `{name}` than the one that is here; names are never given twice")]
     OtherDigest { name: ModelName },
 }
 
@@ -161,6 +161,8 @@ fn read(file: &Path) -> Result<Option<String>, FollowError> {
 enum Next {
     Nothing,
     Begin(ModelName),
+    /// What ran before can't be loaded.
+    Fetch(ModelName),
 }
 
 impl Models {
@@ -174,7 +176,7 @@ impl Models {
         if state.reverts != read_from {
             return;
         }
-        let wanted = wanted.and_then(|wanted| self.same_as_running(&state, wanted));
+        let wanted = wanted.and_then(|wanted| Self::same_as_here(&state, wanted));
         match wanted {
             Err(error) => self.can_t_follow(&mut state, &error),
             Ok(wanted) => {
@@ -183,8 +185,10 @@ impl Models {
                 }
                 let next = self.heed(&mut state, wanted);
                 drop(state);
-                if let Next::Begin(version) = next {
-                    self.begin_or_try_again(version, wanted).await;
+                match next {
+                    Next::Nothing => {}
+                    Next::Begin(version) => self.begin_or_try_again(version, wanted).await,
+                    Next::Fetch(version) => self.fetch_or_try_again(version, wanted).await,
                 }
             }
         }
@@ -199,11 +203,12 @@ impl Models {
         Ok(Wanted::parse(&text.ok_or(FollowError::Missing)?)?)
     }
 
-    fn same_as_running(&self, state: &State, wanted: Wanted) -> Result<Wanted, FollowError> {
-        let running = state.kept.running.filter(|running| Some(*running) == wanted.version);
-        let runs = running.and_then(|running| state.kept.digests.get(&running));
-        match (running, runs, wanted.digest) {
-            (Some(name), Some(runs), Some(wanted)) if *runs != wanted => {
+    /// Of those that are here: what is begun with is verified when it is had.
+    fn same_as_here(state: &State, wanted: Wanted) -> Result<Wanted, FollowError> {
+        let here = state.kept.needed().find(|name| Some(*name) == wanted.version);
+        let digest = here.and_then(|name| state.kept.digests.get(&name));
+        match (here, digest, wanted.digest) {
+            (Some(name), Some(here), Some(wanted)) if *here != wanted => {
                 Err(FollowError::OtherDigest { name })
             }
             _ => Ok(wanted),
@@ -238,6 +243,7 @@ impl Models {
                 self.stand_back(state, GIT, SAYS_SO);
                 Next::Nothing
             }
+            Some(version) if is_before && !self.can_load(version) => Next::Fetch(version),
             Some(_) if is_before && state.kept.running.is_some() => {
                 self.went_back(state);
                 Next::Nothing
@@ -277,6 +283,29 @@ impl Models {
         }
         match pulled.and_then(|published| self.begin_with(&mut state, &published, SAYS_SO)) {
             Ok(()) => (state.retry, state.not_followed) = (None, None),
+            Err(error) => self.try_again(&mut state, version, wanted, &error),
+        }
+    }
+
+    /// Then it is gone back to at once, as if its copy had been there.
+    async fn fetch_or_try_again(&self, version: ModelName, wanted: Wanted) {
+        let state = self.state.lock().await;
+        if state.retry.is_some_and(|retry| retry.holds_up(wanted, self.clock.now())) {
+            return;
+        }
+        let digest = wanted.digest.or_else(|| state.kept.digests.get(&version).copied());
+        drop(state);
+        let pulled = self.repository.pull(version, digest).await;
+        let mut state = self.state.lock().await;
+        // Somebody may have chosen another meanwhile.
+        if state.kept.previous != Some(version) {
+            return;
+        }
+        match pulled.and_then(|published| self.with_copy(&published.model)) {
+            Ok(_) => {
+                (state.retry, state.not_followed) = (None, None);
+                self.heed(&mut state, wanted);
+            }
             Err(error) => self.try_again(&mut state, version, wanted, &error),
         }
     }

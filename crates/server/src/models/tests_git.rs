@@ -361,3 +361,29 @@ async fn a_model_that_can_t_be_loaded_is_fetched_again() {
     service.restart();
     assert_eq!(service.world.limits.predictor(), SECOND);
 }
+
+#[tokio::test]
+async fn what_the_file_goes_back_to_is_the_very_one_that_ran() {
+    let team = Team::new();
+    let mut service = begun(&team, &[(FIRST, 3.1), (SECOND, 3.2)]).await;
+    runs(&mut service, &team, FIRST).await;
+    runs(&mut service, &team, SECOND).await;
+    team.say(FIRST, Some(Digest::of(b"another")));
+    service.run(15).await;
+    let told = service.told().await;
+    assert!(told["gitops"]["not_followed"].as_str().unwrap().contains("another digest"), "{told}");
+    assert_eq!(service.world.limits.predictor(), SECOND);
+    // Its copy is damaged and its repository away: what runs stays.
+    fs::write(service.data.path().join(format!("models/serving/{FIRST}.safetensors")), b"no").unwrap();
+    let (blobs, away) = (service.data.path().join("models/blobs"), service.data.path().join("away"));
+    fs::rename(&blobs, &away).unwrap();
+    team.say(FIRST, None);
+    service.run(15).await;
+    assert_eq!(service.world.limits.predictor(), SECOND);
+    fs::rename(&away, &blobs).unwrap();
+    service.run(25).await;
+    assert_eq!(service.world.limits.predictor(), FIRST, "at once");
+    assert_eq!(service.told().await["gitops"]["not_followed"], Value::Null);
+    let expected = format!("model.rollback {SECOND} 100% by git");
+    assert_eq!(service.audit().last(), Some(&expected));
+}

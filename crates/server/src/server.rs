@@ -237,8 +237,7 @@ impl Server {
         let (seen, strangers) = (Seen::default(), Strangers::default());
         let app = Arc::new(App { core, host: Arc::clone(&host), reloader, models, seen, strangers });
         restoring.done().await;
-        let front = Front::new(Behind::All(Arc::clone(&app)), tls.clone());
-        let calls = grpc::Front::new(Arc::clone(&app.core), tls.clone());
+        let (front, calls) = fronts(&app, tls.as_ref());
         let doors = Doors::open(front, calls, listeners, options.io_threads, &options.data)?;
         let trainer = trainer(options.trainer, &options.data, replicas, &clock, &app.core)?;
         let mut tasks = keepers(&app, options.snapshots);
@@ -478,6 +477,12 @@ fn trainer(
     let told = core.metrics.trainer.clone();
     let trainer = options.map(|options| Trainer::start(options, data, replicas, Arc::clone(clock), told));
     Ok(trainer.transpose()?)
+}
+
+/// Who answers over HTTP, and over gRPC.
+fn fronts(app: &Arc<App>, tls: Option<&Arc<Tls>>) -> (Front, grpc::Front) {
+    let front = Front::new(Behind::All(Arc::clone(app)), tls.cloned());
+    (front, grpc::Front::new(Arc::clone(&app.core), tls.cloned()))
 }
 
 /// What partitions and settings need for the life of the server.

@@ -95,10 +95,14 @@ impl Wanted {
     /// # Errors
     /// [`EnvironmentError::Version`] where there is none.
     pub fn version_in(text: &str) -> Result<Option<ModelName>, EnvironmentError> {
-        match found(text, "version").ok_or(EnvironmentError::Version)? {
-            PLAIN => Ok(None),
-            name => name.parse().map(Some).map_err(|_| EnvironmentError::Version),
-        }
+        found(text, "version").and_then(version).ok_or(EnvironmentError::Version)
+    }
+
+    /// What ran before, as far as a file says; none within for the plain
+    /// estimator.
+    #[must_use]
+    pub fn previous_in(text: &str) -> Option<Option<ModelName>> {
+        version(found(text, "previous")?)
     }
 
     /// As people read it.
@@ -110,6 +114,10 @@ impl Wanted {
 
 fn named(version: Option<ModelName>) -> String {
     version.map_or_else(|| PLAIN.to_owned(), |name| name.to_string())
+}
+
+fn version(value: &str) -> Option<Option<ModelName>> {
+    if value == PLAIN { Some(None) } else { value.parse().ok().map(Some) }
 }
 
 fn found<'t>(text: &'t str, key: &str) -> Option<&'t str> {

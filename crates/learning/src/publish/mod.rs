@@ -20,7 +20,7 @@ pub use git::{
 };
 pub use key::{KeyError, KeyFileError, KeyId, SigningError, SigningKey, VerifyingKey};
 pub use manifest::{ARTIFACT_TYPE, ManifestError};
-pub use proposal::{Proposal, Replaces, Revert};
+pub use proposal::{Proposal, Replaces, Revert, Reverted};
 pub use remote::{RemoteOptions, RepositoryName, RepositoryNameError};
 pub use repository::{Listed, Place, Published, Pushed, Repository, Standing};
 

@@ -2,10 +2,12 @@
 //! run no more.
 
 use super::environment::{Entry, GateSummary, Wanted};
-use super::git::{Changed, Edit, GitError, GitFile, Stop};
+use super::git::{Changed, CommitId, Edit, GitError, GitFile, Stop};
 use super::{MODELS_FOLDER, StoreError};
 use crate::artifact::{Digest, ModelName, read_file, replace_file};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -114,39 +116,105 @@ impl Proposal {
     }
 }
 
-/// A model that was taken back, and what runs in its place.
+/// Models that were taken back, and what runs in their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
-    /// Which.
-    pub from: ModelName,
-    /// What runs.
-    pub to: Wanted,
-    /// Why.
-    pub why: String,
+    /// Which, and why.
+    pub taken_back: BTreeMap<ModelName, String>,
+    /// What runs here.
+    pub running: Wanted,
+}
+
+/// What became of a revert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reverted {
+    /// The file named one that was taken back, and names what was before.
+    Committed {
+        /// The one that was taken back.
+        from: ModelName,
+        /// What the file names.
+        to: Option<ModelName>,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// The file names another.
+    NamesAnother {
+        /// Which.
+        version: Option<ModelName>,
+    },
+    /// There is no branch, no file or no version in it.
+    SaysNothing,
+    /// Nothing is known that could be named instead.
+    NothingBefore {
+        /// The one that was taken back.
+        from: ModelName,
+    },
+}
+
+/// What a file leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Back {
+    To { from: ModelName, to: Wanted },
+    NamesAnother(Option<ModelName>),
+    SaysNothing,
+    NothingBefore(ModelName),
 }
 
 impl Revert {
-    /// Names what runs, where the file still names the one that was taken back.
+    /// Names what was before, where the file still names one that was taken
+    /// back.
     ///
     /// # Errors
     /// [`GitError`].
-    pub fn commit(&self, file: &mut GitFile, stop: &Stop) -> Result<Changed, GitError> {
-        file.change(&|before| self.edit(before), stop)
-    }
-
-    fn edit(&self, before: Option<&str>) -> Option<Edit> {
-        let named = before.and_then(|before| Wanted::version_in(before).ok()).flatten();
-        (named == Some(self.from)).then(|| Edit {
-            text: Entry { wanted: self.to, gates: None }.written(before),
-            message: self.message(),
+    pub fn commit(&self, file: &mut GitFile, stop: &Stop) -> Result<Reverted, GitError> {
+        // Of the last time that it was asked for.
+        let last = Cell::new(Back::SaysNothing);
+        let edit = |before: Option<&str>| {
+            last.set(self.back(before));
+            self.edit(before, last.get())
+        };
+        let changed = file.change(&edit, stop)?;
+        Ok(match (last.get(), changed) {
+            (Back::To { from, to }, Changed::Committed(commit)) => {
+                Reverted::Committed { from, to: to.version, commit }
+            }
+            (Back::To { to, .. }, Changed::AsItIs) => Reverted::NamesAnother { version: to.version },
+            (Back::NamesAnother(version), _) => Reverted::NamesAnother { version },
+            (Back::SaysNothing, _) => Reverted::SaysNothing,
+            (Back::NothingBefore(from), _) => Reverted::NothingBefore { from },
         })
     }
 
-    fn message(&self) -> String {
+    /// The file is everybody's: what was before there counts for more than what
+    /// was before here, which may be nothing yet.
+    fn back(&self, before: Option<&str>) -> Back {
+        let Some(Ok(version)) = before.map(Wanted::version_in) else { return Back::SaysNothing };
+        let Some(from) = version.filter(|named| self.taken_back.contains_key(named)) else {
+            return Back::NamesAnother(version);
+        };
+        let previous = before.and_then(Wanted::previous_in);
+        let here = self.running.version.is_some().then_some(self.running.version);
+        let is_good =
+            |named: &Option<ModelName>| named.is_none_or(|named| !self.taken_back.contains_key(&named));
+        match previous.filter(is_good).or(here.filter(is_good)) {
+            Some(version) if version == self.running.version => Back::To { from, to: self.running },
+            Some(version) => Back::To { from, to: Wanted { version, digest: None } },
+            None => Back::NothingBefore(from),
+        }
+    }
+
+    fn edit(&self, before: Option<&str>, back: Back) -> Option<Edit> {
+        let Back::To { from, to } = back else { return None };
+        let text = Entry { wanted: to, gates: None }.written(before);
+        Some(Edit { text, message: self.message(from, to) })
+    }
+
+    fn message(&self, from: ModelName, to: Wanted) -> String {
+        let why = self.taken_back.get(&from).map_or("", String::as_str);
         let why: String =
-            self.why.chars().take(WHY_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let (from, to) = (self.from, self.to.name());
-        let digest = self.to.digest.map_or_else(String::new, |digest| format!("digest: {digest}\n"));
+            why.chars().take(WHY_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let (to, digest) = (to.name(), to.digest);
+        let digest = digest.map_or_else(String::new, |digest| format!("digest: {digest}\n"));
         format!(
             "Go back to {to}: {from} was taken back\n\nwhy: {why}\nversion: {to}\n{digest}before: {from}\n"
         )
@@ -169,6 +237,12 @@ mod tests {
             digest: Digest::of(b"manifest"),
             gates: Some(gates),
         }
+    }
+
+    fn revert(why: &str, running: Option<ModelName>) -> Revert {
+        let digest = running.map(|_| Digest::of(b"older"));
+        let running = Wanted { version: running, digest };
+        Revert { taken_back: BTreeMap::from([(proposal().name, why.to_owned())]), running }
     }
 
     #[test]
@@ -202,9 +276,9 @@ mod tests {
         gates: 9 passed, 0 failed, 2 left out (sha256:845e91831319e89c4d656bdb80c278ac09a7230d61e5dfd2e1b1fbb436ac8917)
         before: model-20261121
         ");
-        let to = Wanted { version: None, digest: None };
-        let revert = Revert { from: proposal().name, to, why: "it would refuse more\nof it".to_owned() };
-        insta::assert_snapshot!(revert.message(), @r"
+        let (from, to) = (proposal().name, Wanted { version: None, digest: None });
+        let revert = revert("it would refuse more\nof it", None);
+        insta::assert_snapshot!(revert.message(from, to), @r"
         Go back to plain: model-20261122 was taken back
 
         why: it would refuse more of it
@@ -229,10 +303,42 @@ mod tests {
                 "{before}"
             );
         }
-        let to = Wanted { version: None, digest: None };
-        let revert = Revert { from: proposal().name, to, why: String::new() };
-        assert!(revert.edit(Some("version: model-20261121")).is_none());
-        assert!(revert.edit(None).is_none());
-        assert!(revert.edit(Some("version: model-20261122 # ours")).is_some());
+    }
+
+    #[test]
+    fn what_is_gone_back_to_is_what_the_file_says_was_before() {
+        let name = |name: &str| name.parse::<ModelName>().ok();
+        let [from, older, other] = ["model-20261122", "model-20261121", "model-20261123"].map(name);
+        let digest = Some(Digest::of(b"older"));
+        let to = |version, digest| Back::To { from: from.unwrap(), to: Wanted { version, digest } };
+        let nothing_before = Back::NothingBefore(from.unwrap());
+        let (named, plain) =
+            ("version: model-20261122 # ours\n", "version: model-20261122\nprevious: plain\n");
+        let previous = "previous: model-20261121\nversion: model-20261122\n";
+        for (before, running, is) in [
+            (Some("version: model-20261123"), older, Back::NamesAnother(other)),
+            (Some("version: plain"), older, Back::NamesAnother(None)),
+            (None, older, Back::SaysNothing),
+            (Some("version: latest"), older, Back::SaysNothing),
+            (Some(named), older, to(older, digest)),
+            // Here nothing ran before, and elsewhere something may have.
+            (Some(named), None, nothing_before),
+            (Some(previous), None, to(older, None)),
+            (Some(previous), older, to(older, digest)),
+            (Some(previous), other, to(older, None)),
+            (Some(plain), None, to(None, None)),
+            (Some("version: model-20261122\nprevious: latest\n"), None, nothing_before),
+            (Some("version: model-20261122\nprevious: model-20261122\n"), older, to(older, digest)),
+        ] {
+            let revert = revert("", running);
+            assert_eq!(revert.back(before), is, "{before:?} {running:?}");
+            let text = revert.edit(before, is).map(|edit| edit.text);
+            let says = text.map(|text| Wanted::version_in(&text).unwrap());
+            assert_eq!(says, if let Back::To { to, .. } = is { Some(to.version) } else { None });
+        }
+        // Nor to another that was taken back.
+        let mut both = revert("", None);
+        both.taken_back.insert(older.unwrap(), String::new());
+        assert_eq!(both.back(Some(previous)), nothing_before);
     }
 }

@@ -8,6 +8,7 @@ use super::sums::Sums;
 use openclaw_admission::Evidence;
 use openclaw_alert::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Rollouts of a model as good as the running one that may be taken back.
 const ERROR: f64 = 0.01;
@@ -104,6 +105,18 @@ impl Rollout {
         self.sums.figures(self.stage())
     }
 
+    /// Whether it can't be judged since nobody comes: too little was seen of this
+    /// step in `hold_max`, and in all the time that the step may take.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp, hold_max: Duration) -> bool {
+        let held_s = now.secs() - self.since_s;
+        held_s >= hold_max.as_secs() as i64 && self.is_held_in_doubt(now.secs()) && self.sees_too_little()
+    }
+
+    fn sees_too_little(&self) -> bool {
+        self.sums.here() < self.step_now().windows as f64
+    }
+
     fn step_now(&self) -> Step {
         self.settings.steps()[self.at.min(self.settings.steps().len() - 1)]
     }
@@ -142,7 +155,7 @@ impl Rollout {
 
     fn is_held(&self, now_s: i64) -> bool {
         let step = self.step_now();
-        now_s - self.since_s >= step.hold.as_secs() as i64 && self.sums.here() >= step.windows as f64
+        now_s - self.since_s >= step.hold.as_secs() as i64 && !self.sees_too_little()
     }
 
     fn is_held_in_doubt(&self, now_s: i64) -> bool {

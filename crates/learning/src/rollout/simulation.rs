@@ -251,3 +251,29 @@ fn a_restart_goes_on_where_it_was() {
     assert_eq!(undisturbed, run(true));
     assert!(undisturbed.0.len() >= 5);
 }
+
+/// Steps of days, and models that are published each night.
+#[test]
+fn a_step_that_takes_longer_than_the_bound_is_not_overdue() {
+    const HOUR: u64 = 3600;
+    let of = |percent, hold_h: u64| {
+        let stage = Stage::of_percent(percent).unwrap();
+        Step { stage, hold: Duration::from_secs(hold_h * HOUR), windows: 100 }
+    };
+    let at = |hours: u64| Timestamp::from_secs((hours * HOUR) as i64);
+    let bound = Duration::from_secs(48 * HOUR);
+    let begun = |hold_h| {
+        let steps = Settings::new(vec![of(0, hold_h), of(100, hold_h)]).unwrap();
+        Rollout::new(steps, "plain", "model-20260101", 7, at(0))
+    };
+    for (hold_h, overdue_h) in [(1, 48), (72, 216)] {
+        let unseen = begun(hold_h);
+        assert!(!unseen.is_overdue(at(overdue_h - 1), bound), "{hold_h}");
+        assert!(unseen.is_overdue(at(overdue_h), bound), "{hold_h}");
+        let mut seen = begun(hold_h);
+        let mut evidence = Evidence::default();
+        evidence.clusters[0].windows = 100.0;
+        seen.observe(&evidence);
+        assert!(!seen.is_overdue(at(overdue_h), bound), "{hold_h}");
+    }
+}

@@ -66,6 +66,10 @@ impl Models {
         loaded.inspect_err(|error| tracing::error!(model = %name, %error, "a model can't be loaded")).ok()
     }
 
+    pub(super) fn can_load(&self, name: ModelName) -> bool {
+        self.copy(name).is_some()
+    }
+
     pub(super) fn is_gitops(&self) -> bool {
         self.mode != RolloutMode::Auto
     }

@@ -6,12 +6,12 @@
 //! who judges or decides waits for any of it.
 
 use super::change::ModelsError;
-use super::{LeftOut, Models, RolloutMode, State};
+use super::{Models, RolloutMode, State, named};
 use openclaw_alert::Timestamp;
 use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::{
     Changed, CommitId, EnvironmentError, GitError, GitFile, GitOptions, Proposal, PublishError, Replaces,
-    Revert, Stop, StoreError, Wanted,
+    Revert, Reverted, Stop, StoreError, Wanted,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -44,7 +44,7 @@ enum FollowError {
     Says(#[from] EnvironmentError),
     #[error(transparent)]
     Git(#[from] GitError),
-    #[error("it names another digest of `{name}` than the one that runs; names are never given twice")]
+    #[error("it names another digest of `{name}` than the one that is here; names are never given twice")]
     OtherDigest { name: ModelName },
 }
 
@@ -55,6 +55,15 @@ pub(super) enum CommitError {
     Git(#[from] GitError),
     #[error(transparent)]
     Kept(#[from] StoreError),
+    #[error(
+        "what was taken back stays so here: there is no file, or no `version` in it, that could name another"
+    )]
+    SaysNothing,
+    #[error(
+        "`{name}` stays taken back here alone: neither the file's `previous` nor this service names a model to go \
+         back to; commit one, or `version: plain`"
+    )]
+    NothingBefore { name: ModelName },
 }
 
 /// A file in a repository elsewhere: one who reads it, one who changes it.
@@ -152,6 +161,8 @@ fn read(file: &Path) -> Result<Option<String>, FollowError> {
 enum Next {
     Nothing,
     Begin(ModelName),
+    /// What ran before can't be loaded.
+    Fetch(ModelName),
 }
 
 impl Models {
@@ -165,7 +176,7 @@ impl Models {
         if state.reverts != read_from {
             return;
         }
-        let wanted = wanted.and_then(|wanted| self.same_as_running(&state, wanted));
+        let wanted = wanted.and_then(|wanted| Self::same_as_here(&state, wanted));
         match wanted {
             Err(error) => self.can_t_follow(&mut state, &error),
             Ok(wanted) => {
@@ -174,8 +185,10 @@ impl Models {
                 }
                 let next = self.heed(&mut state, wanted);
                 drop(state);
-                if let Next::Begin(version) = next {
-                    self.begin_or_try_again(version, wanted).await;
+                match next {
+                    Next::Nothing => {}
+                    Next::Begin(version) => self.begin_or_try_again(version, wanted).await,
+                    Next::Fetch(version) => self.fetch_or_try_again(version, wanted).await,
                 }
             }
         }
@@ -190,11 +203,12 @@ impl Models {
         Ok(Wanted::parse(&text.ok_or(FollowError::Missing)?)?)
     }
 
-    fn same_as_running(&self, state: &State, wanted: Wanted) -> Result<Wanted, FollowError> {
-        let running = state.kept.running.filter(|running| Some(*running) == wanted.version);
-        let runs = running.and_then(|running| state.kept.digests.get(&running));
-        match (running, runs, wanted.digest) {
-            (Some(name), Some(runs), Some(wanted)) if *runs != wanted => {
+    /// Of those that are here: what is begun with is verified when it is had.
+    fn same_as_here(state: &State, wanted: Wanted) -> Result<Wanted, FollowError> {
+        let here = state.kept.needed().find(|name| Some(*name) == wanted.version);
+        let digest = here.and_then(|name| state.kept.digests.get(&name));
+        match (here, digest, wanted.digest) {
+            (Some(name), Some(here), Some(wanted)) if *here != wanted => {
                 Err(FollowError::OtherDigest { name })
             }
             _ => Ok(wanted),
@@ -212,14 +226,10 @@ impl Models {
 
     fn heed(&self, state: &mut State, wanted: Wanted) -> Next {
         let Wanted { version, .. } = wanted;
-        if let Some(left_out) = &state.kept.left_out {
-            if version == Some(left_out.model) {
-                return Next::Nothing;
-            }
-            // The file agrees: whoever names it again means it.
-            state.kept.left_out = None;
-            self.save(&state.kept);
+        if state.kept.is_left_out(version) {
+            return Next::Nothing;
         }
+        self.agrees(state);
         if version.is_some() && version == state.kept.candidate() {
             return Next::Nothing;
         }
@@ -233,12 +243,22 @@ impl Models {
                 self.stand_back(state, GIT, SAYS_SO);
                 Next::Nothing
             }
+            Some(version) if is_before && !self.can_load(version) => Next::Fetch(version),
             Some(_) if is_before && state.kept.running.is_some() => {
                 self.went_back(state);
                 Next::Nothing
             }
             Some(version) if is_before && self.comes_back(state, version, GIT, SAYS_SO) => Next::Nothing,
             Some(version) => Next::Begin(version),
+        }
+    }
+
+    /// The file names another than what was taken back: whoever names that again
+    /// means it.
+    fn agrees(&self, state: &mut State) {
+        if !state.kept.left_out.is_empty() {
+            state.kept.left_out.clear();
+            self.save(&state.kept);
         }
     }
 
@@ -257,12 +277,35 @@ impl Models {
         }
         let pulled = self.repository.pull(version, wanted.digest).await;
         let mut state = self.state.lock().await;
-        let is_left_out = state.kept.left_out.as_ref().is_some_and(|left_out| left_out.model == version);
+        let is_left_out = state.kept.is_left_out(Some(version));
         if is_left_out || state.kept.rollout.is_some() || state.kept.running == Some(version) {
             return;
         }
         match pulled.and_then(|published| self.begin_with(&mut state, &published, SAYS_SO)) {
             Ok(()) => (state.retry, state.not_followed) = (None, None),
+            Err(error) => self.try_again(&mut state, version, wanted, &error),
+        }
+    }
+
+    /// Then it is gone back to at once, as if its copy had been there.
+    async fn fetch_or_try_again(&self, version: ModelName, wanted: Wanted) {
+        let state = self.state.lock().await;
+        if state.retry.is_some_and(|retry| retry.holds_up(wanted, self.clock.now())) {
+            return;
+        }
+        let digest = wanted.digest.or_else(|| state.kept.digests.get(&version).copied());
+        drop(state);
+        let pulled = self.repository.pull(version, digest).await;
+        let mut state = self.state.lock().await;
+        // Somebody may have chosen another meanwhile.
+        if state.kept.previous != Some(version) {
+            return;
+        }
+        match pulled.and_then(|published| self.with_copy(&published.model)) {
+            Ok(_) => {
+                (state.retry, state.not_followed) = (None, None);
+                self.heed(&mut state, wanted);
+            }
             Err(error) => self.try_again(&mut state, version, wanted, &error),
         }
     }
@@ -286,11 +329,16 @@ impl Models {
         if state.commit_again.is_some_and(|retry| retry.holds_up((), self.clock.now())) {
             return;
         }
-        let revert = state.kept.left_out.as_ref().map(|left_out| self.revert_of(&state, left_out));
+        let revert = (!state.kept.left_out.is_empty()).then(|| self.revert_of(&state));
         drop(state);
         let done = match revert {
             Some(revert) => self.revert(elsewhere, revert).await,
-            None => self.propose(elsewhere).await,
+            None => Ok(()),
+        };
+        // A newer model may be what a file needs that says nothing.
+        let done = match done {
+            Err(CommitError::Git(error)) => Err(error.into()),
+            done => self.propose(elsewhere).await.and(done),
         };
         let mut state = self.state.lock().await;
         state.commit_again = done.is_err().then(|| Retry::after(state.commit_again, (), self.clock.now()));
@@ -300,22 +348,31 @@ impl Models {
         state.not_committed = done.err().map(|error| error.to_string());
     }
 
-    fn revert_of(&self, state: &State, left_out: &LeftOut) -> Revert {
-        let running = state.kept.running;
-        let digest = running.and_then(|running| state.kept.digests.get(&running).copied());
-        let to = Wanted { version: running, digest };
-        Revert { from: left_out.model, to, why: left_out.why.clone() }
+    fn revert_of(&self, state: &State) -> Revert {
+        let version = state.kept.running;
+        let digest = version.and_then(|running| state.kept.digests.get(&running).copied());
+        Revert { taken_back: state.kept.left_out.clone(), running: Wanted { version, digest } }
     }
 
     async fn revert(&self, elsewhere: &Elsewhere, revert: Revert) -> Result<(), CommitError> {
-        let from = revert.from;
-        let changed = in_git(&elsewhere.writer, move |file, stop| revert.commit(file, stop)).await?;
-        self.committed(from, "taken back", &changed);
+        let reverted = in_git(&elsewhere.writer, move |file, stop| revert.commit(file, stop)).await?;
+        let says = match reverted {
+            Reverted::Committed { from, to, commit } => {
+                tracing::info!(model = %from, %commit, how = "taken back", "committed");
+                to
+            }
+            Reverted::NamesAnother { version } => {
+                tracing::info!(names = named(version), "the file names another than what was taken back");
+                version
+            }
+            Reverted::SaysNothing => return Err(CommitError::SaysNothing),
+            Reverted::NothingBefore { from } => return Err(CommitError::NothingBefore { name: from }),
+        };
         let mut state = self.state.lock().await;
         state.reverts += 1;
-        if state.kept.left_out.as_ref().is_some_and(|left_out| left_out.model == from) {
-            state.kept.left_out = None;
-            self.save(&state.kept);
+        // What it names may have been taken back meanwhile.
+        if !state.kept.is_left_out(says) {
+            self.agrees(&mut state);
         }
         Ok(())
     }
@@ -348,7 +405,7 @@ impl Models {
             "commit": self.elsewhere.as_ref().and_then(Elsewhere::seen).map(|seen| seen.commit.to_string()),
             "not_followed": state.not_followed,
             "not_committed": state.not_committed,
-            "left_out": state.kept.left_out.as_ref().map(|left_out| left_out.model),
+            "left_out": state.kept.left_out.keys().collect::<Vec<_>>(),
         })
     }
 
@@ -360,8 +417,8 @@ impl Models {
     /// Keeps in mind what the file still names. Before it is taken back, so that
     /// both are on the disk at once.
     pub(super) fn leave_out(&self, state: &mut State, model: Option<ModelName>, why: &str) {
-        if self.is_gitops() {
-            state.kept.left_out = model.map(|model| LeftOut { model, why: why.to_owned() });
+        if let Some(model) = model.filter(|_| self.is_gitops()) {
+            state.kept.leave_out(model, why);
             state.commit_again = None;
         }
     }

@@ -3,7 +3,7 @@
 
 use openclaw_learning::artifact::{Digest, ModelName};
 use openclaw_learning::rollout::Rollout;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,6 +12,8 @@ use std::path::Path;
 const FILE: &str = "rollout.json";
 /// Longer than any that was written here.
 const BYTES_MAX: u64 = 4 << 20;
+/// Models that were taken back and are remembered.
+const LEFT_OUT_MAX: usize = 64;
 
 /// What is known of models over restarts. No model is the plain estimator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,16 +29,25 @@ pub(super) struct Kept {
     /// Manifests of these, where they are known.
     #[serde(default)]
     pub(super) digests: BTreeMap<ModelName, Digest>,
-    /// In GitOps mode: one that was taken back, until the file names another.
-    #[serde(default)]
-    pub(super) left_out: Option<LeftOut>,
+    /// In GitOps mode: those that were taken back, and why, until the file names
+    /// another.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub(super) left_out: BTreeMap<ModelName, String>,
 }
 
-/// A model that isn't begun with though a file names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct LeftOut {
-    pub(super) model: ModelName,
-    pub(super) why: String,
+/// There was one at most, once.
+fn one_or_more<'d, D: Deserializer<'d>>(from: D) -> Result<BTreeMap<ModelName, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum LeftOut {
+        One { model: ModelName, why: String },
+        More(BTreeMap<ModelName, String>),
+    }
+    Ok(match Option::deserialize(from)? {
+        Some(LeftOut::One { model, why }) => BTreeMap::from([(model, why)]),
+        Some(LeftOut::More(more)) => more,
+        None => BTreeMap::new(),
+    })
 }
 
 impl Kept {
@@ -83,6 +94,19 @@ impl Kept {
         self.digests.retain(|name, _| needed.contains(name));
     }
 
+    /// Whether a file may name it and it isn't begun with all the same.
+    pub(super) fn is_left_out(&self, model: Option<ModelName>) -> bool {
+        model.is_some_and(|model| self.left_out.contains_key(&model))
+    }
+
+    /// Of too many the oldest is forgotten.
+    pub(super) fn leave_out(&mut self, model: ModelName, why: &str) {
+        if self.left_out.len() >= LEFT_OUT_MAX {
+            self.left_out.pop_first();
+        }
+        self.left_out.insert(model, why.to_owned());
+    }
+
     /// The model on its way.
     pub(super) fn candidate(&self) -> Option<ModelName> {
         self.rollout.as_ref()?.candidate().parse().ok()
@@ -104,5 +128,29 @@ mod tests {
         assert_eq!(Kept::load(folder.path()).unwrap(), Kept::default());
         assert!(folder.path().join("rollout.damaged").exists());
         assert_eq!(Kept::load(folder.path()).unwrap(), Kept::default());
+    }
+
+    #[test]
+    fn what_was_taken_back_is_remembered_up_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |left_out: &str| {
+            let before = format!(
+                r#"{{"running":null,"previous":null,"newest":null,"rollout":null,"left_out":{left_out}}}"#
+            );
+            fs::write(folder.path().join(FILE), before).unwrap();
+            Kept::load(folder.path()).unwrap()
+        };
+        let one = load(r#"{"model":"model-20260102","why":"worse"}"#);
+        assert_eq!(one.left_out, BTreeMap::from([("model-20260102".parse().unwrap(), "worse".to_owned())]));
+        assert_eq!(load("null").left_out, BTreeMap::new());
+        assert_eq!(load(r#"{"model-20260102":"worse"}"#), one);
+        let mut many = one;
+        for at in 1..200 {
+            many.leave_out(format!("model-20260102.{at}").parse().unwrap(), "ann said so");
+            assert!(many.is_left_out(format!("model-20260102.{at}").parse().ok()));
+        }
+        assert_eq!(many.left_out.len(), LEFT_OUT_MAX);
+        many.save(folder.path()).unwrap();
+        assert_eq!(Kept::load(folder.path()).unwrap(), many);
     }
 }

@@ -41,7 +41,7 @@ impl Models {
 
     /// Whether nobody has come by whom it could be judged.
     fn is_overdue(&self, rollout: &Rollout) -> bool {
-        self.clock.now() >= rollout.since().plus(self.hold_max)
+        rollout.is_overdue(self.clock.now(), self.hold_max)
     }
 
     /// Whether it may be begun with now.

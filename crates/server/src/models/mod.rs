@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::limits::{Limits, ModelsTold};
 use audit::Audit;
 use gitops::{Elsewhere, Retry};
-use kept::{Kept, LeftOut};
+use kept::Kept;
 use loaded::{Copies, RowTime};
 use openclaw_learning::artifact::ModelName;
 use openclaw_learning::publish::{

@@ -138,7 +138,7 @@ async fn what_is_taken_back_is_reverted_and_not_begun_with_until_people_say_so()
     assert!(message.contains("at shadow"), "{message}");
     service.run(60).await;
     assert_eq!(service.told().await["rollout"], Value::Null);
-    assert_eq!(service.told().await["gitops"]["left_out"], Value::Null);
+    assert_eq!(service.told().await["gitops"]["left_out"], serde_json::json!([]));
     assert_eq!(team.subjects().len(), 3);
     // Whoever names it again means it.
     team.say(SECOND, None);
@@ -159,7 +159,7 @@ async fn a_rollback_acts_at_once_and_is_committed_when_the_remote_is_back() {
     let told = service.told().await["gitops"].clone();
     assert!(told["not_committed"].as_str().unwrap().contains("ls-remote"), "{told}");
     assert!(told["not_followed"].as_str().unwrap().contains("ls-remote"), "{told}");
-    assert_eq!(told["left_out"], SECOND);
+    assert_eq!(told["left_out"], serde_json::json!([SECOND]));
     // Over a restart, and while the file is read before it is committed.
     service.restart();
     assert_eq!(service.world.limits.predictor(), FIRST);
@@ -177,6 +177,73 @@ async fn a_rollback_acts_at_once_and_is_committed_when_the_remote_is_back() {
 }
 
 #[tokio::test]
+async fn none_of_those_that_were_taken_back_is_begun_with_again() {
+    let team = Team::new();
+    let mut service = begun(&team, &[(FIRST, 3.1), (SECOND, -4.0)]).await;
+    runs(&mut service, &team, FIRST).await;
+    team.say(SECOND, None);
+    service.run(15).await;
+    team.go_away(true);
+    service.run_out().await;
+    service.models.roll_back("ben").await.unwrap();
+    assert_eq!(service.told().await["gitops"]["left_out"], serde_json::json!([FIRST, SECOND]));
+    service.restart();
+    team.go_away(false);
+    service.models.look().await;
+    assert_eq!(service.told().await["rollout"], Value::Null, "the file names one of them");
+    service.run(60).await;
+    let told = service.told().await;
+    assert_eq!((&told["rollout"], &told["running"]), (&Value::Null, &"plain".into()));
+    let why = told["gitops"]["not_committed"].as_str().unwrap();
+    assert!(why.contains(SECOND) && why.contains("taken back here alone"), "{told}");
+    assert_eq!(team.subjects().len(), 2, "nobody else's model is changed to what is left here");
+    team.say("plain", None);
+    service.run(15).await;
+    assert_eq!(service.told().await["gitops"]["left_out"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_replica_without_a_past_goes_back_to_the_file_s_or_says_that_it_can_t() {
+    let team = Team::new();
+    let mut service = begun(&team, &[(FIRST, 3.1), (SECOND, -4.0)]).await;
+    team.say(SECOND, None);
+    service.run(15).await;
+    service.run_out().await;
+    service.run(60).await;
+    let told = service.told().await["gitops"].clone();
+    assert_eq!((&told["left_out"], team.subjects().len()), (&serde_json::json!([SECOND]), 1));
+    assert!(told["not_committed"].as_str().unwrap().contains("commit one"), "{told}");
+    team.say(FIRST, None);
+    service.run(15).await;
+    assert_eq!(service.told().await["gitops"]["left_out"], serde_json::json!([]));
+    // Before it has come to anybody here.
+    team.say(SECOND, None);
+    service.run(15).await;
+    service.run_out().await;
+    assert_eq!(team.subjects()[0], format!("Go back to {FIRST}: {SECOND} was taken back"));
+    assert_eq!(service.world.limits.predictor(), FIRST);
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_does_not_make_good_what_was_taken_back() {
+    let team = Team::new();
+    let mut service = begun(&team, &[(FIRST, 3.1), (SECOND, 3.2)]).await;
+    runs(&mut service, &team, FIRST).await;
+    runs(&mut service, &team, SECOND).await;
+    team.git(&["-C", "team.git", "branch", "-m", "main", "aside"]);
+    service.models.roll_back("ben").await.unwrap();
+    service.run(15).await;
+    let told = service.told().await["gitops"].clone();
+    assert_eq!(told["left_out"], serde_json::json!([SECOND]));
+    assert!(told["not_committed"].as_str().unwrap().contains("no file"), "{told}");
+    team.git(&["-C", "team.git", "branch", "-m", "aside", "main"]);
+    service.models.look().await;
+    assert_eq!(service.told().await["rollout"], Value::Null);
+    service.run(30).await;
+    assert_eq!(team.subjects()[0], format!("Go back to {FIRST}: {SECOND} was taken back"));
+}
+
+#[tokio::test]
 async fn what_was_read_before_a_revert_counts_for_nothing() {
     let team = Team::new();
     let mut service = begun(&team, &[(FIRST, 3.1), (SECOND, 3.2)]).await;
@@ -191,7 +258,7 @@ async fn what_was_read_before_a_revert_counts_for_nothing() {
     assert!(futures_util::poll!(&mut reads).is_pending(), "it reads the file that names the second");
     service.models.roll_back("ben").await.unwrap();
     service.models.commit().await;
-    assert_eq!(service.told().await["gitops"]["left_out"], Value::Null);
+    assert_eq!(service.told().await["gitops"]["left_out"], serde_json::json!([]));
     reads.await;
     assert_eq!(service.told().await["rollout"], Value::Null);
     assert_eq!(service.world.limits.predictor(), FIRST);
@@ -293,4 +360,30 @@ async fn a_model_that_can_t_be_loaded_is_fetched_again() {
     assert_eq!(service.audit().last().unwrap(), &format!("model.mend {SECOND} 100% by rollout"));
     service.restart();
     assert_eq!(service.world.limits.predictor(), SECOND);
+}
+
+#[tokio::test]
+async fn what_the_file_goes_back_to_is_the_very_one_that_ran() {
+    let team = Team::new();
+    let mut service = begun(&team, &[(FIRST, 3.1), (SECOND, 3.2)]).await;
+    runs(&mut service, &team, FIRST).await;
+    runs(&mut service, &team, SECOND).await;
+    team.say(FIRST, Some(Digest::of(b"another")));
+    service.run(15).await;
+    let told = service.told().await;
+    assert!(told["gitops"]["not_followed"].as_str().unwrap().contains("another digest"), "{told}");
+    assert_eq!(service.world.limits.predictor(), SECOND);
+    // Its copy is damaged and its repository away: what runs stays.
+    fs::write(service.data.path().join(format!("models/serving/{FIRST}.safetensors")), b"no").unwrap();
+    let (blobs, away) = (service.data.path().join("models/blobs"), service.data.path().join("away"));
+    fs::rename(&blobs, &away).unwrap();
+    team.say(FIRST, None);
+    service.run(15).await;
+    assert_eq!(service.world.limits.predictor(), SECOND);
+    fs::rename(&away, &blobs).unwrap();
+    service.run(25).await;
+    assert_eq!(service.world.limits.predictor(), FIRST, "at once");
+    assert_eq!(service.told().await["gitops"]["not_followed"], Value::Null);
+    let expected = format!("model.rollback {SECOND} 100% by git");
+    assert_eq!(service.audit().last(), Some(&expected));
 }

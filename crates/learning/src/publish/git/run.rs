@@ -21,8 +21,13 @@ const ENDING: Duration = Duration::from_millis(2);
 const SAID_BYTES_MAX: usize = 128 << 10;
 const COMPLAINT_BYTES_MAX: usize = 16 << 10;
 /// A shell sets limits that its children have too: 256 MiB a file (in blocks of
-/// 512 bytes), 2 GiB of memory (in KiB).
-const BOUNDED: &str = r#"ulimit -f 524288; ulimit -v 2097152; exec git "$@""#;
+/// 512 bytes), 2 GiB of memory (in KiB). We never write to its input, which ends
+/// when we do: then the whole group is killed, with what `git` has started.
+const BOUNDED: &str = r#"ulimit -f 524288; ulimit -v 2097152; exec 3<&0 </dev/null
+{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & watch=$!
+git "$@" 3<&-; status=$?
+{ kill -KILL $watch; wait $watch; } 2>/dev/null
+exit $status"#;
 /// What a shell says where there is no such program.
 const NO_PROGRAM: i32 = 127;
 
@@ -51,11 +56,11 @@ pub(super) struct Said {
     pub(super) complaint: Vec<u8>,
 }
 
-/// A shell that becomes `git`, without anything of our surroundings.
+/// A shell that runs `git`, without anything of our surroundings.
 pub(super) fn git() -> Command {
     let mut command = Command::new("/bin/sh");
     command.env_clear().args(["-c", BOUNDED, "git"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     command
 }
 

@@ -212,6 +212,52 @@ fn it_is_stopped_at_once_and_ends_in_time() {
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 
+#[test]
+fn nothing_outlives_who_has_started_it() {
+    let team = Team::new();
+    let left = team.0.path().join("left");
+    // In the place of `git`, with a child as `git` has.
+    let git = team.0.path().join("git");
+    fs::write(
+        &git,
+        format!(
+            "#!/bin/sh\n(sleep 2; touch {}) & touch {}; sleep 60",
+            left.display(),
+            left.with_extension("began").display()
+        ),
+    )
+    .unwrap();
+    make_executable(&git);
+    let mut command = run::git();
+    command.env("PATH", format!("{}:/usr/bin:/bin", team.0.path().display()));
+    let mut child = command.spawn().unwrap();
+    while !left.with_extension("began").exists() {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    // As where this process is killed.
+    drop(child.stdin.take());
+    assert!(!child.wait().unwrap().success());
+    std::thread::park_timeout(Duration::from_millis(2500));
+    assert!(!left.exists());
+}
+
+#[test]
+fn what_the_killed_have_left_is_removed_and_nobody_else_s() {
+    let team = Team::new();
+    team.push(PATH, b"a\n");
+    let beside = |name: &str| team.0.path().join(name);
+    let (options, stop) = (team.options("team.git", GitCredentials::None), go());
+    let (living, dead, other) = (beside("git-read"), beside("git-4711"), beside("gitea"));
+    let held = Work::begin(&options, &living, &stop).unwrap();
+    for folder in [&dead, &other] {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join(".git-credentials"), "https://models:s3cr@host").unwrap();
+    }
+    assert_eq!(team.file("git-write").read(&stop).unwrap().text.as_deref(), Some("a\n"));
+    assert_eq!([&living, &dead, &other].map(|folder| folder.exists()), [true, false, true]);
+    assert_eq!(held.read().unwrap().text.as_deref(), Some("a\n"));
+}
+
 /// `git http-backend` behind a user and a password.
 struct HttpServer {
     address: SocketAddr,

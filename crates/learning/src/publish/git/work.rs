@@ -4,8 +4,10 @@ use super::place::Way;
 use super::run::{self, Stop};
 use super::{CommitId, Edit, FILE_BYTES_MAX, GitCredentials, GitError, GitOptions, GitState};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,11 +18,15 @@ const EXCHANGE: Duration = Duration::from_secs(60);
 const ALONE: Duration = Duration::from_secs(20);
 /// What is told of a complaint.
 const SAID_CHARS_MAX: usize = 300;
+/// What folders in the data folder are named by, and how many are looked at.
+const FOLDERS: &[u8] = b"git-";
+const SWEPT_MAX: usize = 1000;
 /// Where what was fetched is.
 const THEIRS: &str = "refs/heads/theirs";
 /// Where programs are, and which way the network is reached.
 const KEPT: [&str; 5] = ["PATH", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"];
 const SSH: &str = "ssh -F none -i \"$HOME/ssh_key\" -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=15 \
+     -o ServerAliveInterval=15 -o ServerAliveCountMax=2 \
      -o StrictHostKeyChecking=yes -o \"UserKnownHostsFile=\\\"$HOME/known_hosts\\\"\"";
 /// A percent is written before whatever might end a part of an address.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -30,6 +36,7 @@ pub(super) struct Work<'w> {
     options: &'w GitOptions,
     folder: &'w Path,
     stop: &'w Stop,
+    _held: File,
 }
 
 impl Drop for Work<'_> {
@@ -46,8 +53,10 @@ impl<'w> Work<'w> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
+        sweep(folder);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        let work = Self { options, folder, stop };
+        let _held = File::open(folder).and_then(|held| held.lock().map(|()| held)).map_err(failed)?;
+        let work = Self { options, folder, stop, _held };
         work.write_settings().map_err(failed)?;
         work.git("init", &["init", "--quiet", "--bare"], ALONE)?;
         work.write_origin().map_err(failed)?;
@@ -232,6 +241,21 @@ impl<'w> Work<'w> {
                 vec![utf8_percent_encode(token, ENCODED).to_string(), token.clone()]
             }
             GitCredentials::None | GitCredentials::Ssh { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Removes what others have left beside this folder who were killed: whoever
+/// lives holds theirs. One that is made just now may be lost, which is an error
+/// there and tried again.
+fn sweep(folder: &Path) {
+    let is_named = |name: Option<&OsStr>| name.is_some_and(|name| name.as_bytes().starts_with(FOLDERS));
+    let (Some(beside), true) = (folder.parent(), is_named(folder.file_name())) else { return };
+    let others = fs::read_dir(beside).into_iter().flatten().flatten();
+    for other in others.filter(|other| is_named(Some(&other.file_name()))).take(SWEPT_MAX) {
+        let held = File::open(other.path());
+        if held.as_ref().is_ok_and(|held| held.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(other.path());
         }
     }
 }

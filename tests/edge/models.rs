@@ -7,6 +7,7 @@ use openclaw_admission::Weights;
 use openclaw_alert::Timestamp;
 use openclaw_learning::artifact::Model;
 use openclaw_learning::publish::{SIGNING_KEY_FILE, SigningKey};
+use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -79,6 +80,13 @@ fn an_edge_has_its_upstreams_models_and_never_misses_a_decision() {
     up.post("/api/v1/models/rollback", &operator, "").expect(200);
     until("it is no more", || !has(&server, &own_operator, SECOND, "shadow"));
     assert!(has(&server, &own_operator, FIRST, "serving"));
+    up.post(&format!("/api/v1/models/{SECOND}/promote"), &operator, "").expect(200);
+    until("the next serves", || has(&server, &own_operator, SECOND, "serving"));
+    let index = upstream.path().join("data/models/index.json");
+    std::fs::rename(&index, index.with_extension("away")).unwrap();
+    up.post("/api/v1/models/rollback", &operator, "").expect(200);
+    until("it goes back without the registry", || has(&server, &own_operator, FIRST, "serving"));
+    std::fs::rename(index.with_extension("away"), &index).unwrap();
     up.kill();
     pause(Duration::from_secs(3));
     let totals = load.stop();
@@ -116,4 +124,34 @@ fn an_edge_believes_its_own_keys_and_not_its_upstream() {
     assert!(!has(&server, &own_operator, FIRST, "serving"));
     server.stop();
     up.stop();
+}
+
+#[test]
+fn what_runs_waits_for_no_model_on_its_way() {
+    let upstream = Folder::new(&[("acme", SILENT)]);
+    let operator = upstream.operator_key();
+    publish(&upstream, FIRST);
+    let up = upstream.serve();
+    up.post(&format!("/api/v1/models/{FIRST}/promote"), &operator, "").expect(200);
+    publish(&upstream, SECOND);
+    until("the next is in shadow", || has(&up, &operator, SECOND, "shadow"));
+    forget(&upstream.path().join("data/models/index.json"), SECOND);
+    let signed_by = upstream.path().join("data").join(SIGNING_KEY_FILE);
+    let folder = edge(&format!("http://{}", up.address), &operator, &signed_by);
+    let own_operator = folder.operator_key();
+    let server = serve(&folder);
+    until("it serves", || has(&server, &own_operator, FIRST, "serving"));
+    pause(Duration::from_secs(5));
+    assert!(!has(&server, &own_operator, SECOND, "shadow"));
+    let log = server.stop();
+    assert_eq!(log.matches("can't be had").count(), 1, "{log}");
+    up.stop();
+}
+
+/// Takes a model out of a folder of models.
+fn forget(index: &Path, name: &str) {
+    let mut read: Value = serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap();
+    let others = |entry: &Value| entry["annotations"]["org.opencontainers.image.ref.name"] != name;
+    read["manifests"].as_array_mut().unwrap().retain(others);
+    std::fs::write(index, read.to_string()).unwrap();
 }

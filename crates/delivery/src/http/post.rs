@@ -8,7 +8,7 @@ use crate::connect::{Client, Connections, Way};
 use crate::outgoing::{Network, Outgoing};
 use crate::target::TargetError;
 use crate::{Secret, Target, TlsSettings, TlsSettingsError};
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, ETAG, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -39,6 +39,8 @@ pub enum PosterError {
 pub struct Posted {
     /// The answer's status.
     pub status: StatusCode,
+    /// What stands for what was asked for, where it is told.
+    pub etag: Option<HeaderValue>,
     /// The beginning of its body.
     pub body: Vec<u8>,
 }
@@ -118,9 +120,9 @@ impl Poster {
 
     async fn exchange(&self, request: Request<OneShot>, most_bytes: usize) -> Result<Posted, String> {
         let response = self.client.request(request).await.map_err(|error| root_cause(&error))?;
-        let status = response.status();
+        let (status, etag) = (response.status(), response.headers().get(ETAG).cloned());
         let body = read_bounded(response.into_body(), most_bytes).await;
-        Ok(Posted { status, body: body.map_err(|error| root_cause(&error))? })
+        Ok(Posted { status, etag, body: body.map_err(|error| root_cause(&error))? })
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
             Poster::new(&base, &["api", "v1"], &Secret::new("oc_secret"), TlsSettings::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(2);
         let posted = poster.post(HeaderMap::new(), b"a\n".to_vec(), deadline).await.unwrap();
-        assert_eq!(posted, Posted { status: StatusCode::ACCEPTED, body: b"{}".to_vec() });
+        assert_eq!(posted, Posted { status: StatusCode::ACCEPTED, etag: None, body: b"{}".to_vec() });
         let request = poster.request(HeaderMap::new(), Vec::new());
         assert_eq!(request.uri().path(), "/under/api/v1");
         assert_eq!(request.headers()[AUTHORIZATION], "Bearer oc_secret");

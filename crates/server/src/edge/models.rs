@@ -7,7 +7,7 @@
 
 use super::spool::UpstreamOptions;
 use crate::limits::{Limits, ModelsTold, SeedError, has_seed, keep_seed, load_seed};
-use crate::models::{Loaded, Made, Names, TOLD_BYTES_MAX, Told};
+use crate::models::{Loaded, Made, Names, TOLD_BYTES_MAX, Told, ToldCandidate};
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use openclaw_admission::Plain;
@@ -27,6 +27,8 @@ use tokio::time::Instant;
 /// Between two questions.
 const ASK: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Until what can't be had is asked for again, where it does not run.
+const AGAIN: Duration = Duration::from_secs(10);
 /// For a whole answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// For one that a start waits for.
@@ -69,9 +71,13 @@ pub(super) struct Follower {
     data: PathBuf,
     limits: Arc<Limits>,
     takes_names: bool,
-    /// What is in force, and what stands for it upstream.
+    /// What is in force.
     told: Told,
+    /// What the upstream says, and what stands for that there.
+    said: Option<Told>,
     tag: Option<HeaderValue>,
+    /// When what can't be had besides the running model is asked for again.
+    again: Option<Instant>,
 }
 
 /// What is kept of what was told.
@@ -98,8 +104,9 @@ impl Follower {
         let running = Poster::new(&url, &[&PATH[..], &["running"]].concat(), &key, tls.clone())?;
         let (limits, data) = (Arc::clone(limits), data.to_owned());
         let told = Told::default();
+        let (said, tag, again) = (None, None, None);
         let mut follower =
-            Self { url, key, tls, running, trusted, data, limits, takes_names, told, tag: None };
+            Self { url, key, tls, running, trusted, data, limits, takes_names, told, said, tag, again };
         follower.resume();
         Ok(Some(follower))
     }
@@ -109,7 +116,9 @@ impl Follower {
     }
 
     fn resume(&mut self) {
-        let Some(told) = read_told(&self.folder()) else { return };
+        let Some(mut told) = read_told(&self.folder()) else { return };
+        told.candidate = told.candidate.filter(|candidate| self.kept(candidate.model).is_ok());
+        told.previous = told.previous.filter(|previous| self.kept(*previous).is_ok());
         match self.loaded(&told) {
             Ok(loaded) => self.put(told, loaded),
             Err(error) => tracing::warn!(%error, "the models of before can't be loaded: they are asked for"),
@@ -148,28 +157,85 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Result<(), FollowError> {
+        let is_due = self.again.is_some_and(|again| again <= Instant::now());
+        let Some((mut said, tag)) = self.ask(!is_due).await? else { return Ok(()) };
+        let names = said.names.take();
+        if is_due || self.said.as_ref() != Some(&said) {
+            self.take(said).await?;
+        }
+        if let Some(names) = names {
+            self.agree(names)?;
+        }
+        self.tag = tag;
+        Ok(())
+    }
+
+    /// What the upstream says; nothing where that is as before.
+    async fn ask(&self, if_changed: bool) -> Result<Option<(Told, Option<HeaderValue>)>, FollowError> {
         let mut headers = HeaderMap::new();
-        headers.extend(self.tag.clone().map(|tag| (IF_NONE_MATCH, tag)));
+        headers.extend(self.tag.clone().filter(|_| if_changed).map(|tag| (IF_NONE_MATCH, tag)));
         let answer = self.running.get(headers, TOLD_BYTES_MAX, Instant::now() + ANSWER).await?;
         let host = || self.running.host().to_owned();
         match answer.status {
-            StatusCode::NOT_MODIFIED => return Ok(()),
+            StatusCode::NOT_MODIFIED if if_changed => return Ok(None),
             StatusCode::OK => {}
             status => return Err(FollowError::Answered { host: host(), status }),
         }
-        let mut told: Told =
-            serde_json::from_slice(&answer.body).map_err(|_| FollowError::Unknown { host: host() })?;
-        let tag = HeaderValue::try_from(told.tag()).ok();
-        for name in told.models() {
-            self.fetch(name).await?;
+        let said = serde_json::from_slice(&answer.body);
+        Ok(Some((said.map_err(|_| FollowError::Unknown { host: host() })?, answer.etag)))
+    }
+
+    /// Puts in force what can be had of it. Nothing waits for a model that does
+    /// not run.
+    async fn take(&mut self, said: Told) -> Result<(), FollowError> {
+        if let Some(running) = said.running
+            && let Err(error) = self.fetch(running).await
+        {
+            (self.said, self.tag) = (None, None);
+            self.end_trial()?;
+            return Err(error);
         }
+        let is_new = self.said.as_ref() != Some(&said);
+        let mut told = said.clone();
+        if let Some(ToldCandidate { model, .. }) = said.candidate
+            && !self.has(model, is_new).await
+        {
+            told.candidate = None;
+        }
+        if let Some(previous) = said.previous
+            && !self.has(previous, is_new).await
+        {
+            told.previous = None;
+        }
+        self.again = (told != said).then(|| Instant::now() + AGAIN);
+        if self.said.is_none() || told != self.told {
+            let loaded = self.loaded(&told)?;
+            self.keep(&told)?;
+            self.put(told, loaded);
+        }
+        self.said = Some(said);
+        Ok(())
+    }
+
+    /// Whether a model that does not run is here, or can be had.
+    async fn has(&self, name: ModelName, is_new: bool) -> bool {
+        let Err(error) = self.fetch(name).await else { return true };
+        if is_new {
+            tracing::warn!(model = %name, %error, "a model that does not run can't be had: it is asked for again");
+        }
+        false
+    }
+
+    /// The upstream has gone on to what can't be had: what was on trial is not
+    /// any more.
+    fn end_trial(&mut self) -> Result<(), FollowError> {
+        if self.told.candidate.is_none() {
+            return Ok(());
+        }
+        let told = Told { candidate: None, ..self.told.clone() };
         let loaded = self.loaded(&told)?;
-        if let Some(names) = told.names.take() {
-            self.agree(names)?;
-        }
         self.keep(&told)?;
         self.put(told, loaded);
-        self.tag = tag;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The secret that clients' names are hashed with, kept over restarts.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,10 @@ fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
     match fs::read(path) {
         Ok(bytes) => match bytes.try_into() {
             Ok(seed) => Ok(seed),
-            Err(_) => make(path),
+            Err(_) => {
+                tracing::error!(path = %path.display(), "the limits' seed is damaged and made anew: clients begin anew");
+                make(path)
+            }
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
         Err(error) => Err(error),
@@ -50,13 +53,22 @@ fn make(path: &Path) -> io::Result<[u8; 16]> {
     Ok(seed)
 }
 
+/// Where a file is written before it takes its name. Each has its own: files
+/// that differ in their extension alone are written at the same time.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
 /// Written beside and renamed: a secret is whole or not there.
 pub(crate) fn keep_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
+    let new = beside(path);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(secret)?;
     file.sync_all()?;
-    fs::rename(&new, path)
+    fs::rename(&new, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

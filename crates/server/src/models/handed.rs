@@ -3,7 +3,7 @@
 use super::{Models, ModelsError};
 use crate::limits::load_seed;
 use openclaw_learning::artifact::{Digest, ModelName};
-use openclaw_learning::publish::Bundle;
+use openclaw_learning::publish::{Bundle, PublishError};
 use openclaw_learning::rollout::Stage;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,12 +11,27 @@ use std::fmt;
 /// Longer than any that is told.
 pub(crate) const TOLD_BYTES_MAX: usize = 4 << 10;
 
+/// Says what an answer is: an edge must not take another for one that names no
+/// model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    #[default]
+    #[serde(rename = "openclaw.models/1")]
+    Models,
+}
+
 /// Which models set limits, and of whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
-    /// The one that serves; none for the plain estimator.
+    pub(crate) kind: Kind,
+    /// The one that serves; none, and said so, for the plain estimator.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) running: Option<ModelName>,
+    /// What is gone back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) previous: Option<ModelName>,
     /// One on its way.
+    #[serde(default)]
     pub(crate) candidate: Option<ToldCandidate>,
     /// What clients' names are hashed with, so that each is in the same arm
     /// everywhere.
@@ -74,7 +89,7 @@ impl TryFrom<String> for Salt {
 impl Told {
     /// The models that are needed for it.
     pub(crate) fn models(&self) -> impl Iterator<Item = ModelName> {
-        self.running.into_iter().chain(self.candidate.map(|candidate| candidate.model))
+        self.running.into_iter().chain(self.candidate.map(|candidate| candidate.model)).chain(self.previous)
     }
 
     /// What stands for it, and changes with it.
@@ -93,12 +108,33 @@ impl Models {
             Some(ToldCandidate { model, stage, salt })
         });
         let names = load_seed(&self.data).ok().map(Names);
-        Told { running: self.limits.predictor().parse().ok(), candidate, names }
+        let running = self.limits.predictor().parse().ok();
+        let previous = state.kept.previous.filter(|previous| Some(*previous) != running);
+        Told { kind: Kind::Models, running, previous, candidate, names }
     }
 
-    /// A model for an edge, which verifies it by itself.
+    /// A model for an edge, which verifies it by itself: also while the registry
+    /// is away, if it may be needed at once and was asked for before.
     pub(crate) async fn bundle(&self, name: ModelName) -> Result<Bundle, ModelsError> {
-        Ok(self.repository.bundle(name).await?)
+        match self.repository.bundle(name).await {
+            Ok(bundle) => {
+                self.keep_bundle(&bundle).await;
+                Ok(bundle)
+            }
+            Err(error @ (PublishError::Store(_) | PublishError::Missing { .. })) => {
+                self.copies.bundle(name).ok_or_else(|| error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn keep_bundle(&self, bundle: &Bundle) {
+        let state = self.state.lock().await;
+        if state.kept.needed().any(|needed| needed == bundle.name())
+            && let Err(error) = self.copies.keep_bundle(bundle)
+        {
+            tracing::warn!(%error, "edges can't have the model while its registry is away");
+        }
     }
 }
 
@@ -111,19 +147,28 @@ mod tests {
         let model = "model-20260102".parse().unwrap();
         let candidate = ToldCandidate { model, stage: Stage::of_percent(25).unwrap(), salt: Salt(u64::MAX) };
         let told = Told {
+            kind: Kind::Models,
             running: "model-20260101".parse().ok(),
+            previous: "model-20251231".parse().ok(),
             candidate: Some(candidate),
             names: Some(Names([7; 16])),
         };
         let json = serde_json::to_string(&told).unwrap();
-        insta::assert_snapshot!(json, @r#"{"running":"model-20260101","candidate":{"model":"model-20260102","stage":25,"salt":"ffffffffffffffff"},"names":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7]}"#);
+        insta::assert_snapshot!(json, @r#"{"kind":"openclaw.models/1","running":"model-20260101","previous":"model-20251231","candidate":{"model":"model-20260102","stage":25,"salt":"ffffffffffffffff"},"names":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7]}"#);
         assert!(!format!("{told:?}").contains("7, 7"));
         assert_eq!(serde_json::from_str::<Told>(&json).unwrap(), told);
         assert_ne!(told.tag(), Told { running: None, ..told.clone() }.tag());
+        let plain = r#"{"kind":"openclaw.models/1","running":null}"#;
+        assert_eq!(serde_json::from_str::<Told>(plain).unwrap(), Told::default());
         for odd in [
+            "{}",
             "{}x",
-            r#"{"running":"../x"}"#,
-            r#"{"candidate":{"model":"model-20260102","stage":25,"salt":"g"}}"#,
+            r#"{"status":"ok"}"#,
+            r#"{"running":null}"#,
+            r#"{"kind":"openclaw.models/1"}"#,
+            r#"{"kind":"openclaw.models/2","running":null}"#,
+            r#"{"kind":"openclaw.models/1","running":"../x"}"#,
+            r#"{"kind":"openclaw.models/1","running":null,"candidate":{"model":"model-20260102","stage":25,"salt":"g"}}"#,
         ] {
             assert!(serde_json::from_str::<Told>(odd).is_err(), "{odd}");
         }

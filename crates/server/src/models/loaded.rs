@@ -4,6 +4,7 @@
 use openclaw_admission::{Baseline, FEATURES, Features, Network, Predictor};
 use openclaw_alert::Timestamp;
 use openclaw_learning::artifact::{Model, ModelError, ModelName};
+use openclaw_learning::publish::{Bundle, StoreError};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -98,29 +99,42 @@ fn baselines(model: &Model) -> Option<[Baseline; FEATURES]> {
 
 /// Copies in the data folder.
 #[derive(Debug, Clone)]
-pub(super) struct Copies(PathBuf);
+pub(super) struct Copies {
+    models: PathBuf,
+    /// For edges.
+    bundles: PathBuf,
+}
 
 impl Copies {
     pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.join("serving"))
+        Self { models: folder.join("serving"), bundles: folder.join("handed") }
     }
 
     pub(super) fn keep(&self, model: &Model) -> Result<(), ModelError> {
-        model.save(&self.0)
+        model.save(&self.models)
     }
 
     pub(super) fn load(&self, name: ModelName) -> Result<Model, ModelError> {
-        Model::load(&self.0, name)
+        Model::load(&self.models, name)
+    }
+
+    pub(super) fn keep_bundle(&self, bundle: &Bundle) -> Result<(), StoreError> {
+        bundle.keep(&self.bundles)
+    }
+
+    pub(super) fn bundle(&self, name: ModelName) -> Option<Bundle> {
+        Bundle::kept(&self.bundles, name).ok().flatten()
     }
 
     pub(super) fn make_room(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.0)
+        fs::create_dir_all(&self.models)?;
+        fs::create_dir_all(&self.bundles)
     }
 
     /// Drops all but these.
     pub(super) fn keep_only(&self, names: impl Iterator<Item = ModelName>) -> io::Result<()> {
         let kept: BTreeSet<String> = names.map(|name| name.to_string()).collect();
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.models)?.chain(fs::read_dir(&self.bundles)?) {
             let path = entry?.path();
             let is_kept =
                 path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| kept.contains(stem));

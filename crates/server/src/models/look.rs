@@ -3,12 +3,19 @@
 use super::change::Step;
 use super::gitops::Retry;
 use super::{Models, RolloutMode, State, named};
-use openclaw_learning::artifact::ModelName;
+use openclaw_learning::artifact::{Digest, ModelName};
 use openclaw_learning::publish::{PublishError, Published, Wanted};
 use openclaw_learning::rollout::{Reason, Rollout, Stage};
 
 /// Refused ones that are remembered.
 const REFUSED_MAX: usize = 1024;
+
+/// Another model, other clients first; one model, the same everywhere.
+fn salt_of(published: &Published) -> u64 {
+    let (name, digest) = (published.model.name(), published.digest);
+    let hex = Digest::of(format!("{name} {digest}").as_bytes()).hex();
+    u64::from_str_radix(&hex[..16], 16).unwrap_or_default()
+}
 
 impl Models {
     /// Looks for what is to be begun with.
@@ -80,9 +87,7 @@ impl Models {
         self.give_up(state, "rollout", Reason::NotJudged);
         let now = self.clock.now();
         let running = named(state.kept.running);
-        // Another model, other clients first.
-        let salt = now.nanos() as u64;
-        let rollout = Rollout::new(self.steps.clone(), &running, &name.to_string(), salt, now);
+        let rollout = Rollout::new(self.steps.clone(), &running, &name.to_string(), salt_of(published), now);
         (state.kept.rollout, state.kept.newest) = (Some(rollout), Some(name));
         state.kept.digests.insert(name, published.digest);
         state.kept.forget_digests();

@@ -21,7 +21,7 @@ mod wish;
 
 pub(crate) use change::ModelsError;
 use change::StepsDone;
-pub(crate) use handed::{Names, TOLD_BYTES_MAX, Told};
+pub(crate) use handed::{Names, TOLD_BYTES_MAX, Told, ToldCandidate};
 pub(crate) use loaded::{Loaded, Made};
 pub use wish::{Wish, WishError, ask as ask_of_models};
 

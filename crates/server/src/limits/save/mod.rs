@@ -8,6 +8,7 @@ mod format;
 mod table;
 
 use super::Limits;
+use super::seed::beside;
 use format::{Head, ReadError, Reader, Writer};
 use openclaw_limiter::Key;
 use std::fs::{self, File, OpenOptions};
@@ -78,12 +79,20 @@ impl Saver {
 
     fn read_from(&self, file: File, restored: &mut u64) -> Result<(), ReadError> {
         let mut reader = Reader::new(BufReader::with_capacity(1 << 18, file))?;
+        let mut bytes = Vec::new();
         if reader.head.seed_check != self.limits.seed_check() {
-            tracing::info!("the secret that clients' names are hashed with is another: they begin anew");
+            let mut dropped = 0;
+            while let Some(records) = reader.block(&mut bytes)? {
+                dropped += records.len();
+            }
+            tracing::warn!(
+                dropped,
+                "clients' names are hashed otherwise than before: their limits, quotas and learned rates begin anew"
+            );
             return Ok(());
         }
         let named = self.limits.named(&reader.head.scopes);
-        let (now, mut bytes) = (self.limits.now_nanos(), Vec::new());
+        let now = self.limits.now_nanos();
         while let Some(records) = reader.block(&mut bytes)? {
             for record in &records {
                 *restored += u64::from(self.limits.restore(record, &named, now));
@@ -121,7 +130,7 @@ impl Saver {
 
     /// Beside, then renamed: the file is whole or not there.
     fn write(&self) -> io::Result<u64> {
-        let new = self.path.with_extension("new");
+        let new = beside(&self.path);
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         let (policies, scopes) = self.limits.policies_saved();
         let now = self.limits.now_nanos();
@@ -132,7 +141,17 @@ impl Saver {
         let (out, records) = writer.finish()?;
         out.file.sync_all()?;
         fs::rename(&new, &self.path)?;
+        self.forget_older();
         Ok(records)
+    }
+
+    /// What earlier builds began to write and did not end.
+    fn forget_older(&self) {
+        if let Err(error) = fs::remove_file(self.path.with_extension("new"))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::debug!(%error, "what an earlier build left can't be removed");
+        }
     }
 }
 

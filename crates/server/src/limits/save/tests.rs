@@ -181,7 +181,7 @@ fn a_million_clients_come_back_within_a_second() {
 async fn a_save_that_is_cut_off_keeps_its_turn_until_it_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     // To open it for writing takes until somebody reads.
-    let new = folder.path().join(FILE).with_extension("new");
+    let new = folder.path().join("limits.saved.new");
     rustix::fs::mknodat(rustix::fs::CWD, &new, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     let saver = Saver::new(folder.path(), limits(1, &["api"], slow()));
     let turn = Arc::clone(&saver.turn);
@@ -192,7 +192,19 @@ async fn a_save_that_is_cut_off_keeps_its_turn_until_it_has_ended() {
     saving.abort();
     assert!(saving.await.unwrap_err().is_cancelled());
     assert!(turn.try_lock().is_err(), "it still writes");
+    // The secret is kept meanwhile, in a file of its own.
+    crate::limits::keep_seed(folder.path(), [7; 16]).unwrap();
+    assert_eq!(crate::limits::load_seed(folder.path()).unwrap(), [7; 16]);
     let read = tokio::task::spawn_blocking(move || fs::read(new));
     assert!(!read.await.unwrap().unwrap().is_empty());
     let _free = turn.lock().await;
+    assert_eq!(crate::limits::load_seed(folder.path()).unwrap(), [7; 16]);
+}
+
+#[test]
+fn what_an_earlier_build_began_to_write_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("limits.new"), b"of an earlier build").unwrap();
+    save(folder.path(), &limits(1, &["api"], slow()));
+    assert!(!folder.path().join("limits.new").exists());
 }

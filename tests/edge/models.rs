@@ -82,6 +82,8 @@ fn an_edge_has_its_upstreams_models_and_never_misses_a_decision() {
     assert!(has(&server, &own_operator, FIRST, "serving"));
     up.post(&format!("/api/v1/models/{SECOND}/promote"), &operator, "").expect(200);
     until("the next serves", || has(&server, &own_operator, SECOND, "serving"));
+    let before = folder.path().join(format!("data/models/followed/{FIRST}.json"));
+    assert!(before.exists(), "what is gone back to stays");
     let index = upstream.path().join("data/models/index.json");
     std::fs::rename(&index, index.with_extension("away")).unwrap();
     up.post("/api/v1/models/rollback", &operator, "").expect(200);

@@ -483,3 +483,38 @@ async fn a_model_learned_from_recorded_arrivals_comes_to_everybody() {
     service.run_out().await;
     assert_eq!(service.world.limits.predictor(), "model-20260101", "{:?}", service.audit());
 }
+
+#[tokio::test]
+async fn an_edge_has_what_may_be_needed_while_the_registry_is_away() {
+    let service = Service::new(RolloutMode::Auto).await;
+    let (first, second) = (always("model-20260101", 3.1), always("model-20260102", 3.1));
+    for model in [&first, &second] {
+        service.push(model).await;
+        service.models.promote(model.name(), "somebody").await.unwrap();
+        service.models.bundle(model.name()).await.unwrap();
+    }
+    assert_eq!(service.models.handed().await.previous, Some(first.name()));
+    fs::remove_file(service.data.path().join(MODELS_FOLDER).join("index.json")).unwrap();
+    service.models.roll_back("somebody").await.unwrap();
+    let told = service.models.handed().await;
+    assert_eq!((told.running, told.previous), (Some(first.name()), None));
+    assert_eq!(service.models.bundle(first.name()).await.unwrap().name(), first.name());
+    assert!(service.models.bundle(second.name()).await.is_err(), "nobody needs it");
+}
+
+#[tokio::test]
+async fn replicas_give_a_model_to_the_same_clients_first() {
+    let mut salts = Vec::new();
+    for name in ["model-20260101", "model-20260101", "model-20260102"] {
+        let (data, mut world) = (tempfile::tempdir().unwrap(), TestWorld::new(Adaptation::On));
+        let models = started(&data, &world, RolloutMode::Auto);
+        if salts.len() == 1 {
+            world.second(&[]);
+        }
+        models.repository.push(&always(name, 3.1)).await.unwrap();
+        models.look().await;
+        salts.push(models.handed().await.candidate.unwrap().salt.0);
+    }
+    assert_eq!(salts[0], salts[1]);
+    assert_ne!(salts[0], salts[2]);
+}

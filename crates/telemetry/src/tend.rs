@@ -218,33 +218,8 @@ mod tests {
     use super::*;
     use openclaw_alert::TenantName;
 
-    #[test]
-    fn who_is_stopped_leaves_the_rest_for_another_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::at(folder.path());
-        store.prepare().unwrap();
-        let begin = Timestamp::from_secs(1_772_323_200);
-        let (tenant, day) = (TenantName::new("acme").unwrap(), Day::of(begin));
-        let place = Place { kind: Kind::Observations, tenant, day };
-        let row = ObservationRow {
-            client_id: "c".into(),
-            at_ms: begin.millis(),
-            response_time_ms: 1.0,
-            status_code: 200,
-            weight: 1.0,
-        };
-        for number in 0..3 {
-            store.write(&place, Span { first: number, last: number }, std::slice::from_ref(&row)).unwrap();
-        }
-        let later = begin.plus(Duration::from_secs(3 * 86_400));
-        let mut stopped = Tender::new(store.clone(), 90);
-        stopped.stopped().store(true, Ordering::Relaxed);
-        assert_eq!(stopped.tend(later), Tended::default());
-        assert_eq!(Tender::new(store, 90).tend(later).merged, 3);
-    }
-
-    #[test]
-    fn who_reads_for_long_still_finds_what_was_listed() {
+    /// A day of one tenant that is worth merging.
+    fn three_small_files() -> (tempfile::TempDir, Store, Place, Timestamp) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path());
         store.prepare().unwrap();
@@ -261,6 +236,22 @@ mod tests {
         for number in 0..3 {
             store.write(&place, Span::one(number), std::slice::from_ref(&row)).unwrap();
         }
+        (folder, store, place, begin)
+    }
+
+    #[test]
+    fn who_is_stopped_leaves_the_rest_for_another_time() {
+        let (_folder, store, _, begin) = three_small_files();
+        let later = begin.plus(Duration::from_secs(3 * 86_400));
+        let mut stopped = Tender::new(store.clone(), 90);
+        stopped.stopped().store(true, Ordering::Relaxed);
+        assert_eq!(stopped.tend(later), Tended::default());
+        assert_eq!(Tender::new(store, 90).tend(later).merged, 3);
+    }
+
+    #[test]
+    fn who_reads_for_long_still_finds_what_was_listed() {
+        let (_folder, store, place, begin) = three_small_files();
         let listed = store.spans(&place).unwrap().0;
         let mut tender = Tender::new(store.clone(), 90);
         let after = |minutes: u64| begin.plus(Duration::from_secs(26 * 3600 + 60 * minutes));

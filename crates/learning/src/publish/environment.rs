@@ -139,7 +139,11 @@ impl Entry {
     /// The file with this in it, and all that others have written.
     #[must_use]
     pub fn written(&self, before: Option<&str>) -> String {
-        let Some(before) = before else { return HEAD.to_owned() + &self.lines(None).concat() };
+        let Some(before) = before else {
+            // Whoever begins with a model had none.
+            let previous = self.wanted.version.is_some().then_some(None);
+            return HEAD.to_owned() + &self.lines(previous).concat();
+        };
         let previous = Wanted::version_in(before).ok().filter(|before| *before != self.wanted.version);
         let mut ours = self.lines(previous).map(Some);
         let (mut text, mut is_replaced) = (String::new(), false);
@@ -247,6 +251,7 @@ mod tests {
         # Which model sets clients' limits here. Written when one is published or taken back; other lines stay.
         version: model-20261122
         digest: sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a
+        previous: plain
         gates: { passed: 9, failed: 0, left_out: 2, report: "sha256:dbc1b4c900ffe48d575b5da5c638040125f65db0fe3e24494b76ea986457d986" }
         figures: { "burst of 1000": 0.1235, "drift": 12 }
         "#);

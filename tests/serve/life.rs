@@ -148,7 +148,10 @@ fn what_is_trained_is_committed_and_a_trainer_ends_with_its_service() {
     let file = git(&["-C", "team.git", "show", "main:environments/prod/model.yaml"]);
     let listed: Value = serde_json::from_str(&folder.run(&["model", "list", "--output", "json"])).unwrap();
     let digest = listed[0]["digest"].as_str().unwrap();
-    assert!(file.contains(&format!("\nversion: {model}\ndigest: {digest}\ngates: {{ passed: ")), "{file}");
+    assert!(
+        file.contains(&format!("\nversion: {model}\ndigest: {digest}\nprevious: plain\ngates: {{ passed: ")),
+        "{file}"
+    );
     let report =
         std::fs::read(folder.path().join(format!("data/training/reports/{model}/report.json"))).unwrap();
     assert!(file.contains(&format!("report: \"{}\"", Digest::of(&report))), "{file}");

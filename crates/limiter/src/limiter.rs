@@ -103,7 +103,6 @@ impl Limiter {
 
     /// Says whether the policy's clients may learn a rate of their own.
     pub fn set_adaptive(&self, id: PolicyId, adaptive: Option<Adaptive>) {
-        let _one_at_a_time = self.changes();
         self.clients.policies.set_adaptive(id, adaptive);
     }
 
@@ -193,7 +192,7 @@ impl Limiter {
 
     #[inline]
     fn take_within(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
-        if client.terms.is_alone() {
+        if client.terms.is_alone() && took.line.is_none() {
             return decided(&client, cost, Verdict::Allowed, &took);
         }
         let is_lent =
@@ -205,14 +204,7 @@ impl Limiter {
         if !is_lent(outer) {
             return self.take_beyond(core, client, cost, usize::from(inner.is_some()), took);
         }
-        // Of nearly all the bucket has no rate, since their backend doesn't suffer.
-        if took.line.is_some()
-            && client.terms.has_common()
-            && client.terms.common().is_some_and(|common| self.levels.is_set(common.level))
-        {
-            return self.take_common(core, client, cost, took);
-        }
-        decided(&client, cost, Verdict::Allowed, &took)
+        self.take_last(core, client, cost, took)
     }
 
     /// Takes at the levels that are left, beyond what this core has borrowed.
@@ -231,23 +223,24 @@ impl Limiter {
                 return self.undo(core, &client, cost, taken, &took, verdict);
             }
         }
-        self.take_common(core, client, cost, took)
+        self.take_last(core, client, cost, took)
     }
 
-    /// Takes of what learned clients have in common, once all else allows.
-    #[inline(never)]
-    fn take_common(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
-        match client.terms.common().zip(took.line) {
-            Some((common, (_, line))) if !self.levels.take_lent(core, common.level, cost) => {
-                self.take_common_beyond(core, client, cost, (common, line), took)
-            }
-            _ => decided(&client, cost, Verdict::Allowed, &took),
+    /// What learned clients have in common, once all else allows. For nearly all
+    /// it has no rate, since their backend doesn't suffer.
+    #[inline]
+    fn take_last(&self, core: CoreId, client: Client<'_>, cost: u64, took: Changed<'_, ()>) -> Decision {
+        if let Some((_, line)) = took.line
+            && let Some(common) = client.terms.common()
+            && self.levels.is_set(common.level)
+        {
+            return self.take_common(core, client, cost, (common, line), took);
         }
+        decided(&client, cost, Verdict::Allowed, &took)
     }
 
-    /// The same, beyond what this core has borrowed.
     #[inline(never)]
-    fn take_common_beyond(
+    fn take_common(
         &self,
         core: CoreId,
         client: Client<'_>,

@@ -64,9 +64,6 @@ const SHARE_PER_NANO: usize = 9;
 const QUOTA_WINDOW: usize = 10;
 const QUOTA_LIMIT: usize = 11;
 
-/// In the word `WITHIN`: there is a level that learned clients have in common.
-const HAS_COMMON: u64 = 1 << 63;
-
 /// Loss of what nobody will ask for again.
 const NOTHING: f64 = f64::MIN;
 
@@ -108,7 +105,7 @@ impl Policies {
     pub(crate) fn set(&self, id: PolicyId, policy: Policy, now_nanos: u64) -> bool {
         let Some(entry) = self.entry(id) else { return false };
         let around = level_word(policy.within[0]) | (level_word(policy.within[1]) << 32);
-        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & HAS_COMMON | around, Relaxed);
+        entry[WITHIN].store(around, Relaxed);
         entry[SHARE_PER_NANO].store((1.0 / policy.rate.depth_nanos() as f64).to_bits(), Relaxed);
         let in_force = Stamp::of_word(entry[STAMP].load(Relaxed)).parity();
         let before = entry[in_force.index()].load(Relaxed);
@@ -127,8 +124,6 @@ impl Policies {
         entry[ADAPTIVE].store(adaptive.map_or(0, |adaptive| u64::from(adaptive.slo_ms.max(1))), Relaxed);
         let word = |common: Common| level_word(Some(common.level)) | (u64::from(common.floor) << 32);
         entry[COMMON].store(common.map_or(0, word), Relaxed);
-        let flag = if common.is_some() { HAS_COMMON } else { 0 };
-        entry[WITHIN].store(entry[WITHIN].load(Relaxed) & !HAS_COMMON | flag, Relaxed);
     }
 
     /// Notes which window is open, so that slots of past ones can be told.
@@ -170,7 +165,7 @@ impl Policies {
 
 /// By its number and one; 0 for none. What has no room for that is nobody's.
 fn level_word(level: Option<LevelId>) -> u64 {
-    level.map_or(0, |level| u64::from(level.0.min(i32::MAX as u32 - 1)) + 1)
+    level.map_or(0, |level| u64::from(level.0.min(u32::MAX - 1)) + 1)
 }
 
 #[inline]
@@ -239,15 +234,11 @@ impl Terms<'_> {
     #[inline]
     pub(crate) fn levels(&self) -> [Option<LevelId>; 2] {
         let word = self.entry[WITHIN].load(Relaxed);
-        [level_of(word as u32), level_of(((word & !HAS_COMMON) >> 32) as u32)]
-    }
-
-    #[inline]
-    pub(crate) fn has_common(&self) -> bool {
-        self.entry[WITHIN].load(Relaxed) & HAS_COMMON != 0
+        [level_of(word as u32), level_of((word >> 32) as u32)]
     }
 
     /// What learned clients take of together.
+    #[inline]
     pub(crate) fn common(&self) -> Option<Common> {
         let word = self.entry[COMMON].load(Relaxed);
         Some(Common { level: level_of(word as u32)?, floor: (word >> 32) as u32 })

@@ -141,21 +141,23 @@ fn serve(recorder: &Recorder, tenant: &TenantName) -> BTreeMap<i64, Vec<Bits>> {
     served
 }
 
-fn read_back(folder: &std::path::Path) -> Vec<Series> {
-    let day = Day::of(Timestamp::from_nanos(BEGIN.cast_signed()));
-    let query = WindowsQuery { tenant: None, from: day, to: day, rows_max: u64::MAX };
-    Store::at(folder).windows(&query).unwrap().map(Result::unwrap).collect()
-}
-
-#[test]
-fn training_sees_what_served_to_the_bit() {
+/// What was asked of the predictor, and what was recorded meanwhile.
+fn served_and_recorded() -> (BTreeMap<i64, Vec<Bits>>, Vec<Series>) {
     let folder = tempfile::tempdir().unwrap();
     let tenant = TenantName::new("acme").unwrap();
     let now = Arc::new(|| Timestamp::from_nanos((BEGIN + 3000 * SECOND).cast_signed()));
     let recorder = Recorder::start(folder.path(), RecorderOptions::default(), now).unwrap();
     let served = serve(&recorder, &tenant);
     recorder.stop();
-    let series = read_back(folder.path());
+    let day = Day::of(Timestamp::from_nanos(BEGIN.cast_signed()));
+    let query = WindowsQuery { tenant: None, from: day, to: day, rows_max: u64::MAX };
+    let series = Store::at(folder.path()).windows(&query).unwrap().map(Result::unwrap).collect();
+    (served, series)
+}
+
+#[test]
+fn training_sees_what_served_to_the_bit() {
+    let (served, series) = served_and_recorded();
     let mut again: BTreeMap<i64, Vec<Bits>> = BTreeMap::new();
     let mut windows = 0;
     for series in &series {
@@ -192,16 +194,11 @@ fn training_sees_what_served_to_the_bit() {
 /// in: of clients that were held back, too.
 #[test]
 fn rows_to_learn_from_are_what_served_to_the_bit() {
-    let folder = tempfile::tempdir().unwrap();
-    let tenant = TenantName::new("acme").unwrap();
-    let now = Arc::new(|| Timestamp::from_nanos((BEGIN + 3000 * SECOND).cast_signed()));
-    let recorder = Recorder::start(folder.path(), RecorderOptions::default(), now).unwrap();
-    let served = serve(&recorder, &tenant);
-    recorder.stop();
+    let (served, series) = served_and_recorded();
     // A stream in whose clients no abuse is made up.
     let honest = (0..).map(Random::new).find(|random| random.clone().below(4) == 0).unwrap();
     let mut clipped = 0;
-    for series in read_back(folder.path()) {
+    for series in series {
         let mut gathered = Gathered::holding_out_from(i64::MAX);
         service::add_series(&series, &mut honest.clone(), &mut gathered);
         let known = extract::after_each(&series.rows).zip(&series.rows).zip(series.rows.iter().skip(1));
@@ -223,13 +220,7 @@ fn rows_to_learn_from_are_what_served_to_the_bit() {
 /// Rows to train on are of known clients, and stand in the order of time.
 #[test]
 fn rows_are_of_windows_whose_past_is_known() {
-    let folder = tempfile::tempdir().unwrap();
-    let tenant = TenantName::new("acme").unwrap();
-    let now = Arc::new(|| Timestamp::from_nanos((BEGIN + 3000 * SECOND).cast_signed()));
-    let recorder = Recorder::start(folder.path(), RecorderOptions::default(), now).unwrap();
-    serve(&recorder, &tenant);
-    recorder.stop();
-    let series = read_back(folder.path());
+    let (_, series) = served_and_recorded();
     let stays = |series: &&Series| series.rows.iter().filter(|row| row.before == 0).count() == 1;
     let whole = series.iter().filter(stays).max_by_key(|series| series.rows.len()).unwrap().rows.clone();
     let rows: Vec<_> = extract::recorded(&whole).collect();

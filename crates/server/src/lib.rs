@@ -14,6 +14,7 @@ mod auth;
 mod clock;
 mod doors;
 mod edge;
+mod files;
 mod grpc;
 mod handover;
 mod host;

@@ -6,6 +6,7 @@
 //! there.
 
 use super::spool::UpstreamOptions;
+use crate::files::{self, READABLE};
 use crate::limits::{Limits, ModelsTold, SeedError, has_seed, keep_seed, load_seed};
 use crate::models::{Loaded, Made, Names, TOLD_BYTES_MAX, Told, ToldCandidate};
 use http::header::IF_NONE_MATCH;
@@ -209,9 +210,7 @@ impl Follower {
         }
         self.again = (told != said).then(|| Instant::now() + AGAIN);
         if self.said.is_none() || told != self.told {
-            let loaded = self.loaded(&told)?;
-            self.keep(&told)?;
-            self.put(told, loaded);
+            self.go_over_to(told)?;
         }
         self.said = Some(said);
         Ok(())
@@ -232,7 +231,11 @@ impl Follower {
         if self.told.candidate.is_none() {
             return Ok(());
         }
-        let told = Told { candidate: None, ..self.told.clone() };
+        self.go_over_to(Told { candidate: None, ..self.told.clone() })
+    }
+
+    /// To what is here, from now on and after a restart.
+    fn go_over_to(&mut self, told: Told) -> Result<(), FollowError> {
         let loaded = self.loaded(&told)?;
         self.keep(&told)?;
         self.put(told, loaded);
@@ -274,10 +277,7 @@ impl Follower {
         let failed = |source| FollowError::Folder { path: folder.display().to_string(), source };
         let write = || {
             fs::create_dir_all(&folder)?;
-            let new = folder.join(format!("{TOLD}.new"));
-            fs::write(&new, serde_json::to_vec(told)?)?;
-            fs::File::open(&new)?.sync_all()?;
-            fs::rename(&new, folder.join(TOLD))?;
+            files::replace(&folder.join(TOLD), &serde_json::to_vec(told)?, READABLE)?;
             let needed: Vec<String> = told.models().map(|name| format!("{name}.json")).collect();
             for entry in fs::read_dir(&folder)?.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();

@@ -21,7 +21,7 @@ pub(crate) use adapt::{ClientLimits, ModelsTold};
 pub(crate) use observe::{Observation, ObservationSink};
 pub(crate) use save::Saver;
 pub use seed::SeedError;
-pub(crate) use seed::{has as has_seed, keep as keep_seed, keep_secret, load as load_seed};
+pub(crate) use seed::{has as has_seed, keep as keep_seed, load as load_seed};
 
 use crate::clock::Clock;
 use crate::observe::{DecisionRoute, Tally};

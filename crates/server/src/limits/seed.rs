@@ -1,8 +1,8 @@
 //! The secret that clients' names are hashed with, kept over restarts.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use crate::files::{self, SECRET};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "limits.seed";
@@ -29,7 +29,7 @@ pub(crate) fn has(folder: &Path) -> bool {
 /// Keeps another seed in its place.
 pub(crate) fn keep(folder: &Path, seed: [u8; 16]) -> Result<(), SeedError> {
     let path = folder.join(FILE);
-    keep_secret(&path, &seed).map_err(|source| SeedError { path, source })
+    files::replace(&path, &seed, SECRET).map_err(|source| SeedError { path, source })
 }
 
 fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
@@ -49,26 +49,8 @@ fn read_or_make(path: &Path) -> io::Result<[u8; 16]> {
 fn make(path: &Path) -> io::Result<[u8; 16]> {
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
-    keep_secret(path, &seed)?;
+    files::replace(path, &seed, SECRET)?;
     Ok(seed)
-}
-
-/// Where a file is written before it takes its name. Each has its own: files
-/// that differ in their extension alone are written at the same time.
-pub(super) fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
-}
-
-/// Written beside and renamed: a secret is whole or not there.
-pub(crate) fn keep_secret(path: &Path, secret: &[u8]) -> io::Result<()> {
-    let new = beside(path);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(secret)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

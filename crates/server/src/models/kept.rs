@@ -1,12 +1,13 @@
 //! `DATA/models/rollout.json`: which model runs, which ran before, and how far
 //! the next has come. Written beside and renamed: whole or as it was.
 
+use crate::files::{self, READABLE};
 use openclaw_learning::artifact::{Digest, ModelName};
 use openclaw_learning::rollout::Rollout;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 const FILE: &str = "rollout.json";
@@ -75,12 +76,7 @@ impl Kept {
     }
 
     pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
-        let (path, new) = (folder.join(FILE), folder.join("rollout.new"));
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        File::open(folder)?.sync_all()
+        files::replace(&folder.join(FILE), &serde_json::to_vec(self)?, READABLE)
     }
 
     /// Models that may be needed at once.

@@ -9,6 +9,7 @@ mod child;
 mod claim;
 
 use crate::clock::Clock;
+use crate::files::{self, READABLE};
 use crate::observe::TrainerMetrics;
 use child::Child;
 use claim::{Claim, Claimed};
@@ -221,10 +222,7 @@ fn read(file: &Path) -> io::Result<Option<Runs>> {
 }
 
 fn write(file: &Path, runs: &Runs) -> io::Result<()> {
-    let new = file.with_extension("json.new");
-    std::fs::write(&new, serde_json::to_vec_pretty(runs)?)?;
-    std::fs::File::open(&new)?.sync_all()?;
-    std::fs::rename(&new, file)
+    files::replace(file, &serde_json::to_vec_pretty(runs)?, READABLE)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The key that passes are signed with.
 
 use super::PassError;
+use crate::files::{self, SECRET};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine as _;
@@ -49,7 +50,7 @@ impl PassKey {
     fn make(path: &Path) -> io::Result<Self> {
         let pair = new_pair()?;
         let document = pair.to_pkcs8v1().map_err(|_| refused())?;
-        crate::limits::keep_secret(path, document.as_ref())?;
+        files::replace(path, document.as_ref(), SECRET)?;
         Ok(Self::of(pair))
     }
 

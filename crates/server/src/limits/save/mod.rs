@@ -8,12 +8,11 @@ mod format;
 mod table;
 
 use super::Limits;
-use super::seed::beside;
+use crate::files::{self, SECRET};
 use format::{Head, ReadError, Reader, Writer};
 use openclaw_limiter::Key;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,8 +129,8 @@ impl Saver {
 
     /// Beside, then renamed: the file is whole or not there.
     fn write(&self) -> io::Result<u64> {
-        let new = beside(&self.path);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let new = files::beside(&self.path);
+        let file = files::create(&new, SECRET)?;
         let (policies, scopes) = self.limits.policies_saved();
         let now = self.limits.now_nanos();
         let head = Head { seed_check: self.limits.seed_check(), saved_at: now, scopes };

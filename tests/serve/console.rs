@@ -65,6 +65,7 @@ fn limits_and_models_are_shown() {
         assert!(own.contains(part), "{part}: {own}");
     }
     assert!(!own.contains("globex") && !own.contains("Models that"), "{own}");
+    assert!(!own.contains("0.75"), "nothing pages: {own}");
     let all = server.get("/console", &operator).expect(200).text();
     assert!(all.contains("globex") && all.contains("<td>serving</td>"), "{all}");
 }

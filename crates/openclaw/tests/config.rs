@@ -193,3 +193,14 @@ fn the_examples_are_valid() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "openclaw.yaml is valid: 1 tenant, 3 receivers\n");
 }
+
+#[test]
+fn a_tenant_with_limits_alone_has_no_receivers() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("tenants")).unwrap();
+    fs::write(folder.path().join("openclaw.yaml"), "").unwrap();
+    let limits = "tenant: shop\nlimits: { policies: { api: { rate: 5/s, burst: 5 } } }\n";
+    fs::write(folder.path().join("tenants/shop.yaml"), limits).unwrap();
+    let output = check(folder.path(), &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "openclaw.yaml is valid: 1 tenant, 0 receivers\n");
+}

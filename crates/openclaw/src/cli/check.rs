@@ -33,7 +33,8 @@ pub(super) fn run(args: &CheckArgs, environment: &Environment, ui: &mut Ui) -> R
         let tenants: Vec<&str> = settings.tenants.iter().map(name).collect();
         return ui.json(&json!({ "valid": true, "tenants": tenants }));
     }
-    let receivers: usize = settings.tenants.iter().map(|tenant| tenant.receivers.len()).sum();
+    let told = settings.tenants.iter().filter(|tenant| tenant.takes_alerts);
+    let receivers: usize = told.map(|tenant| tenant.receivers.len()).sum();
     ui.line(format_args!(
         "{} is valid: {}, {}",
         args.config.file.display(),
